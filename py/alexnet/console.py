@@ -1,0 +1,88 @@
+"""What a person reads, on standard error: lines, and progress with rate and time left.
+
+On a terminal progress is a live bar; elsewhere it is a plain line now and then.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+PLAIN_SECONDS = 15.0
+
+
+class Advance(Protocol):
+    """Called as work gets done: `advance(count, note)`; the note is shown beside the bar."""
+
+    def __call__(self, count: int, note: str = "") -> None: ...
+
+
+def say(text: str) -> None:
+    """Print one line for a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[Advance]:
+    """Show how `total` units of work go, of which `done` were made before this call."""
+    show = _bar if sys.stderr.isatty() else _plain
+    with show(title, total, unit, done) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    start, made = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, completed=done, rate="", note="")
+
+        def advance(count: int, note: str = "") -> None:
+            nonlocal made
+            made += count
+            rate = f"{made / max(time.monotonic() - start, 1e-9):.0f} {unit}/s"
+            bar.update(task, advance=count, rate=rate, note=note)
+
+        yield advance
+
+
+@contextmanager
+def _plain(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    start = spoken = time.monotonic()
+    made = 0
+
+    def line(note: str) -> str:
+        seconds = max(time.monotonic() - start, 1e-9)
+        rate = made / seconds
+        left = (total - done - made) / rate if rate else 0.0
+        text = f"{title}: {done + made}/{total} {unit}, {rate:.0f} {unit}/s, {_clock(left)} left"
+        return f"{text}, {note}" if note else text
+
+    def advance(count: int, note: str = "") -> None:
+        nonlocal made, spoken
+        made += count
+        if time.monotonic() - spoken >= PLAIN_SECONDS:
+            spoken = time.monotonic()
+            say(line(note))
+
+    yield advance
+    if made:
+        seconds = time.monotonic() - start
+        say(f"{title}: {made} {unit} in {seconds:.1f} s, {made / max(seconds, 1e-9):.0f} {unit}/s")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
