@@ -1,0 +1,188 @@
+"""A recipe: the topology and the schedule of a run, read from TOML, changed by key, written back complete."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from alexnet.errors import Failure, reason
+from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, NetSpec, Share, TrainSpec
+from alexnet.recipe.tables import dotted, nearest, plain, read, shown, written
+
+# What an event may change while the net trains: never a shape, an order or the epoch's length.
+LIVE = (
+    "dropout",
+    "augment.*",
+    "net.*_times",
+    "train.rate",
+    "train.momentum",
+    "train.decay",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run, checked. `dropout` is the probability of a zero in every dropout layer (section 4.2)."""
+
+    dropout: Share = 0.5
+    net: NetSpec
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    data: DataSpec = field(default_factory=DataSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> "Recipe":
+        """This recipe with dotted keys set, such as {"train.batch": 64, "net.conv1.kernels": 48}.
+
+        `*` in a key stands for any text ("net.pool*.size"). Two keys exist here only: "net.<layer>.kind"
+        turns a layer into another kind, "net.without" leaves layers out. Raises Failure.
+        """
+        tables = plain(self)
+        for key, value in changes.items():
+            places = _places(tables)
+            found = [place for name, place in places.items() if fnmatchcase(name, key)]
+            if not found:
+                raise Failure(f"{key}: unknown key, the nearest is '{nearest(key, places)}'")
+            for table, entry in found:
+                table[entry] = plain(value)
+            if key == "net.without" and not isinstance(value, (str, list, tuple)):
+                raise Failure(f"{key} = {shown(value)}: it must be a list of layers, such as norm1,norm2")
+        _transform(tables["net"])
+        return parse(tables)
+
+    def at_epoch(self, epoch: float) -> "Recipe":
+        """What holds when `epoch` epochs are done: this recipe with every earlier event's changes."""
+        changes: dict[str, Any] = {}
+        for event in self.train.events:
+            if event.epoch <= epoch:
+                changes |= event.set
+        return self.with_changes(changes) if changes else self
+
+    def to_toml(self) -> str:
+        """Every key with its value; `load` reads it back equal."""
+        return written(plain(self))
+
+
+def load(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """A bundled recipe by name or any by its path, with "key=value" overrides. Raises Failure."""
+    text, where = _text(source)
+    try:
+        recipe = parse(tomllib.loads(text))
+    except Failure as failure:
+        raise Failure(f"{where}: {failure}") from None
+    except (ValueError, RecursionError) as error:
+        raise Failure(f"{where}: not valid TOML: {reason(error)}") from None
+    return recipe.with_changes(dict(map(_override, overrides))) if overrides else recipe
+
+
+def parse(tables: Mapping[str, Any]) -> Recipe:
+    """A recipe from TOML's tables, checked as a whole. Raises Failure that names the key."""
+    recipe: Recipe = read(Recipe, dict(tables), "")
+    names = [layer.name for layer in recipe.net.layers]
+    for name in names:
+        if names.count(name) > 1:
+            raise Failure(f"net.layers: two layers are named '{name}': give each its own name")
+    drops = recipe.train.drop_epochs
+    if list(drops) != sorted(set(drops)):
+        raise Failure(f"train.drop_epochs = {shown(drops)}: write them in rising order")
+    still = replace(recipe, train=replace(recipe.train, events=()))
+    for index, event in enumerate(recipe.train.events):
+        where = f"train.events[{index}].set"
+        for key in event.set:
+            if not any(fnmatchcase(key, live) for live in LIVE):
+                raise Failure(f"{where}: '{key}' cannot change while the net trains, only {', '.join(LIVE)}")
+        try:
+            still.with_changes(event.set)
+        except Failure as failure:
+            raise Failure(f"{where}: {failure}") from None
+    return recipe
+
+
+def bundled() -> dict[str, str]:
+    """The recipes that come with the package: name -> the first line of its header."""
+    folder = resources.files("alexnet") / "recipes"
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): header(name.removesuffix(".toml"))[0] for name in files}
+
+
+def header(source: str | Path) -> list[str]:
+    """The comment a recipe opens with, without its marks: goal, hardware, cost. Raises Failure."""
+    text, _ = _text(source)
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return lines or [""]
+
+
+def _text(source: str | Path) -> tuple[str, str]:
+    """A recipe file's text, and its name for messages."""
+    path = Path(source)
+    shipped = resources.files("alexnet") / "recipes" / f"{source}.toml"
+    if path.suffix != ".toml" and path.name == str(source) and shipped.is_file():
+        return shipped.read_text("utf-8"), f"recipe {source}"
+    if path.suffix != ".toml" and not path.is_file():
+        known = ", ".join(bundled())
+        raise Failure(f"no recipe '{source}': take one of {known}, or the path of a .toml file")
+    try:
+        return path.read_text("utf-8"), str(source)
+    except UnicodeDecodeError as error:
+        raise Failure(f"{source}: not valid TOML: not UTF-8 at byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"{source}: cannot read this recipe: {reason(error)}") from None
+
+
+def _override(text: str) -> tuple[str, Any]:
+    """`key=value`; a value that is not TOML is taken as text, so `augment.crop=centre` needs no quotes."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise Failure(f"--set {text}: write key=value, such as train.batch=64")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        return key.strip(), value.strip()
+    return key.strip(), parsed["value"] if len(parsed) == 1 else value.strip()
+
+
+def _places(tables: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Every dotted key of a recipe -> the table and the entry it is written to."""
+    places: dict[str, tuple[dict[str, Any], str]] = {}
+    for key, value in tables.items():
+        entries = {dotted(key, entry): (value, entry) for entry in value} if isinstance(value, dict) else {}
+        places |= entries or {key: (tables, key)}
+    for layer in tables["net"]["layers"]:
+        kind = next(iter(layer))
+        keys = [entry for entry in layer if entry != kind] + ["kind"]
+        places |= {f"net.{layer[kind]}.{entry}": (layer, entry) for entry in keys}
+    places["net.without"] = (tables["net"], "without")
+    return places
+
+
+def _transform(net: dict[str, Any]) -> None:
+    """Carry out "kind" and "without" on the tables of `net`."""
+    without = net.pop("without", [])
+    layers = net["layers"]
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) and layer for layer in layers):
+        return
+    layers = [_turned(layer) if "kind" in layer else layer for layer in layers]
+    names = [str(next(iter(layer.values()))) for layer in layers]
+    for pattern in without.split(",") if isinstance(without, str) else without:
+        gone = [name for name in names if fnmatchcase(name, str(pattern).strip())]
+        if not gone:
+            close = nearest(str(pattern), names or ["none at all"])
+            raise Failure(f"net.without: no layer '{pattern}', the nearest is '{close}'")
+        layers = [layer for layer in layers if next(iter(layer.values())) not in gone]
+    net["layers"] = layers
+
+
+def _turned(layer: dict[str, Any]) -> dict[str, Any]:
+    old = next(iter(layer))
+    rest = {key: value for key, value in layer.items() if key not in (old, "kind")}
+    kind = str(layer["kind"])
+    if kind not in KINDS:
+        close = nearest(kind, KINDS)
+        raise Failure(f"net.{layer[old]}.kind: unknown kind '{kind}', the nearest is '{close}'")
+    return {kind: layer[old], **rest}

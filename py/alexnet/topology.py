@@ -1,0 +1,229 @@
+"""The shapes of a net, by arithmetic alone: maps, crossings, weights, parameters, multiply-adds.
+
+Every shape counts all columns; what one column owns follows from `split`. Weights are in the plain form:
+(out, in / groups, height, width) or (out, in / groups), column 1's rows before column 2's.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from alexnet.errors import Failure
+from alexnet.recipe import (
+    AveragePool,
+    Conv,
+    Exchange,
+    Fc,
+    LayerSpec,
+    Lrn,
+    MaxPool,
+    NetSpec,
+    Softmax,
+)
+
+COLOURS = 3
+
+
+class Shape(NamedTuple):
+    """maps x height x width, over all columns."""
+
+    maps: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return self.maps * self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.maps} x {self.height} x {self.width}"
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer in its place.
+
+    `input_split`, `output_split`: a column holds only its own part of the maps, else all columns hold all.
+    `groups`: the parts of the input that do not see each other: the columns where the input is split, else 1.
+    `weight`: the plain shape of its weights, () where it has none; the bias is (weight[0],).
+    `multiply_adds`: for one image, forward.
+    """
+
+    layer: LayerSpec
+    input: Shape
+    output: Shape
+    input_split: bool
+    output_split: bool
+    groups: int = 1
+    weight: tuple[int, ...] = ()
+    multiply_adds: int = 0
+
+    @property
+    def fan_in(self) -> int:
+        """How many values a unit sees."""
+        return math.prod(self.weight[1:])
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return math.prod(self.weight) + self.weight[0] if self.weight else 0
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A net's layers with their shapes, from the image to the loss."""
+
+    columns: int
+    classes: int
+    image: Shape
+    layers: tuple[LayerShape, ...] = field(repr=False)
+
+    @property
+    def parameters(self) -> int:
+        """All weights and biases."""
+        return sum(each.parameters for each in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one image, forward."""
+        return sum(each.multiply_adds for each in self.layers)
+
+    def weights(self) -> dict[str, tuple[int, ...]]:
+        """The plain shape of every parameter array: "conv1.weight", "conv1.bias", ... in the net's order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for each in self.layers:
+            if each.weight:
+                shapes[f"{each.layer.name}.weight"] = each.weight
+                shapes[f"{each.layer.name}.bias"] = each.weight[:1]
+        return shapes
+
+    def __getitem__(self, name: str) -> LayerShape:
+        return next(each for each in self.layers if each.layer.name == name)
+
+
+def owned(units: int, columns: int, column: int) -> range:
+    """The rows of `units` that a column (0-based) owns: contiguous, near equal."""
+    return range(column * units // columns, (column + 1) * units // columns)
+
+
+def topology(net: NetSpec, classes: int) -> Topology:
+    """Lay out `net` for data with `classes` classes. Raises Failure that names the layer and what to do."""
+    if not net.layers or not isinstance(net.layers[-1], Softmax):
+        raise Failure('net.layers: the last layer must be { softmax = "loss" }')
+    image = Shape(COLOURS, net.crop, net.crop)
+    shape, split = image, False
+    laid: list[LayerShape] = []
+    for layer in net.layers:
+        groups = net.columns if split else 1
+        here = LayerShape(layer, shape, shape, split, split, groups)
+        here = RULES.get(type(layer), _same)(here, net.columns, classes)
+        laid.append(here)
+        shape, split = here.output, here.output_split
+    return Topology(net.columns, classes, image, tuple(laid))
+
+
+def _windows(here: LayerShape, layer: Conv | MaxPool | AveragePool, pad: int) -> tuple[int, int]:
+    """How many windows fit: rounded as `edge` says, and the last one must begin inside the padded map."""
+    rounded = math.ceil if layer.edge == "ceil" else math.floor
+
+    def along(side: int) -> int:
+        room = side + 2 * pad - layer.size
+        if room < 0:
+            raise Failure(
+                f"{layer.kind} '{layer.name}': a window of {layer.size} does not fit its {here.input} input: "
+                "use a larger net.crop or a smaller size, or leave out a pooling layer before it"
+            )
+        count = rounded(room / layer.stride) + 1
+        return count if (count - 1) * layer.stride < side + pad else count - 1
+
+    return along(here.input.height), along(here.input.width)
+
+
+def _equal_parts(here: LayerShape, number: int, what: str) -> int:
+    """`number` over the groups. Raises Failure when they would differ."""
+    if number % here.groups:
+        layer = here.layer
+        raise Failure(
+            f"{layer.kind} '{layer.name}': its {number} {what} do not divide by {here.groups} columns: "
+            f"change their number, or put an exchange before it"
+        )
+    return number // here.groups
+
+
+def _same(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    return here
+
+
+def _lrn(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    _equal_parts(here, here.input.maps, "maps")
+    return here
+
+
+def _pool(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    assert isinstance(here.layer, MaxPool | AveragePool)
+    return replace(here, output=Shape(here.input.maps, *_windows(here, here.layer, 0)))
+
+
+def _conv(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    layer = here.layer
+    assert isinstance(layer, Conv)
+    if layer.pad >= layer.size:
+        raise Failure(f"conv '{layer.name}': pad {layer.pad} must be less than size {layer.size}")
+    if layer.kernels % columns:
+        raise Failure(
+            f"conv '{layer.name}': {layer.kernels} kernels do not divide by {columns} columns: "
+            f"use {-(-layer.kernels // columns) * columns}"
+        )
+    output = Shape(layer.kernels, *_windows(here, layer, layer.pad))
+    weight = (layer.kernels, _equal_parts(here, here.input.maps, "maps"), layer.size, layer.size)
+    work = math.prod(weight) * output.height * output.width
+    return replace(here, output=output, output_split=columns > 1, weight=weight, multiply_adds=work)
+
+
+def _fc(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    layer = here.layer
+    assert isinstance(layer, Fc)
+    units = classes if isinstance(layer.units, str) else layer.units
+    if units < columns:
+        raise Failure(f"fc '{layer.name}': {units} units are too few for {columns} columns")
+    weight = (units, _equal_parts(here, here.input.size, "input values"))
+    if here.groups > 1:
+        _equal_parts(here, units, "units")
+    return replace(
+        here,
+        output=Shape(units, 1, 1),
+        output_split=columns > 1,
+        weight=weight,
+        multiply_adds=math.prod(weight),
+    )
+
+
+def _exchange(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    if columns > 1 and not here.input_split:
+        raise Failure(f"exchange '{here.layer.name}': every column sees all maps already: leave it out")
+    return replace(here, output_split=False, groups=1)
+
+
+def _softmax(here: LayerShape, columns: int, classes: int) -> LayerShape:
+    name = here.layer.name
+    if here.input_split:
+        raise Failure(f"softmax '{name}' needs all columns' values: put an exchange before it")
+    if here.input != (classes, 1, 1):
+        raise Failure(
+            f"softmax '{name}' gets {here.input} values for {classes} classes: "
+            'put an fc layer with units = "classes" before it'
+        )
+    return here
+
+
+RULES: dict[type[Any], Callable[[LayerShape, int, int], LayerShape]] = {
+    Conv: _conv,
+    Fc: _fc,
+    MaxPool: _pool,
+    AveragePool: _pool,
+    Lrn: _lrn,
+    Exchange: _exchange,
+    Softmax: _softmax,
+}
