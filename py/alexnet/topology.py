@@ -38,7 +38,7 @@ class Shape(NamedTuple):
         return self.maps * self.height * self.width
 
     def __str__(self) -> str:
-        return f"{self.maps} x {self.height} x {self.width}"
+        return f"{self.maps}x{self.height}x{self.width}"
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,6 @@ def _fc(here: LayerShape, columns: int, classes: int) -> LayerShape:
     if units < columns:
         raise Failure(f"fc '{layer.name}': {units} units are too few for {columns} columns")
     weight = (units, _equal_parts(here, here.input.size, "input values"))
-    if here.groups > 1:
-        _equal_parts(here, units, "units")
     return replace(
         here,
         output=Shape(units, 1, 1),

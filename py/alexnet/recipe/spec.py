@@ -109,10 +109,10 @@ class AveragePool(Pool):
 class Response(Layer):
     """a / (k + alpha * sum of a^2 over n neighbours)^beta (section 3.3)."""
 
-    n: Count = 5
-    k: Positive = 2.0
-    alpha: NotNegative = 1e-4
-    beta: NotNegative = 0.75
+    n: Count
+    k: Positive
+    alpha: NotNegative
+    beta: NotNegative
 
 
 @dataclass(frozen=True, kw_only=True)
