@@ -10,7 +10,7 @@ from rich.table import Table
 from alexnet.recipe.spec import Exchange, Layer, Weighted
 from alexnet.topology import LayerShape, Shape, Topology, owned
 
-PLAIN_WIDTH = 116
+PLAIN_WIDTH = 112
 CROSSING = "═══╳═══"  # noqa: RUF001
 
 
@@ -23,10 +23,12 @@ def drawing(topology: Topology, title: str) -> Table:
         caption="work: multiply-adds of one image, forward",
         caption_justify="right",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
         show_footer=True,
     )
     table.add_column("layer", footer="whole net", no_wrap=True)
-    table.add_column("kind and settings")
+    table.add_column("kind and settings", no_wrap=True)
     table.add_column("output", justify="right", no_wrap=True)
     table.add_column("columns", justify="center", no_wrap=True)
     table.add_column("weights", justify="right", no_wrap=True)
