@@ -6,6 +6,7 @@ from dataclasses import fields
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alexnet.recipe.spec import Exchange, Layer, Weighted
 from alexnet.topology import LayerShape, Shape, Topology, owned
@@ -28,7 +29,7 @@ def drawing(topology: Topology, title: str) -> Table:
         show_footer=True,
     )
     table.add_column("layer", footer="whole net", no_wrap=True)
-    table.add_column("kind and settings", no_wrap=True)
+    table.add_column(_cut("kind and settings"))
     table.add_column("output", justify="right", no_wrap=True)
     table.add_column("columns", justify="center", no_wrap=True)
     table.add_column("weights", justify="right", no_wrap=True)
@@ -47,17 +48,22 @@ def plain(table: Table, width: int = PLAIN_WIDTH) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _row(topology: Topology, each: LayerShape) -> tuple[str, ...]:
+def _row(topology: Topology, each: LayerShape) -> tuple[str | Text, ...]:
     crosses = isinstance(each.layer, Exchange) and topology.columns > 1
     return (
         each.layer.name,
-        f"exchange: each sees all {each.output.maps}" if crosses else _settings(each.layer),
+        _cut(f"exchange: each sees all {each.output.maps}" if crosses else _settings(each.layer)),
         str(each.output) if each.output != each.input else "",
         CROSSING if crosses else _columns(topology, each.output, each.output_split),
         "x".join(map(str, each.weight)),
         f"{each.parameters:,}" if each.weight else "",
         _millions(each.multiply_adds) if each.weight else "",
     )
+
+
+def _cut(text: str) -> Text:
+    """The one column that gives way in a narrow terminal."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _columns(topology: Topology, shape: Shape, split: bool) -> str:
