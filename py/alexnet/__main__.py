@@ -1,0 +1,5 @@
+"""`python -m alexnet` is `alexctl`."""
+
+from alexnet.cli import main
+
+main()

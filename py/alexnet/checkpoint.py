@@ -1,0 +1,139 @@
+"""Checkpoints: weights and momenta in the plain form, whole or absent, checked when read.
+
+`checkpoints/step-00000042.h5` holds `weights/<name>` and `momenta/<name>`, and in the attribute `state` the
+step, the seed, the recipe and the schedule; `latest` and `best` name a whole one. Nothing depends on the number
+of processes. The file's user block (its first 512 bytes, which HDF5 leaves to its writer) holds the checksum of
+all the rest, so that a damaged file is known before HDF5 reads it.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from alexnet.engines import Floats
+from alexnet.errors import Failure, reason
+from alexnet.files import whole_file, write_whole
+
+FORMAT = "alexnet-checkpoint-1"
+USER_BLOCK = 512
+CHUNK = 1 << 24
+Arrays = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read: `state` as it was written, arrays by parameter name."""
+
+    path: Path
+    state: dict[str, Any]
+    weights: Arrays
+    momenta: Arrays
+
+
+def write(path: Path, state: dict[str, Any], arrays: Iterable[tuple[str, Floats, Floats]]) -> None:
+    """Write a checkpoint from (name, weights, momenta); one parameter at a time is in memory.
+
+    Raises Failure where the disk does not take it; an earlier checkpoint is not touched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as beside:
+            with h5py.File(beside, "w", libver=("v110", "v110"), userblock_size=USER_BLOCK) as file:
+                file.attrs["state"] = json.dumps(state)
+                for name, weights, momenta in arrays:
+                    file.create_dataset(f"weights/{name}", data=weights, track_times=False)
+                    file.create_dataset(f"momenta/{name}", data=momenta, track_times=False)
+            stamp = f"{FORMAT} {_checksum(beside):08x}\n".encode()
+            with beside.open("rb+") as raw:
+                raw.write(stamp)
+    except OSError as error:
+        raise Failure(f"{path}: cannot be written ({reason(error)}); make room, then use --resume") from error
+
+
+def read(path: Path, momenta: bool = True) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises Failure where the file is missing, damaged or of another kind.
+    """
+    try:
+        with path.open("rb") as raw:
+            stamp = raw.readline(USER_BLOCK).decode("ascii", "replace").split()
+        if stamp[:1] != [FORMAT]:
+            raise ValueError(f"it does not begin with {FORMAT}")
+        if stamp[1:] != [f"{_checksum(path):08x}"]:
+            raise ValueError("it does not match its checksum")
+        with h5py.File(path, "r") as file:
+            state = json.loads(str(file.attrs["state"]))
+            weights = _arrays(file["weights"])
+            return Checkpoint(path, state, weights, _arrays(file["momenta"]) if momenta else {})
+    except (OSError, KeyError, ValueError) as error:
+        raise Failure(f"{path}: not a whole checkpoint ({reason(error)}); use an earlier one") from error
+
+
+def _arrays(group: Any) -> Arrays:
+    return {name: np.asarray(values[...]) for name, values in group.items()}
+
+
+def _checksum(path: Path) -> int:
+    """Of all that follows the user block."""
+    check = 0
+    with path.open("rb") as file:
+        file.seek(USER_BLOCK)
+        while block := file.read(CHUNK):
+            check = zlib.crc32(block, check)
+    return check
+
+
+class Shelf:
+    """The checkpoints of one run: the last `kept` ones and the best."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.folder = run / "checkpoints"
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}.h5"
+
+    def shelved(self, path: Path, best: bool, kept: int) -> None:
+        """A whole checkpoint lies at `path`: name it, and remove those no longer wanted."""
+        write_whole(self.run / "latest", path.name + "\n")
+        if best:
+            write_whole(self.run / "best", path.name + "\n")
+        wanted = {self.named("latest"), self.named("best"), *self.all()[-kept:]}
+        for old in set(self.all()) - wanted:
+            old.unlink(missing_ok=True)
+
+    def all(self) -> list[Path]:
+        """Whole checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*.h5"))
+
+    def named(self, name: str) -> Path | None:
+        """The checkpoint that `latest` or `best` names; None where there is none yet."""
+        with suppress(OSError):
+            path = self.folder / (self.run / name).read_text(encoding="utf-8").strip()
+            if path.is_file():
+                return path
+        return None
+
+    def sweep(self) -> None:
+        """Remove what a kill left half-written."""
+        for part in [*self.run.glob(".*.part"), *self.folder.glob(".*.part")]:
+            part.unlink(missing_ok=True)
+
+
+def newest_run(runs: Path) -> Path:
+    """The run whose last checkpoint is the newest.
+
+    Raises Failure where there is none.
+    """
+    candidates = sorted(runs.glob("*/latest"), key=lambda path: path.stat().st_mtime)
+    if not candidates:
+        raise Failure(f"no trained run in {runs}/; train one with `alexctl train DATA`, or name a RUN directory")
+    return candidates[-1].parent

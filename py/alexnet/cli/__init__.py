@@ -1,0 +1,193 @@
+"""`alexctl`: the commands and their options. What a command needs is imported when it runs, so help is fast."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal, NoReturn, Optional
+
+import typer
+
+from alexnet.console import say
+from alexnet.errors import Failure
+
+STOPPED = 75  # a signal ended the work; what was done is kept
+
+app = typer.Typer(
+    help="Prepare images, train the two-column AlexNet of 2012, and measure it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of standard output.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads a process (default: the cores, shared out).")]
+Data = Annotated[Path | None, typer.Option(help="The prepared data (default: what the run was trained on).")]
+
+
+@app.command()
+def prep(
+    source: Annotated[Path, typer.Argument(help="A folder with a folder a class, or with IDX files.")] = Path("images"),
+    out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
+    size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images a class and split.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
+) -> None:
+    """Turn images into shards of 256x256 with their mean and colour axes."""
+    from alexnet.cli.data import prepare
+
+    prepare(source, out, size, workers, limit, seed)
+
+
+@app.command()
+def train(
+    data: Annotated[Path | None, typer.Argument(help="The prepared data (default: data).")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe's name or a TOML file (default: alexnet).")] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to train on, such as 0,1: a column each.")] = None,
+    device: Annotated[Literal["cpu"] | None, typer.Option(help="Train without a GPU.")] = None,
+    procs: Annotated[int | None, typer.Option(min=1, help="Processes: 1, or a multiple of the columns.")] = None,
+    threads: Threads = None,
+    out: Annotated[Path | None, typer.Option(help="The run's directory (default: a new one in runs).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps.")] = None,
+    init: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE[:LAYERS]", help="First weights from safetensors; LAYERS such as conv*,fc6."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+) -> None:
+    """Train a net in one process a column."""
+    from alexnet.cli.training import Request, train
+
+    request = Request(
+        data,
+        recipe,
+        gpus,
+        device,
+        procs,
+        threads,
+        out,
+        resume,
+        epochs,
+        steps,
+        tuple(init or ()),
+        seed,
+        tuple(set_ or ()),
+    )
+    if not train(request):
+        raise typer.Exit(STOPPED)
+
+
+@app.command()
+def control(
+    run: Annotated[Path, typer.Argument(help="The run that is training.")],
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as train.rate=0.001.")],
+) -> None:
+    """Change a run by hand while it trains; the change is logged."""
+    from alexnet.cli.training import change
+
+    change(run, set_)
+
+
+@app.command("eval")
+def evaluate(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest run.")] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    crops: Annotated[Literal["ten", "centre"], typer.Option(help="Views whose predictions are averaged.")] = "ten",
+    threads: Threads = None,
+    json: Json = False,
+    probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
+) -> None:
+    """Top-1 and top-5 error; the predictions of several runs are averaged."""
+    from alexnet.cli.testing import evaluate
+
+    evaluate(runs or [], data, split, crops, threads, json, probs)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """The five most probable classes of images."""
+    from alexnet.cli.testing import predict
+
+    predict(run, images, threads, json)
+
+
+@app.command()
+def figures(
+    run: Annotated[Path | None, typer.Argument(help="A trained run (default: the newest).")] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="Whose images are shown.")] = "val",
+    out: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: the run's).")] = None,
+    threads: Threads = None,
+) -> None:
+    """Draw the paper's Figures 3 and 4, and how the training went."""
+    from alexnet.cli.testing import figures
+
+    figures(run, data, split, out, threads)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    file: Annotated[Path, typer.Argument(help="A .safetensors or .onnx file.")],
+) -> None:
+    """Write a run's weights for other programs."""
+    from alexnet.cli.testing import export
+
+    export(run, file)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """What this machine has for training, and what to install."""
+    from alexnet.cli.doctor import doctor
+
+    doctor(json)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe's name or a TOML file.")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the data.")] = 1000,
+) -> None:
+    """The recipes, or one net as a table of its layers."""
+    from alexnet.cli.data import show_recipes
+
+    show_recipes(name, classes)
+
+
+def main() -> None:
+    """Run a command; every failure ends in one line and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=True)
+    except Failure as failure:
+        _fail(str(failure))
+    except KeyboardInterrupt:
+        say("alexctl: stopped; what was done is kept, run the same command again to go on")
+        sys.exit(STOPPED)
+    except MemoryError:
+        _fail("not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str) -> NoReturn:
+    from alexnet.launch import fail
+
+    fail(line)

@@ -1,0 +1,83 @@
+"""Exchanges between processes over MPI, for arrays of the CPU engine: (blocks, maps, height, width, 16)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from alexnet.engines import Floats
+from alexnet.links import place
+
+
+class MpiLink:
+    """`columns` processes share a net, in rank order; further groups of as many are its replicas."""
+
+    def __init__(self, columns: int) -> None:
+        self.world = MPI.COMM_WORLD
+        self.rank = self.world.Get_rank()
+        self.place = place(columns, self.world.Get_size(), self.rank)
+        self._group = self.world.Split(self.place.replica, self.rank)
+        self._replicas = self.world.Split(self.place.owned.start, self.rank)
+        self._parcels: dict[int, Floats] = {}
+
+    def gather(self, own: Floats, whole: Floats) -> None:
+        parts = self._parts(whole)
+        parcel = self._parcel(whole.size)
+        counts = [part.size for part in parts]
+        self._group.Allgatherv(own, [parcel, counts])
+        for part, packed in zip(parts, np.split(parcel, np.cumsum(counts)[:-1]), strict=True):
+            part[...] = packed.reshape(part.shape)
+
+    def scatter(self, whole: Floats, own: Floats) -> None:
+        parts = self._parts(whole)
+        parcel = self._parcel(whole.size)
+        counts = [part.size for part in parts]
+        for part, packed in zip(parts, np.split(parcel, np.cumsum(counts)[:-1]), strict=True):
+            packed.reshape(part.shape)[...] = part
+        self._group.Reduce_scatter(parcel, own, counts, MPI.SUM)
+
+    def average(self, gradients: Sequence[Floats]) -> None:
+        if self.place.replicas > 1:
+            for gradient in gradients:
+                self._replicas.Allreduce(MPI.IN_PLACE, gradient, MPI.SUM)
+
+    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        result = np.empty_like(values)
+        self._replicas.Allreduce(values, result, MPI.SUM)
+        return result
+
+    def any(self, flag: bool) -> bool:
+        return bool(self.world.allreduce(int(flag), MPI.MAX))
+
+    def share(self, value: Any) -> Any:
+        return self.world.bcast(value, root=0)
+
+    def rows(self, own: Floats) -> Floats | None:
+        if self.place.replica:
+            return None
+        counts = self._group.gather(own.size, root=0)
+        if counts is None:
+            self._group.Gatherv(own, None, root=0)
+            return None
+        whole = np.empty((sum(counts) // own[0].size, *own.shape[1:]), own.dtype)
+        self._group.Gatherv(own, [whole, counts], root=0)
+        return whole
+
+    def images(self, own: NDArray[Any]) -> NDArray[Any] | None:
+        if self.place.owned.start:
+            return None
+        parts = self._replicas.gather(own, root=0)
+        return None if parts is None else np.concatenate(parts)
+
+    def _parts(self, whole: Floats) -> list[Floats]:
+        """Each column's maps of `whole`, as views."""
+        columns, maps = self.place.columns, whole.shape[1]
+        return [whole[:, c * maps // columns : (c + 1) * maps // columns] for c in range(columns)]
+
+    def _parcel(self, size: int) -> Floats:
+        """The columns' maps side by side, as they travel; one buffer a size, made once."""
+        if size not in self._parcels:
+            self._parcels[size] = np.empty(size, np.float32)
+        return self._parcels[size]
