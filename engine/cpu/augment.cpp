@@ -1,0 +1,64 @@
+// Augmentation (section 4.1): from whole uint8 images to a batch of input maps, in one pass:
+//   out[b, c, y, x, lane] = ((pixel - mean) + shift[c]) / divide
+// with pixel and mean at row crop.y + y and column crop.x + x of image 16 b + lane, or counted from the
+// crop's right edge where it is reflected. Images and mean (side, side, 3), RGB; out (B, 3, crop, crop, 16);
+// lanes beyond the last image are zero.
+#include <algorithm>
+
+#include "check.hpp"
+#include "engine.hpp"
+#include "simd.hpp"
+#include "threads.hpp"
+
+namespace alexnet {
+
+namespace {
+
+constexpr Index CHANNELS = 3;
+
+void check_augment(const std::vector<Crop>& images, Index side, const Maps& out, float divide) {
+    const char* op = "augment";
+    const Index count = static_cast<Index>(images.size());
+    CHECK(out.maps == CHANNELS && out.height == out.width && out.height >= 1 && out.height <= side, op,
+          "out ", out, " must be (blocks, 3, crop, crop, 16) with crop <= ", side);
+    CHECK(count >= 1 && out.blocks == (count + LANES - 1) / LANES, op, count, " images do not fit out ", out);
+    CHECK(divide != 0, op, "divide is zero");
+    for (const Crop& c : images)
+        CHECK(c.y >= 0 && c.x >= 0 && c.y + out.height <= side && c.x + out.width <= side, op,
+              "the crop at (", c.y, ", ", c.x, ") of ", out.width, " pixels leaves the image of ", side);
+}
+
+// One row of one image and channel, into every LANES-th number of `to`.
+void copy_row(const Crop& image, const float* mean, Index side, Index y, Index channel, Index columns,
+              float* to) {
+    const Index last = image.x + columns - 1;
+    const Index first = ((image.y + y) * side + (image.reflect ? last : image.x)) * CHANNELS + channel;
+    const Index step = image.reflect ? -CHANNELS : CHANNELS;
+    const std::uint8_t* pixel = image.pixels + first;
+    const float* average = mean + first;
+    const float shift = image.shift[channel];
+    for (Index x = 0; x < columns; ++x) to[x * LANES] = (pixel[x * step] - average[x * step]) + shift;
+}
+
+}  // namespace
+
+void augment(const std::vector<Crop>& images, Index side, const float* mean, Maps out, float divide) {
+    check_augment(images, side, out, divide);
+    parallel(out.blocks * out.height, [&](Index i) {
+        const Index b = i / out.height, y = i % out.height;
+        for (Index channel = 0; channel < CHANNELS; ++channel) {
+            float* row = out.at(b, channel, y);
+            for (Index lane = 0; lane < LANES; ++lane) {
+                const Index n = b * LANES + lane;
+                if (n < static_cast<Index>(images.size()))
+                    copy_row(images[n], mean, side, y, channel, out.width, row + lane);
+                else
+                    for (Index x = 0; x < out.width; ++x) row[x * LANES + lane] = 0;
+            }
+            if (divide != 1)
+                for (Index x = 0; x < out.width; ++x) store(row + x * LANES, load(row + x * LANES) / divide);
+        }
+    });
+}
+
+}  // namespace alexnet

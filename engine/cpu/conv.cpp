@@ -1,0 +1,322 @@
+// Convolution (section 3.5), grouped and strided:
+//   y[b,k,oy,ox] = bias[k] + sum over c,ky,kx of w[k,c,ky,kx] * x[b,c, oy*stride + ky - pad, ox*stride + kx -
+//   pad]
+// with x (B, C, H, W, 16), w (K, C/groups, kh, kw), bias (K), y (B, K, Ho, Wo, 16); taps beyond the edge read
+// 0. Ho is the floor or the ceiling of (H + 2 pad - kh) / stride + 1: the ceiling is the authors' 224 -> 55.
+// conv_backward_data writes dx, conv_backward_weights (conv_weights.cpp) dw and db.
+//
+// Forward and data gradient are one correlation: the data gradient is that of dy, spread by the stride, with
+// the kernels flipped and transposed. A tile of a chunk of the input maps is copied, with its zeros, into
+// scratch memory; a register block of kernels x 16 images then runs over the tile's pixels.
+#include "conv.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "simd.hpp"
+#include "threads.hpp"
+
+namespace alexnet {
+
+void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s) {
+    CHECK(s.stride >= 1 && s.pad >= 0 && s.groups >= 1, op, "stride ", s.stride, ", pad ", s.pad,
+          " or groups ", s.groups, " is out of range");
+    CHECK(x.maps >= 1 && x.maps == w.maps * s.groups && w.kernels >= s.groups && w.kernels % s.groups == 0,
+          op, "maps, kernels and groups do not fit: x ", x, ", w ", w, ", groups ", s.groups);
+    CHECK(w.height >= 1 && w.width >= 1 && x.height >= 1 && x.width >= 1, op, "empty shape: x ", x, ", w ",
+          w);
+    CHECK(x.blocks == y.blocks && y.maps == w.kernels, op, "batch or maps do not fit: x ", x, ", w ", w,
+          ", y ", y);
+    CHECK(fits(y.height, x.height + 2 * s.pad - w.height, s.stride) &&
+              fits(y.width, x.width + 2 * s.pad - w.width, s.stride),
+          op, "y's sides do not follow from x ", x, ", w ", w, ", stride ", s.stride, ", pad ", s.pad, ": y ",
+          y);
+}
+
+namespace {
+
+// The register block: kernels x pixels x LANES accumulators, as many as the target's registers hold.
+#if defined(__AVX512F__)
+constexpr int BLOCK_KERNELS = 12, BLOCK_PIXELS = 2;
+#elif defined(__AVX2__)
+constexpr int BLOCK_KERNELS = 6, BLOCK_PIXELS = 1;
+#else
+constexpr int BLOCK_KERNELS = 2, BLOCK_PIXELS = 1;
+#endif
+
+constexpr Index TILE_FLOATS = 48 * 1024;  // of the input: less than half of a second-level cache of 512 kB
+constexpr Index CHUNK_TAPS = 256;         // enough taps to hide the accumulators' load and store
+
+struct Correlation {
+    ConstMaps x;
+    Maps y;
+    Index groups, kernel_height, kernel_width;
+    Index stride;          // of the output's pixels over the (spread, padded) input
+    Index spread;          // input pixels stand this far apart, zeros between them
+    Index above, left;     // zeros before the input; negative where its first pixels are not read
+    const float* weights;  // packed: for each block of kernels, for each tap, the block's weights
+    const float* bias;     // or null
+
+    Index kernels() const { return y.maps / groups; }
+    Index maps() const { return x.maps / groups; }
+    Index taps() const { return maps() * kernel_height * kernel_width; }
+};
+
+// [0, total) cut into `count` nearly equal ranges.
+struct Split {
+    Index total, count;
+    Index begin(Index i) const { return i * total / count; }
+    Index size(Index i) const { return begin(i + 1) - begin(i); }
+};
+Split pieces(Index total, Index largest) { return {total, (total + largest - 1) / largest}; }
+Split kernel_blocks(Index kernels) { return pieces(kernels, BLOCK_KERNELS); }
+
+struct Plan {
+    Split maps, rows, columns;
+};
+
+Plan plan(const Correlation& c) {
+    const Index window = c.kernel_height * c.kernel_width;
+    Plan p;
+    p.maps = pieces(c.maps(), std::max<Index>(1, CHUNK_TAPS / window));
+    const Index most_maps = (c.maps() + p.maps.count - 1) / p.maps.count;
+    const Index room = std::max<Index>(1, TILE_FLOATS / LANES / most_maps);  // pixels of the input
+    const auto most_pixels = [&](Index across, Index kernel) {  // of the output, in one direction
+        return std::max<Index>(1, (room / across - kernel) / c.stride + 1);
+    };
+    const Index columns = std::min(c.y.width, most_pixels(c.kernel_height, c.kernel_width));
+    p.columns = pieces(c.y.width, columns);
+    const Index across = (c.y.width / p.columns.count) * c.stride + c.kernel_width;
+    p.rows = pieces(c.y.height, std::min(c.y.height, most_pixels(across, c.kernel_height)));
+    return p;
+}
+
+// Copies rows x columns pixels from (top, left) of the spread and padded map into `to`.
+void copy_map(const Correlation& c, const float* map, Index top, Index left, Index rows, Index columns,
+              float* to) {
+    const Index first = left - c.left;  // the leftmost column, counted from the input's own first
+    for (Index r = 0; r < rows; ++r, to += columns * LANES) {
+        const Index y = top + r - c.above;
+        if (y < 0 || y % c.spread != 0 || y / c.spread >= c.x.height) {
+            std::fill(to, to + columns * LANES, 0.0f);
+            continue;
+        }
+        const float* from = map + (y / c.spread) * c.x.row_stride();
+        if (c.spread == 1) {
+            const Index begin = std::clamp<Index>(-first, 0, columns);
+            const Index end = std::clamp<Index>(c.x.width - first, begin, columns);
+            std::fill(to, to + begin * LANES, 0.0f);
+            std::copy(from + (first + begin) * LANES, from + (first + end) * LANES, to + begin * LANES);
+            std::fill(to + end * LANES, to + columns * LANES, 0.0f);
+            continue;
+        }
+        for (Index i = 0; i < columns; ++i) {
+            const Index x = first + i;
+            const bool inside = x >= 0 && x % c.spread == 0 && x / c.spread < c.x.width;
+            store(to + i * LANES, inside ? load(from + x / c.spread * LANES) : splat(0));
+        }
+    }
+}
+
+// A run over a tile's pixels for one block of kernels. Pointers are to the block's and the tile's first
+// element.
+struct Sweep {
+    const float* x;               // the tile's copy
+    Index x_row, x_pixel;         // steps in floats from one output pixel to the next
+    const std::int32_t* offsets;  // of each tap from the pixel's first, in floats
+    Index taps;
+    const float* weights;
+    float* y;
+    Index y_row, y_map;
+    Index rows, columns;
+    const float* bias;  // null: zero
+    bool first;         // start from the bias, else add to y
+};
+
+template <int K, int P>
+void dot_taps(const Sweep& s, const float* x, float* y) {
+    Vec total[K][P][PARTS];
+#pragma GCC unroll 16
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+            for (int i = 0; i < PARTS; ++i)
+                total[k][p][i] = s.first ? splat_vec(s.bias ? s.bias[k] : 0.0f)
+                                         : load_vec(y + k * s.y_map + p * LANES + i * WIDTH);
+    const float* w = s.weights;
+    for (Index t = 0; t < s.taps; ++t, w += K) {
+        const float* from = x + s.offsets[t];
+        Vec in[P][PARTS];
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+            for (int i = 0; i < PARTS; ++i) in[p][i] = load_vec(from + p * s.x_pixel + i * WIDTH);
+#pragma GCC unroll 16
+        for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+            for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+                for (int i = 0; i < PARTS; ++i) total[k][p][i] += in[p][i] * w[k];
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+            for (int i = 0; i < PARTS; ++i)
+                store_vec(y + k * s.y_map + p * LANES + i * WIDTH, total[k][p][i]);
+}
+
+template <int K>
+void sweep_pixels(const Sweep& s) {
+    for (Index r = 0; r < s.rows; ++r) {
+        const float* x = s.x + r * s.x_row;
+        float* y = s.y + r * s.y_row;
+        Index c = 0;
+        for (; c + BLOCK_PIXELS <= s.columns; c += BLOCK_PIXELS)
+            dot_taps<K, BLOCK_PIXELS>(s, x + c * s.x_pixel, y + c * LANES);
+        for (; c < s.columns; ++c) dot_taps<K, 1>(s, x + c * s.x_pixel, y + c * LANES);
+    }
+}
+
+template <int... K>
+void sweep_kernels(Index kernels, const Sweep& s, std::integer_sequence<int, K...>) {
+    static_cast<void>(((kernels == K + 1 && (sweep_pixels<K + 1>(s), true)) || ...));
+}
+
+std::vector<std::int32_t> tap_offsets(Index maps, Index height, Index width, Index tile_rows,
+                                      Index tile_columns) {
+    std::vector<std::int32_t> offsets;
+    offsets.reserve(maps * height * width);
+    for (Index m = 0; m < maps; ++m)
+        for (Index y = 0; y < height; ++y)
+            for (Index x = 0; x < width; ++x)
+                offsets.push_back(
+                    static_cast<std::int32_t>(((m * tile_rows + y) * tile_columns + x) * LANES));
+    return offsets;
+}
+
+void correlate_tile(const Correlation& c, const Plan& p, Index b, Index group, Index row, Index column) {
+    thread_local Scratch scratch;
+    const Index rows = p.rows.size(row), columns = p.columns.size(column);
+    const Index in_rows = (rows - 1) * c.stride + c.kernel_height;
+    const Index in_columns = (columns - 1) * c.stride + c.kernel_width;
+    const Index most_maps = (c.maps() + p.maps.count - 1) / p.maps.count;
+    float* tile = scratch.floats(most_maps * in_rows * in_columns * LANES);
+    const auto offsets = tap_offsets(most_maps, c.kernel_height, c.kernel_width, in_rows, in_columns);
+    const Split blocks = kernel_blocks(c.kernels());
+
+    Sweep s{tile,
+            c.stride * in_columns * LANES,
+            c.stride * LANES,
+            offsets.data(),
+            0,
+            nullptr,
+            nullptr,
+            c.y.row_stride(),
+            c.y.map_stride(),
+            rows,
+            columns,
+            nullptr,
+            false};
+    for (Index chunk = 0; chunk < p.maps.count; ++chunk) {
+        const Index first_map = p.maps.begin(chunk), maps = p.maps.size(chunk);
+        for (Index m = 0; m < maps; ++m)
+            copy_map(c, c.x.at(b, group * c.maps() + first_map + m), p.rows.begin(row) * c.stride,
+                     p.columns.begin(column) * c.stride, in_rows, in_columns,
+                     tile + m * in_rows * in_columns * LANES);
+        const Index first_tap = first_map * c.kernel_height * c.kernel_width;
+        s.taps = maps * c.kernel_height * c.kernel_width;
+        s.first = chunk == 0;
+        for (Index block = 0; block < blocks.count; ++block) {
+            const Index kernel = group * c.kernels() + blocks.begin(block), kernels = blocks.size(block);
+            s.weights = c.weights + kernel * c.taps() + first_tap * kernels;
+            s.y = c.y.at(b, kernel, p.rows.begin(row), p.columns.begin(column));
+            s.bias = c.bias ? c.bias + kernel : nullptr;
+            sweep_kernels(kernels, s, std::make_integer_sequence<int, BLOCK_KERNELS>());
+        }
+    }
+}
+
+void correlate(const Correlation& c) {
+    const Plan p = plan(c);
+    parallel(c.x.blocks * c.groups * p.rows.count * p.columns.count, [&](Index i) {
+        const Index column = i % p.columns.count, row = i / p.columns.count % p.rows.count;
+        const Index outer = i / (p.columns.count * p.rows.count);
+        correlate_tile(c, p, outer / c.groups, outer % c.groups, row, column);
+    });
+}
+
+// Packs weight(kernel, tap) of all groups into blocks of kernels.
+template <class Weight>
+const float* pack(Scratch& scratch, Index groups, Index kernels, Index taps, const Weight& weight) {
+    float* packed = scratch.floats(groups * kernels * taps);
+    const Split blocks = kernel_blocks(kernels);
+    parallel(groups * blocks.count, [&](Index i) {
+        const Index kernel = i / blocks.count * kernels + blocks.begin(i % blocks.count);
+        const Index size = blocks.size(i % blocks.count);
+        float* to = packed + kernel * taps;
+        for (Index t = 0; t < taps; ++t)
+            for (Index k = 0; k < size; ++k) *to++ = weight(kernel + k, t);
+    });
+    return packed;
+}
+
+thread_local Scratch packed_weights;
+
+}  // namespace
+
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+    check_conv("conv_forward", x, w, y, s);
+    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
+    const Index taps = w.taps();
+    const float* packed = pack(packed_weights, s.groups, w.kernels / s.groups, taps,
+                               [&](Index k, Index t) { return w.data[k * taps + t]; });
+    correlate({x, y, s.groups, w.height, w.width, s.stride, 1, s.pad, s.pad, packed, b.data});
+}
+
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
+    check_conv("conv_backward_data", dx, w, dy, s);
+    const Index window = w.height * w.width, kernels = w.kernels / s.groups;
+    const float* packed = pack(packed_weights, s.groups, w.maps, kernels * window, [&](Index map, Index tap) {
+        const Index group = map / w.maps, kernel = group * kernels + tap / window;
+        return w.data[(kernel * w.maps + map % w.maps) * window + window - 1 - tap % window];
+    });
+    correlate({dy, dx, s.groups, w.height, w.width, 1, s.stride, w.height - 1 - s.pad, w.width - 1 - s.pad,
+               packed, nullptr});
+}
+
+namespace naive {
+
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+    check_conv("conv_forward", x, w, y, s);
+    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
+    for_each_output(x, w, y, s, [&](const Place& p) {
+        for (Index lane = 0; lane < LANES; ++lane) {
+            double total = b.data[p.kernel];
+            for_each_tap(x, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
+                total += double(w.at(p.kernel, c % w.maps, ky, kx)) * x.at(p.block, c, in[0], in[1])[lane];
+            });
+            y.at(p.block, p.kernel, p.y, p.x)[lane] = float(total);
+        }
+    });
+}
+
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
+    check_conv("conv_backward_data", dx, w, dy, s);
+    std::vector<double> total(dx.size());
+    for_each_output(dx, w, dy, s, [&](const Place& p) {
+        for_each_tap(dx, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
+            for (Index lane = 0; lane < LANES; ++lane)
+                total[dx.at(p.block, c, in[0], in[1]) - dx.data + lane] +=
+                    double(w.at(p.kernel, c % w.maps, ky, kx)) * dy.at(p.block, p.kernel, p.y, p.x)[lane];
+        });
+    });
+    std::copy(total.begin(), total.end(), dx.data);
+}
+
+}  // namespace naive
+
+}  // namespace alexnet

@@ -1,0 +1,40 @@
+// What conv.cpp and conv_weights.cpp share: the check of the shapes, and the naive forms' loops.
+#pragma once
+
+#include "check.hpp"
+#include "engine.hpp"
+
+namespace alexnet {
+
+void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s);
+
+namespace naive {
+
+struct Place {
+    Index block, kernel, y, x;
+};
+
+template <class Body>
+void for_each_output(const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape,
+                     const Body& body) {
+    for (Index b = 0; b < x.blocks; ++b)
+        for (Index k = 0; k < w.kernels; ++k)
+            for (Index oy = 0; oy < y.height; ++oy)
+                for (Index ox = 0; ox < y.width; ++ox) body(Place{b, k, oy, ox});
+}
+
+// The taps of one output that fall inside x: body(map of x, ky, kx, {row of x, column of x}).
+template <class Body>
+void for_each_tap(const ConstMaps& x, const ConstKernels& w, ConvShape s, const Place& p, const Body& body) {
+    const Index first_map = p.kernel / (w.kernels / s.groups) * w.maps;
+    for (Index c = first_map; c < first_map + w.maps; ++c)
+        for (Index ky = 0; ky < w.height; ++ky)
+            for (Index kx = 0; kx < w.width; ++kx) {
+                const Index in[2] = {p.y * s.stride + ky - s.pad, p.x * s.stride + kx - s.pad};
+                if (in[0] >= 0 && in[0] < x.height && in[1] >= 0 && in[1] < x.width) body(c, ky, kx, in);
+            }
+}
+
+}  // namespace naive
+
+}  // namespace alexnet

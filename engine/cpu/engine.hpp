@@ -1,0 +1,71 @@
+// The engine's operations. Each one's contract (formula, shapes, outputs) stands at the head of its own file.
+// Outputs belong to the caller and are wholly overwritten. Shapes that do not fit throw
+// std::invalid_argument.
+#pragma once
+
+#include <vector>
+
+#include "maps.hpp"
+
+namespace alexnet {
+
+using ConstKernels = Kernels<const float>;
+using Numbers = Matrix<float>;
+using ConstNumbers = Matrix<const float>;
+
+struct ConvShape {
+    Index stride, pad, groups;
+};
+struct PoolShape {
+    Index size, stride;
+};
+struct Response {  // local response normalisation, section 3.3
+    Index n;
+    float k, alpha, beta;
+};
+struct DropoutDraw {
+    std::uint32_t seed, step, layer;
+    Index first_unit, first_image;
+};
+struct Crop {  // one image of a batch
+    const std::uint8_t* pixels;
+    Index y, x;
+    bool reflect;
+    const float* shift;
+};
+
+#define ALEXNET_OPERATIONS_WITH_NAIVE_FORM                                                                 \
+    void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);               \
+    void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);                       \
+    void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape); \
+    void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape shape);                \
+    void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape shape);       \
+    void average_pool_forward(ConstMaps x, Maps y, PoolShape shape);                                       \
+    void average_pool_backward(ConstMaps dy, Maps dx, PoolShape shape);                                    \
+    void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);                                       \
+    void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);                       \
+    void lrn_spatial_forward(ConstMaps x, Maps y, Response r);                                             \
+    void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);                             \
+    void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);                                  \
+    void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);                                          \
+    void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
+
+ALEXNET_OPERATIONS_WITH_NAIVE_FORM
+
+// The same operations as plain loops in double: the readable definition.
+namespace naive {
+ALEXNET_OPERATIONS_WITH_NAIVE_FORM
+}
+
+void relu_forward(ConstMaps x, Maps y);
+void relu_backward(ConstMaps y, ConstMaps dy, Maps dx);
+void tanh_forward(ConstMaps x, Maps y);
+void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx);
+void dropout(ConstMaps x, Maps y, double rate, DropoutDraw draw);
+void scale(ConstMaps x, Maps y, float factor);
+void softmax_loss(ConstMaps logits, Matrix<const std::int32_t> labels, Maps probs, Maps dlogits,
+                  Matrix<double> losses, Index images, float factor);
+void sgd(Numbers w, Numbers v, ConstNumbers g, float rate, float momentum, float decay);
+void augment(const std::vector<Crop>& images, Index side, const float* mean, Maps out, float divide);
+
+}  // namespace alexnet

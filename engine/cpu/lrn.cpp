@@ -1,0 +1,156 @@
+// Local response normalisation across maps (section 3.3):
+//   y[i] = x[i] * s[i]^-beta,   s[i] = k + alpha * sum over j of x[j]^2,   |j - i| <= n/2, j inside i's group
+//   dx[i] = dy[i] * s[i]^-beta - 2 alpha beta x[i] * sum over j of dy[j] x[j] s[j]^(-beta - 1)
+// at each pixel of x, y, dy, dx (B, C, H, W, 16); `groups` columns of C / groups maps do not see each other.
+// The backward pass computes s again: reading x twice is cheaper than keeping s.
+#include "lrn.hpp"
+
+#include <algorithm>
+
+#include "threads.hpp"
+
+namespace alexnet {
+
+namespace {
+
+constexpr Index TILE_PIXELS = 16;  // 1 kB a map: the window and the backward scratch stay in the caches
+
+void check_lrn(const char* op, const ConstMaps& x, const ConstMaps& y, Response r, Index groups) {
+    check_response(op, x, y, r);
+    CHECK(groups >= 1 && x.maps % groups == 0, op, "x ", x, " does not divide into ", groups, " groups");
+}
+
+// Some pixels of all maps of one group of one block; offset(i) leads to those of map i.
+struct Tile {
+    Index offset_0, map_stride, maps, pixels;
+    Index offset(Index map) const { return offset_0 + map * map_stride; }
+};
+
+template <class Body>
+void for_each_tile(const ConstMaps& x, Index groups, const Body& body) {
+    const Index tiles = (x.pixels() + TILE_PIXELS - 1) / TILE_PIXELS, maps = x.maps / groups;
+    parallel(x.blocks * groups * tiles, [&](Index i) {
+        const Index first = i % tiles * TILE_PIXELS;
+        body(Tile{i / tiles * maps * x.map_stride() + first * LANES, x.map_stride(), maps,
+                  std::min(TILE_PIXELS, x.pixels() - first)});
+    });
+}
+
+// Sum over the maps j within n/2 of map i of value(j).
+template <class Value>
+inline Lanes window_sum(Index i, Index half, Index maps, const Value& value) {
+    Lanes total = splat(0);
+    const Index end = std::min(i + half + 1, maps);
+    for (Index j = std::max<Index>(i - half, 0); j < end; ++j) total = total + value(j);
+    return total;
+}
+
+inline Lanes squares(const float* x, const Tile& t, Index i, Index half, Index pixel) {
+    return window_sum(i, half, t.maps, [&](Index j) {
+        const Lanes v = load(x + t.offset(j) + pixel * LANES);
+        return v * v;
+    });
+}
+
+}  // namespace
+
+void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
+    check_lrn("lrn_forward", x, y, r, groups);
+    with_power(r.beta, [&](auto power) {
+        for_each_tile(x, groups, [&](const Tile& t) {
+            for (Index i = 0; i < t.maps; ++i)
+                for (Index p = 0; p < t.pixels; ++p) {
+                    const Index at = t.offset(i) + p * LANES;
+                    const Lanes scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
+                    store(y.data + at, load(x.data + at) * power(scale));
+                }
+        });
+    });
+}
+
+void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) {
+    check_lrn("lrn_backward", x, dx, r, groups);
+    CHECK(same_shape(x, dy), "lrn_backward", "dy ", dy, " is not like x ", x);
+    with_power(r.beta, [&](auto power) {
+        for_each_tile(x, groups, [&](const Tile& t) {
+            thread_local Scratch scratch;
+            float* ratios = scratch.floats(t.maps * TILE_PIXELS * LANES);
+            for (Index i = 0; i < t.maps; ++i)
+                for (Index p = 0; p < t.pixels; ++p) {
+                    const Index at = t.offset(i) + p * LANES;
+                    const Lanes scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
+                    const Lanes direct = load(dy.data + at) * power(scale);
+                    store(dx.data + at, direct);
+                    store(ratios + (i * TILE_PIXELS + p) * LANES, direct * load(x.data + at) / scale);
+                }
+            for (Index i = 0; i < t.maps; ++i)
+                for (Index p = 0; p < t.pixels; ++p) {
+                    const Index at = t.offset(i) + p * LANES;
+                    const Lanes others = window_sum(i, r.n / 2, t.maps, [&](Index j) {
+                        return load(ratios + (j * TILE_PIXELS + p) * LANES);
+                    });
+                    store(dx.data + at,
+                          load(dx.data + at) - load(x.data + at) * others * (2 * r.alpha * r.beta));
+                }
+        });
+    });
+}
+
+namespace naive {
+
+namespace {
+
+template <class Value>
+double window_sum(Index i, Index half, Index maps, const Value& value) {
+    double total = 0;
+    for (Index j = std::max<Index>(i - half, 0); j <= std::min(i + half, maps - 1); ++j) total += value(j);
+    return total;
+}
+
+// Calls body(first number of the group at this pixel and image) for all of them.
+template <class Body>
+void for_each_column(const ConstMaps& x, Index groups, const Body& body) {
+    const Index maps = x.maps / groups;
+    for (Index i = 0; i < x.blocks * groups; ++i)
+        for (Index j = 0; j < x.map_stride(); ++j) body(i * maps * x.map_stride() + j);
+}
+
+}  // namespace
+
+void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
+    check_lrn("lrn_forward", x, y, r, groups);
+    const Index maps = x.maps / groups, step = x.map_stride();
+    for_each_column(x, groups, [&](Index first) {
+        const float* a = x.data + first;
+        for (Index i = 0; i < maps; ++i) {
+            const double squares =
+                window_sum(i, r.n / 2, maps, [&](Index j) { return double(a[j * step]) * a[j * step]; });
+            y.data[first + i * step] =
+                float(a[i * step] * std::pow(r.k + r.alpha * squares, -double(r.beta)));
+        }
+    });
+}
+
+void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) {
+    check_lrn("lrn_backward", x, dx, r, groups);
+    CHECK(same_shape(x, dy), "lrn_backward", "dy ", dy, " is not like x ", x);
+    const Index maps = x.maps / groups, step = x.map_stride();
+    for_each_column(x, groups, [&](Index first) {
+        const float *a = x.data + first, *slope = dy.data + first;
+        const auto scale = [&](Index i) {
+            return r.k + r.alpha * window_sum(i, r.n / 2, maps,
+                                              [&](Index j) { return double(a[j * step]) * a[j * step]; });
+        };
+        for (Index i = 0; i < maps; ++i) {
+            const double others = window_sum(i, r.n / 2, maps, [&](Index j) {
+                return double(slope[j * step]) * a[j * step] * std::pow(scale(j), -double(r.beta) - 1);
+            });
+            dx.data[first + i * step] = float(slope[i * step] * std::pow(scale(i), -double(r.beta)) -
+                                              2.0 * r.alpha * r.beta * a[i * step] * others);
+        }
+    });
+}
+
+}  // namespace naive
+
+}  // namespace alexnet

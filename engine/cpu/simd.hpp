@@ -1,0 +1,159 @@
+// All of the engine's SIMD, as GCC/Clang vector extensions: the same sources compile for any machine.
+// Vec is one register of the target; Lanes is LANES images in as many registers as they need (a single wide
+// vector type would be lowered badly where it exceeds the target's registers).
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "maps.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace alexnet {
+
+#if defined(__AVX512F__)
+inline constexpr const char* ISA = "avx512";
+inline constexpr int WIDTH = 16;
+#elif defined(__AVX2__)
+inline constexpr const char* ISA = "avx2";
+inline constexpr int WIDTH = 8;
+#else
+inline constexpr const char* ISA = "base";
+inline constexpr int WIDTH = 4;
+#endif
+
+inline constexpr int PARTS = LANES / WIDTH;
+
+typedef float Vec __attribute__((vector_size(WIDTH * 4)));
+typedef std::int32_t IntVec __attribute__((vector_size(WIDTH * 4)));
+typedef std::uint8_t ByteVec __attribute__((vector_size(WIDTH)));
+
+inline Vec load_vec(const float* p) {
+    Vec v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+inline void store_vec(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+inline Vec splat_vec(float value) { return value - Vec{}; }
+
+inline float sum(Vec v) {
+    float total = 0;
+    for (int i = 0; i < WIDTH; ++i) total += v[i];
+    return total;
+}
+
+inline Vec square_root(Vec v) {
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(v);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(v);
+#elif defined(__SSE2__)
+    return _mm_sqrt_ps(v);
+#else
+    for (int i = 0; i < WIDTH; ++i) v[i] = std::sqrt(v[i]);
+    return v;
+#endif
+}
+
+struct Lanes {
+    Vec part[PARTS];
+};
+struct IntLanes {  // also the masks: 0 or -1 in every lane
+    IntVec part[PARTS];
+};
+
+// Applies f to the parts of its arguments, one register at a time.
+template <class Result = Lanes, class F, class... Args>
+inline Result each(const F& f, const Args&... args) {
+    Result r;
+#pragma GCC unroll 4
+    for (int i = 0; i < PARTS; ++i) r.part[i] = f(args.part[i]...);
+    return r;
+}
+
+inline Lanes load(const float* p) {
+    Lanes r;
+#pragma GCC unroll 4
+    for (int i = 0; i < PARTS; ++i) r.part[i] = load_vec(p + i * WIDTH);
+    return r;
+}
+inline void store(float* p, const Lanes& v) {
+#pragma GCC unroll 4
+    for (int i = 0; i < PARTS; ++i) store_vec(p + i * WIDTH, v.part[i]);
+}
+inline Lanes splat(float value) {
+    Lanes r;
+    for (Vec& v : r.part) v = splat_vec(value);
+    return r;
+}
+inline IntLanes splat_int(std::int32_t value) {
+    IntLanes r;
+    for (IntVec& v : r.part) v = value - IntVec{};
+    return r;
+}
+
+inline Lanes operator+(const Lanes& a, const Lanes& b) {
+    return each([](Vec x, Vec y) { return x + y; }, a, b);
+}
+inline Lanes operator-(const Lanes& a, const Lanes& b) {
+    return each([](Vec x, Vec y) { return x - y; }, a, b);
+}
+inline Lanes operator*(const Lanes& a, const Lanes& b) {
+    return each([](Vec x, Vec y) { return x * y; }, a, b);
+}
+inline Lanes operator/(const Lanes& a, const Lanes& b) {
+    return each([](Vec x, Vec y) { return x / y; }, a, b);
+}
+inline Lanes operator*(const Lanes& a, float b) {
+    return each([b](Vec x) { return x * b; }, a);
+}
+inline Lanes operator/(const Lanes& a, float b) {
+    return each([b](Vec x) { return x / b; }, a);
+}
+inline Lanes square_root(const Lanes& a) {
+    return each([](Vec x) { return square_root(x); }, a);
+}
+
+inline float sum(const Lanes& a) {
+    Vec total = a.part[0];
+    for (int i = 1; i < PARTS; ++i) total += a.part[i];
+    return sum(total);
+}
+
+inline Lanes select(const IntLanes& mask, const Lanes& yes, const Lanes& no) {
+    return each([](IntVec m, Vec a, Vec b) { return m ? a : b; }, mask, yes, no);
+}
+inline IntLanes select(const IntLanes& mask, const IntLanes& yes, const IntLanes& no) {
+    return each<IntLanes>([](IntVec m, IntVec a, IntVec b) { return m ? a : b; }, mask, yes, no);
+}
+inline IntLanes less(const Lanes& a, const Lanes& b) {
+    return each<IntLanes>([](Vec x, Vec y) { return x < y; }, a, b);
+}
+// True also where a is not a number, so that a NaN is seen downstream and not swallowed by a maximum.
+inline IntLanes greater_or_nan(const Lanes& a, const Lanes& b) {
+    return each<IntLanes>([](Vec x, Vec y) { return (x > y) | (x != x); }, a, b);
+}
+inline IntLanes equal(const IntLanes& a, const IntLanes& b) {
+    return each<IntLanes>([](IntVec x, IntVec y) { return x == y; }, a, b);
+}
+
+inline IntLanes load_bytes(const std::uint8_t* p) {
+    IntLanes r;
+    for (int i = 0; i < PARTS; ++i) {
+        ByteVec bytes;
+        std::memcpy(&bytes, p + i * WIDTH, sizeof bytes);
+        r.part[i] = __builtin_convertvector(bytes, IntVec);
+    }
+    return r;
+}
+inline void store_bytes(std::uint8_t* p, const IntLanes& v) {
+    for (int i = 0; i < PARTS; ++i) {
+        const ByteVec bytes = __builtin_convertvector(v.part[i], ByteVec);
+        std::memcpy(p + i * WIDTH, &bytes, sizeof bytes);
+    }
+}
+
+}  // namespace alexnet
