@@ -14,7 +14,7 @@ say "Fashion-MNIST"
 . scripts/fashion_mnist.sh
 
 say "preparing: 28x28 to 256x256 shards"
-alexctl prep "$FASHION_MNIST" --out data/fashion-mnist --limit 1000
+alexctl prep "$FASHION_MNIST" --out data/fashion-mnist --limit train=1000,val=50,test=100
 
 say "training alexnet-mini, one process a column"
 alexctl train data/fashion-mnist --recipe alexnet-mini --device cpu --procs 2 --out runs/quickstart --resume

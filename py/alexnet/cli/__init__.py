@@ -31,7 +31,10 @@ def prep(
     out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
     size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images a class and split.")] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
