@@ -86,8 +86,10 @@ def _check(*, size: int, workers: int | None, seed: int, val_share: float, max_s
         raise Failure(f"--seed {seed}: give 0 or more")
     if not (0 <= val_share < 1 and 0 <= max_skipped <= 1):
         raise Failure(f"the shares {val_share} for val and {max_skipped} to skip must lie from 0 to 1")
-    numbers = [limit] if isinstance(limit, int) else list((limit or {}).values())
-    if any(number < 1 for number in numbers):
+    limits = {"train": limit} if isinstance(limit, int) else dict(limit or {})
+    if strange := sorted(set(limits) - set(SPLITS)):
+        raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
+    if any(number < 1 for number in limits.values()):
         raise Failure(f"--limit {limit}: at least one image of each class is needed")
 
 

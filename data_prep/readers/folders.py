@@ -92,7 +92,7 @@ def _refuse_a_level_too_high(source: Path, ids: list[str]) -> None:
     if len(ids) != 1:
         return
     for below in (source / ids[0], source / "train" / ids[0]):
-        if len(_folders(below)) > 1:
+        if _folders(below):
             raise Failure(f"{source} holds one folder, {ids[0]}: give {below}, where the classes lie")
 
 
