@@ -1,7 +1,9 @@
 """Recipes: every key reachable, every mistake named, what is written loads back equal."""
 
 import dataclasses
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +96,30 @@ def test_set_reaches_every_key(key):
     after = dotted(load("krizhevsky-145", [f"{key}={given}"]))
     assert after[key] == new
     assert after == keys | {key: new}
+
+
+def advised(text):
+    """The changes in a text's `--set` options, without the shell's quotes."""
+    found = re.findall(r"--set ('[^']*'|[^\s',;)]+(?:,[^\s',;)]+)*)", text)
+    return [each.strip("'").rstrip(".") for each in found if not each.endswith("...")]
+
+
+@pytest.mark.parametrize("name", ["krizhevsky-145", "krizhevsky-146", "cifar-lrn", "cifar-relu"])
+def test_what_a_header_advises_works(name):
+    changes = advised("\n".join(header(name)))
+    assert changes
+    for change in changes:
+        assert load(name, [change]) != load(name)
+
+
+def test_what_the_guide_advises_works():
+    """CONTRIBUTING.md, "Add a recipe"."""
+    changes = advised((Path(__file__).parents[2] / "CONTRIBUTING.md").read_text())
+    assert len(changes) >= 9
+    for change in changes:
+        if "KEY" not in change:
+            name = "cifar-relu" if "act" in change else "alexnet"
+            assert load(name, [change]) != load(name)
 
 
 def test_values_are_toml_or_bare_text():

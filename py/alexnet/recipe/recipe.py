@@ -143,7 +143,7 @@ def _override(text: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise Failure(f"--set {text}: write key=value, such as train.batch=64")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")
+        parsed: Any = tomllib.loads(f"value = {value.replace(chr(10), ' ')}")
     except (ValueError, RecursionError):
         return key.strip(), value.strip()
     return key.strip(), parsed["value"] if len(parsed) == 1 else value.strip()
