@@ -25,12 +25,13 @@ NAMES = "classes.txt"
 
 @dataclass(frozen=True)
 class IdxFetch:
-    """Gives an entry's pixels (H, W): image `start` of its file."""
+    """Gives an entry's pixels (H, W): image `start` of its file; `content` is the listing's digest."""
 
     source: Path
+    content: str
 
     def __call__(self, entry: Entry) -> NDArray[np.uint8]:
-        pixels: NDArray[np.uint8] = _images(self.source / entry.file)[entry.start]
+        pixels: NDArray[np.uint8] = _images(self.source / entry.file, self.content)[entry.start]
         return pixels
 
 
@@ -50,7 +51,7 @@ def listing(source: Path) -> Listing:
         if images_path is None or labels_path is None:
             part = "images" if images_path is None else "labels"
             raise Failure(f"{source} lacks the {part} of {prefix}: get {prefix}-{part}-idx*-ubyte.gz")
-        images, labels = _images(images_path), read_idx(labels_path, 1)
+        images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if len(images) != len(labels):
             raise Failure(
                 f"{images_path} holds {len(images)} images and {labels_path.name} {len(labels)} labels: "
@@ -63,7 +64,8 @@ def listing(source: Path) -> Listing:
         ]
     top = max((entry.label for entries in splits.values() for entry in entries), default=-1)
     classes = _classes(source, top)
-    return Listing(classes, "number", splits, IdxFetch(source), content.hexdigest(), "")
+    digest = content.hexdigest()
+    return Listing(classes, "number", splits, IdxFetch(source, digest), digest, "")
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -82,7 +84,8 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=2)
-def _images(path: Path) -> NDArray[np.uint8]:
+def _images(path: Path, content: str) -> NDArray[np.uint8]:
+    """A file's images, kept from entry to entry; `content` tells files of one name apart."""
     return read_idx(path, 3)
 
 
