@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torch_model
 from PIL import Image
 
-import torch_model
 from alexnet.engines.cpu import CpuEngine
 from alexnet.export import load_safetensors, save_safetensors
 from alexnet.layers import MaxPooling, Pass

@@ -9,9 +9,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from alexnet.console import say
-from alexnet.errors import Failure
-
-STOPPED = 75  # a signal ended the work; what was done is kept
+from alexnet.errors import STOPPED, Failure, reason
 
 app = typer.Typer(
     help="Prepare images, train the two-column AlexNet of 2012, and measure it.",
@@ -184,10 +182,21 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+    except Exception as error:
+        _fail(_bug(error))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _bug(error: Exception) -> str:
+    """What nobody foresaw, in one line that helps to mend it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+    return f"a mistake of this program at {where}: {type(error).__name__}: {reason(error)}; please report it"
 
 
 def _fail(line: str) -> NoReturn:

@@ -18,7 +18,8 @@ def prepare(source: Path, out: Path, size: int, workers: int | None, limit: str 
     prepared = prepare_data(source, out, size=size, workers=workers, limit=_limit(limit), seed=seed)
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
     skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
-    say(f"{out}: {prepared.classes} classes, images: {counts}{skipped}{'' if prepared.made else ' (was whole already)'}")
+    reused = "" if prepared.made else " (was whole already)"
+    say(f"{out}: {prepared.classes} classes, images: {counts}{skipped}{reused}")
 
 
 def _limit(text: str | None) -> int | dict[str, int] | None:
