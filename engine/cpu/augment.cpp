@@ -2,7 +2,7 @@
 //   out[b, c, y, x, lane] = ((pixel - mean) + shift[c]) / divide
 // with pixel and mean at row crop.y + y and column crop.x + x of image 16 b + lane, or counted from the
 // crop's right edge where it is reflected. Images and mean (side, side, 3), RGB; out (B, 3, crop, crop, 16);
-// lanes beyond the last image are zero.
+// lanes and blocks beyond the last image are zero.
 #include <algorithm>
 
 #include "check.hpp"
