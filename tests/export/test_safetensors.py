@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from alexnet.errors import Failure
@@ -97,6 +98,21 @@ def test_a_failed_write_leaves_the_old_file(weights, saved, monkeypatch):
     monkeypatch.undo()
     assert same(load_safetensors(saved), weights)
     assert [each.name for each in saved.parent.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: {"conv1.weight": w["conv1.weight"].reshape(4, 3, 9, 1)},
+        lambda w: {"conv1.bias": w["fc2.bias"], "fc2.bias": w["conv1.bias"]},
+        lambda w: {"fc2.bias": np.nextafter(w["fc2.bias"], np.float32(9))},
+    ],
+)
+def test_the_checksum_covers_names_shapes_and_values(change, weights, saved):
+    with safe_open(saved, framework="numpy") as file:
+        about = file.metadata()
+    save_file(weights | change(weights), saved, about)
+    assert "damaged" in failure(load_safetensors, saved)
 
 
 def test_damage(weights, saved, tmp_path):
