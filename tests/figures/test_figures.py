@@ -110,6 +110,14 @@ def test_names_of_any_kind(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_name_stays_on_one_line(tmp_path):
+    drawn = []
+    for name in ("two lines", "two\nlines"):
+        predictions_figure([flat(GREEN)], [0], np.ones((1, 1), np.float32), [name], tmp_path / "p.png")
+        drawn.append(pixels(tmp_path / "p.png"))
+    assert np.array_equal(*drawn)
+
+
 def test_neighbours_stand_right_of_their_query(tmp_path):
     """Fig. 4, right."""
     rows = [[flat((250, 200, 0))] * 6, [flat((0, 200, 250))] * 4]
