@@ -128,19 +128,13 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
 
 
 def write_part(path: Path, *pieces: bytes | memoryview) -> Path:
-    """Write a file beside `path` and return where it lies; Failure, and nothing left, where it cannot be."""
+    """Write a file beside `path` and return where it lies; Failure where it cannot be (prepare sweeps the rest)."""
     part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
-    done = False
-    try:
-        with writing(path), part.open("wb", buffering=0) as file:
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[file.write(rest) :]
-        done = True
-    finally:
-        if not done:
-            part.unlink(missing_ok=True)
+    with writing(path), part.open("wb", buffering=0) as file:
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) :]
     return part
 
 

@@ -58,7 +58,7 @@ def prepare(
     Raises Failure where the source or `out` will not do, or the disk, or a worker, fails.
     """
     _check(size=size, workers=workers, seed=seed, val_share=val_share, max_skipped=max_skipped, limit=limit)
-    listing = recognise(source, form).listing(source)
+    listing = _list(source, form)
     plan = make_plan(listing, size=size, seed=seed, val_share=val_share, limit=limit)
     for note in listing.notes:
         say(note)
@@ -91,6 +91,14 @@ def _check(*, size: int, workers: int | None, seed: int, val_share: float, max_s
         raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
     if any(number < 1 for number in limits.values()):
         raise Failure(f"--limit {limit}: at least one image of each class is needed")
+
+
+def _list(source: Path, form: str | None) -> Listing:
+    try:
+        return recognise(source, form).listing(source)
+    except OSError as error:
+        where = error.filename or source
+        raise Failure(f"{where} cannot be listed ({error.strerror}): mend that and run the same again") from None
 
 
 def _cores() -> int:

@@ -109,11 +109,15 @@ def test_workers_end_with_their_parent(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run = start(source, out, workers=2)
     wait_for(lambda: any(out.glob("train-*")) if out.exists() else False)
-    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    children = children_of(run.pid)
     assert len(children) >= 2
     run.kill()
     run.communicate()
-    wait_for(lambda: not any(alive(int(child)) for child in children), 5)
+    wait_for(lambda: not any(alive(child) for child in children), 5)
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def alive(process: int) -> bool:
@@ -136,6 +140,17 @@ def test_ctrl_c_ends_quietly(source: Path, straight: dict[str, bytes], tmp_path:
     finish(source, out, straight)
 
 
+def test_ctrl_c_is_the_parents_to_handle(source: Path, straight: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run = start(source, out, workers=2)
+    wait_for(lambda: any(out.glob("train-*")) if out.exists() else False)
+    for child in children_of(run.pid):
+        os.kill(child, signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == 0 and "Traceback" not in said
+    assert files_of(out) == straight
+
+
 class Deadly:
     """A fetch under which the worker dies as the kernel's memory guard kills: at once."""
 
@@ -151,6 +166,28 @@ def test_a_killed_worker_is_told(tmp_path: Path) -> None:
     ]
     with pytest.raises(Failure, match=r"a worker was killed.*run the same again"):
         list(make_shards(jobs, 2))
+
+
+class Slow:
+    """A fetch that takes a minute over "slow"."""
+
+    def __call__(self, entry: Entry) -> bytes:
+        if entry.name == "slow":
+            time.sleep(60)
+        return b""
+
+
+def test_workers_are_not_waited_for(tmp_path: Path) -> None:
+    stamp = Stamp("identity", SIZE, "sorted", 0)
+    jobs = [
+        Job(ShardPlan("val", index, [Entry(name, 0, "x")]), Slow(), stamp, ("a", "b"), tmp_path)
+        for index, name in enumerate(["quick", "slow", "slow", "slow"])
+    ]
+    making = make_shards(jobs, 2)
+    assert next(making).shard.index == 0
+    begun = time.monotonic()
+    making.close()
+    assert time.monotonic() - begun < 20
 
 
 def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:

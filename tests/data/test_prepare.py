@@ -113,7 +113,7 @@ def test_a_whole_dataset_is_left_alone(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["train-00002.h5", "val-00000.h5", "stats.h5", "classes.json", "skipped.jsonl"])
-@pytest.mark.parametrize("harm", ["gone", "cut", "empty", "altered"])
+@pytest.mark.parametrize("harm", ["gone", "cut", "empty", "altered", "swapped"])
 def test_what_is_lost_or_damaged_is_made_anew(source: Path, tmp_path: Path, name: str, harm: str) -> None:
     out = tmp_path / "out"
     prep(source, out)
@@ -125,9 +125,28 @@ def test_what_is_lost_or_damaged_is_made_anew(source: Path, tmp_path: Path, name
     else:
         middle = min(len(content) // 2, 300)
         damaged = content[:middle] + bytes(255 - byte for byte in content[middle : middle + 9])
-        path.write_bytes({"cut": content[: len(content) * 2 // 3], "empty": b"", "altered": damaged}[harm])
+        swapped = straight["train-00001.h5"]
+        cut = content[: len(content) * 2 // 3]
+        path.write_bytes({"cut": cut, "empty": b"", "altered": damaged, "swapped": swapped}[harm])
     prep(source, out)
     assert files_of(out) == straight
+
+
+def test_while_a_shard_is_made_anew_the_dataset_is_not_whole(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    prep(source, out)
+    (out / "val-00000.h5").unlink()
+
+    def fail(*_: object) -> None:
+        raise Failure("the worker fails")
+
+    monkeypatch.setattr(sys.modules["data_prep.prepare"], "_make", fail)
+    with pytest.raises(Failure, match="the worker fails"):
+        prep(source, out)
+    with pytest.raises(Failure, match=r"stats\.h5 is missing"):
+        Dataset(out)
 
 
 def test_a_rest_of_a_killed_run_is_swept_away(source: Path, tmp_path: Path) -> None:
@@ -221,15 +240,26 @@ def test_unreadable_images_are_left_out_and_listed(source: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_too_many_unreadable_images_are_an_error(source: Path, tmp_path: Path, workers: int) -> None:
-    for number in range(8):  # 8 of 73: 11 %
-        write(source / "train" / "ant" / f"{number:04d}.png", b"junk")
+    prep(source, tmp_path / "good")
+    order = Dataset(tmp_path / "good").split("train").names
+    for place in (0, 1, 2, 16, 32, 33, 48, 49):  # 8 of 73: 11 %; three in the first shard of 16
+        write(source / order[place], b"junk")
     out = tmp_path / "out"
+    before = None
     for _ in range(2):
         with pytest.raises(Failure, match=r"of 73 images cannot be decoded, more than 5% \(.*skipped\.jsonl"):
             prep(source, out, workers=workers)
+        assert before in (None, files_of(out)), "again at once"
+        before = files_of(out)
         assert (out / "skipped.jsonl").read_text().count("\n") >= 4
         with pytest.raises(Failure, match=r"is not a whole dataset, stats\.h5 is missing"):
             Dataset(out)
+    if workers == 1:
+        assert len(before) == 4, "prep.json, skipped.jsonl and two shards"
+        (out / "train-00001.h5").unlink()
+        with pytest.raises(Failure, match=r"more than 5%"):
+            prep(source, out, workers=1)
+        assert files_of(out) == before, "the skips of the shards that are there count from the start"
     assert prep(source, out, max_skipped=0.11).skipped == 8
     assert Dataset(out).counts == {"train": 50, "val": 9, "test": 6}
 
@@ -271,6 +301,19 @@ def test_senseless_parameters(source: Path, tmp_path: Path, options: dict[str, A
     with pytest.raises(Failure, match=message):
         prep(source, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_may_not_be_listed(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def closed(path: str) -> Any:
+        if str(path).endswith("bee"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(Failure, match=r"train/bee cannot be listed \(Permission denied\): mend that"):
+        prep(source, tmp_path / "out")
 
 
 def test_each_file_is_on_the_disk_before_it_has_its_name(
