@@ -15,4 +15,12 @@ command -v "${CXX:-c++}" >/dev/null || {
     exit 1
 }
 PATH=$PWD/.venv/bin:$PATH
-pip install --quiet --disable-pip-version-check ".${1:-}"
+
+# Installed anew when a source has changed since; each set of extras has its own mark.
+mark=".venv/installed${1:-}"
+if [ ! -e "$mark" ] || [ -n "$(find engine py data_prep CMakeLists.txt pyproject.toml -newer "$mark" -type f \
+    -not -name '*.pyc' -print -quit)" ]; then
+    rm -f .venv/installed*
+    pip install --quiet --disable-pip-version-check ".${1:-}"
+    touch "$mark"
+fi
