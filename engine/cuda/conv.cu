@@ -80,7 +80,7 @@ __device__ __forceinline__ void store(const Accumulator& sum, const ConvShape& s
     });
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     conv_forward(const Map* x, const Map* packed, const float* b, Map* y, ConvShape s, int relu) {
     Accumulator sum;
     convolve<Forward>(sum, x, packed, s);
@@ -91,7 +91,7 @@ extern "C" __global__ void __launch_bounds__(kThreads)
 }
 KERNEL(conv_forward);
 
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     conv_backward_data(const Map* dy, const Map* packed, Map* dx, ConvShape s) {
     Accumulator sum;
     convolve<Backward>(sum, dy, packed, s);

@@ -4,7 +4,7 @@
 #include "tile.cuh"
 
 /// partial: [splits][groups * kernels][depth]; grid (tiles of depth, tiles of kernels, groups * splits).
-extern "C" __global__ void __launch_bounds__(kThreads)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     conv_backward_weights(const Map* x, const Map* dy, float* partial, ConvShape s, int groups) {
     constexpr int kTapCopies = kColumns * kParts / kThreads;
     const int taps = s.size_y * s.size_x, depth = s.source_maps * taps;

@@ -4,6 +4,7 @@
 #include "common.cuh"
 
 constexpr int kThreads = 128;
+constexpr int kBlocks = 3;  // of them on a multiprocessor: what registers and shared memory allow
 constexpr int kRows = 64;
 constexpr int kColumns = 128;
 constexpr int kStages = 3;

@@ -82,15 +82,13 @@ struct Product {
 /// D (16 x 8) += A (16 x depth) B (depth x 8), the operands already float.
 template <int depth>
 void multiply_dense(void** lanes, const float (&a)[16][depth], const float (&b)[depth][8]) {
+    float sum[16][8] = {};
+    for (int row = 0; row < 16; ++row)
+        for (int k = 0; k < depth; ++k)
+            for (int column = 0; column < 8; ++column) sum[row][column] += a[row][k] * b[k][column];
     for (unsigned lane = 0; lane < 32; ++lane) {
         float* d = static_cast<Product*>(lanes[lane])->d;
-        const unsigned row = lane / 4, column = lane % 4 * 2;
-        for (int i = 0; i < 4; ++i) {
-            const unsigned r = row + i / 2 * 8, c = column + i % 2;
-            float sum = 0;
-            for (int k = 0; k < depth; ++k) sum += a[r][k] * b[k][c];
-            d[i] += sum;
-        }
+        for (int i = 0; i < 4; ++i) d[i] += sum[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
     }
 }
 

@@ -8,6 +8,10 @@
 #endif
 #ifdef SIMT_TSAN
 #include <sanitizer/tsan_interface.h>
+extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
+extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 #endif
 
 namespace sanitizers {
@@ -67,6 +71,23 @@ inline void arrived([[maybe_unused]] Fiber& here) {
     __sanitizer_finish_switch_fiber(here.fake, &from.bottom, &from.size);
 #endif
 }
+
+/// While it lives, this fiber's accesses are the simulated hardware's, not the kernel's.
+class Unseen {
+  public:
+    Unseen() {
+#ifdef SIMT_TSAN
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+    }
+    ~Unseen() {
+#ifdef SIMT_TSAN
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+#endif
+    }
+};
 
 inline void release([[maybe_unused]] void* token) {
 #ifdef SIMT_TSAN

@@ -122,7 +122,7 @@ class Block {
     sanitizers::Fiber scheduler_sanitizer_;
     unsigned live_, at_barrier_ = 0, phase_ = 0;
     int barrier_line_ = 0;
-    char barrier_tokens_[2];
+    char barrier_tokens_[2], finished_;  // what ThreadSanitizer synchronises on
     std::string error_;
 };
 
@@ -143,7 +143,8 @@ Block::Block(const Launch& launch, unsigned number, char* stacks) : launch_(laun
         fiber.block_dim = d, fiber.grid_dim = g;
         fiber.lane = t % 32, fiber.warp = t / 32, fiber.state = State::ready;
         fiber.stack = stacks + t * kStack;
-        void** top = reinterpret_cast<void**>(fiber.stack + kStack) - 2;
+        char* end = fiber.stack + kStack - t % 64 * 256;  // tops in different sets of the caches
+        void** top = reinterpret_cast<void**>(end) - 2;
         *top = reinterpret_cast<void*>(enter);
         fiber.stack_pointer = top - 6;
         fiber.sanitizer.create(fiber.stack, kStack);
@@ -171,6 +172,7 @@ std::string Block::run() {
             if (!error_.empty()) break;
         }
     }
+    sanitizers::acquire(&finished_);
     return error_;
 }
 
@@ -199,6 +201,7 @@ void Block::suspend() {
 void Block::body() {
     sanitizers::arrived(running_->sanitizer);
     launch_.call(launch_.arguments);
+    sanitizers::release(&finished_);
     Fiber& fiber = *running_;
     Warp& warp = warps_[fiber.warp];
     fiber.state = State::done;
@@ -246,6 +249,7 @@ void Block::barrier(int line) {
 }
 
 void Block::collective(unsigned mask, const char* name, void* mine, Combine combine) {
+    const sanitizers::Unseen unseen;
     Fiber& fiber = *running_;
     Warp& warp = warps_[fiber.warp];
     if (!(mask >> fiber.lane & 1)) fail(std::string(name) + ": the mask does not name the calling lane");

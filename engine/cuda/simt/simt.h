@@ -109,7 +109,8 @@ T __shfl_sync(unsigned mask, T value, int source) {
 
 template <class T>
 T atomicAdd(T* to, T value) {
-    T seen = *reinterpret_cast<volatile T*>(to), next;
+    T seen, next;
+    __atomic_load(to, &seen, __ATOMIC_RELAXED);
     do next = seen + value;
     while (!__atomic_compare_exchange(to, &seen, &next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     return seen;

@@ -1,5 +1,6 @@
 """What the CUDA engine asks of a device, and memory on it. One device is real, one runs the kernels on the CPU."""
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -72,6 +73,14 @@ class Device(Protocol):
 
     def capture(self, work: Callable[[], None]) -> Graph:
         """What `work` gives to `main`, not yet run."""
+
+
+def packed(arguments: Sequence[Values]) -> Any:
+    """Arguments in cuLaunchKernel's form: an array of their addresses, which keeps the values themselves alive."""
+    kept = [np.ascontiguousarray(each) for each in arguments]
+    addresses = (ctypes.c_void_p * len(kept))(*(each.ctypes.data for each in kept))
+    addresses.kept = kept  # type: ignore[attr-defined]
+    return addresses
 
 
 def pointer(address: int) -> Values:
@@ -154,8 +163,9 @@ class Array:
 
 def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1) -> None:
     """A kernel whose threads stride over `count` elements, `rows` times (blockIdx.y)."""
-    blocks = min(-(-count // 256), max(2048 // rows, 1))
-    device.launch(kernel, (max(blocks, 1), rows, 1), (256, 1, 1), [np.asarray(each) for each in arguments])
+    threads = min(-(-count // 32) * 32, 256)
+    blocks = min(-(-count // threads), max(2048 // rows, 1))
+    device.launch(kernel, (blocks, rows, 1), (threads, 1, 1), [np.asarray(each) for each in arguments])
 
 
 def from_bf16(bits: Values) -> NDArray[np.float32]:

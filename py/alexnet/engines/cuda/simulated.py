@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,12 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, from_bf16, to_bf16
-from alexnet.engines.cuda.sources import source_directory
+from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, from_bf16, packed, to_bf16
+from alexnet.engines.cuda.sources import DEFINES, source_directory
 from alexnet.errors import Failure
 
 Sanitizer = Literal["none", "address", "thread"]
-PRECISIONS: dict[Precision, int] = {"fp32": 0, "tf32": 1, "bf16": 2}
 
 _FLAGS: dict[Sanitizer, list[str]] = {
     "none": ["-O2", "-march=native", "-ffp-contract=off"],
@@ -58,9 +56,9 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
         raise Failure("no C++ compiler: the simulated CUDA device needs one; install g++")
     simt = source_directory() / "simt"
     common = ["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ftls-model=initial-exec"]
-    common += [*_FLAGS[sanitizer], f"-DPRECISION={PRECISIONS[precision]}", f"-I{source_directory()}"]
+    common += [*_FLAGS[sanitizer], DEFINES[precision], f"-I{source_directory()}"]
     digest = hashlib.sha256(repr((compiler, common, source.name)).encode())
-    for file in sorted({*source_directory().glob("*.cu*"), *simt.iterdir(), *source.parent.glob("*.cu")}):
+    for file in sorted({*source_directory().glob("*.cu*"), *simt.iterdir(), *source.parent.glob("*.cu*")}):
         digest.update(file.read_bytes())
     library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest.hexdigest()[:16]}.so"
     if library.exists():
@@ -186,7 +184,6 @@ class SimulatedDevice:
         self.main = MainStream()
         self._options = options or Options()
         self._library = load(compile_kernels(source or source_directory() / "engine.cu", precision, sanitizer))
-        self._lock = threading.Lock()
 
     def stream(self) -> SideStream:
         return SideStream()
@@ -200,10 +197,9 @@ class SimulatedDevice:
     def launch(
         self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
     ) -> None:
-        kept = [np.ascontiguousarray(each) for each in arguments]
+        addresses = packed(arguments)
 
         def run() -> None:
-            addresses = (ctypes.c_void_p * len(kept))(*(each.ctypes.data for each in kept))
             o = self._options
             error = self._library.simt_launch(
                 kernel.encode(),
