@@ -1,7 +1,5 @@
 // Activations (section 3.1), number by number; x, y, dy, dx (B, C, H, W, 16). y may be x, and dx may be dy.
-//   relu: y = max(x, 0),  dx = dy where y > 0, else 0      tanh: y = tanh(x),  dx = dy (1 - y^2)
-#include <algorithm>
-
+//   relu: y = max(x, 0),  dx = dy where y > 0, else 0      tanh: y = tanh(x),  dx = dy (1 - y) (1 + y)
 #include "check.hpp"
 #include "engine.hpp"
 #include "simd.hpp"
@@ -46,16 +44,14 @@ void relu_backward(ConstMaps y, ConstMaps dy, Maps dx) {
 
 void tanh_forward(ConstMaps x, Maps y) {
     check_forward("tanh_forward", x, y);
-    for_each_pixel(x, [&](Index i) {
-        for (Index lane = 0; lane < LANES; ++lane) y.data[i + lane] = std::tanh(x.data[i + lane]);
-    });
+    for_each_pixel(x, [&](Index i) { store(y.data + i, tangent(load(x.data + i))); });
 }
 
 void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx) {
     check_backward("tanh_backward", y, dy, dx);
     for_each_pixel(y, [&](Index i) {
         const Lanes v = load(y.data + i);
-        store(dx.data + i, load(dy.data + i) * (splat(1) - v * v));
+        store(dx.data + i, load(dy.data + i) * (splat(1) - v) * (splat(1) + v));
     });
 }
 

@@ -2,7 +2,7 @@
 //   out[b, c, y, x, lane] = ((pixel - mean) + shift[c]) / divide
 // with pixel and mean at row crop.y + y and column crop.x + x of image 16 b + lane, or counted from the
 // crop's right edge where it is reflected. Images and mean (side, side, 3), RGB; out (B, 3, crop, crop, 16);
-// lanes beyond the last image are zero.
+// lanes and blocks beyond the last image are zero.
 #include <algorithm>
 
 #include "check.hpp"
@@ -21,7 +21,7 @@ void check_augment(const std::vector<Crop>& images, Index side, const Maps& out,
     const Index count = static_cast<Index>(images.size());
     CHECK(out.maps == CHANNELS && out.height == out.width && out.height >= 1 && out.height <= side, op,
           "out ", out, " must be (blocks, 3, crop, crop, 16) with crop <= ", side);
-    CHECK(count >= 1 && out.blocks == (count + LANES - 1) / LANES, op, count, " images do not fit out ", out);
+    CHECK(count >= 1 && count <= out.blocks * LANES, op, count, " images do not fit out ", out);
     CHECK(divide != 0, op, "divide is zero");
     for (const Crop& c : images)
         CHECK(c.y >= 0 && c.x >= 0 && c.y + out.height <= side && c.x + out.width <= side, op,

@@ -82,28 +82,35 @@ struct Rectangle {
     Index rows, columns;
 };
 
+// Not inlined: its loop needs all of the registers.
 template <int K, int M>
-void add_products(const Rectangle& r, float* sums) {
-    Vec total[K][M] = {};
+__attribute__((noinline)) void add_products(const Rectangle& r, float* sums) {
+    Vec total[K][M];
+#pragma GCC unroll 16
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) total[k][m] = Vec{};
     for (Index row = 0; row < r.rows; ++row) {
         const float* dy = r.dy + row * r.dy_row;
         const float* x = r.x + row * r.x_row;
         for (Index column = 0; column < r.columns; ++column, dy += LANES, x += r.x_pixel) {
 #pragma GCC unroll 4
             for (int i = 0; i < PARTS; ++i) {
-                Vec in[M];
+                Vec slope[K];  // kept in registers with the sums; x passes by
 #pragma GCC unroll 16
-                for (int m = 0; m < M; ++m) in[m] = load_vec(x + m * r.x_map + i * WIDTH);
+                for (int k = 0; k < K; ++k) slope[k] = load_vec(dy + k * r.dy_map + i * WIDTH);
 #pragma GCC unroll 16
-                for (int k = 0; k < K; ++k) {
-                    const Vec slope = load_vec(dy + k * r.dy_map + i * WIDTH);
+                for (int m = 0; m < M; ++m) {
+                    const Vec in = load_vec(x + m * r.x_map + i * WIDTH);
 #pragma GCC unroll 16
-                    for (int m = 0; m < M; ++m) total[k][m] += slope * in[m];
+                    for (int k = 0; k < K; ++k) total[k][m] += slope[k] * in;
                 }
             }
         }
     }
+#pragma GCC unroll 16
     for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
         for (int m = 0; m < M; ++m) {
             float* sum = sums + (k * M + m) * WIDTH;
             store_vec(sum, load_vec(sum) + total[k][m]);
@@ -138,50 +145,52 @@ struct Unit {
     Index map_blocks() const { return pieces(maps.size(), BLOCK_MAPS); }
     Index size() const { return kernel_blocks() * map_blocks() * g.window() * BLOCK_SUMS * WIDTH; }
 
-    template <class Body>  // body(kernels, maps, the sums of their first tap), ranges within the group
-    void for_each_block(const Body& body) const {
+    // body(kernels, maps, ky, the sums of that row's first tap), ranges within the group. Kernels change
+    // fastest: a row of x is long where the stride is, and stays in the first-level cache meanwhile.
+    template <class Body>
+    void for_each_row(const Body& body) const {
         float* at = sums;
-        for (Index i = 0; i < kernel_blocks(); ++i)
-            for (Index j = 0; j < map_blocks(); ++j, at += g.window() * BLOCK_SUMS * WIDTH) {
-                const Range k = piece(kernels.size(), kernel_blocks(), i),
-                            m = piece(maps.size(), map_blocks(), j);
-                body(Range{kernels.begin + k.begin, kernels.begin + k.end},
-                     Range{maps.begin + m.begin, maps.begin + m.end}, at);
-            }
+        for (Index j = 0; j < map_blocks(); ++j)
+            for (Index ky = 0; ky < g.dw.height; ++ky)
+                for (Index i = 0; i < kernel_blocks(); ++i, at += g.dw.width * BLOCK_SUMS * WIDTH) {
+                    const Range k = piece(kernels.size(), kernel_blocks(), i);
+                    const Range m = piece(maps.size(), map_blocks(), j);
+                    body(Range{kernels.begin + k.begin, kernels.begin + k.end},
+                         Range{maps.begin + m.begin, maps.begin + m.end}, ky, at);
+                }
     }
 
     void add_tile(Index b, Range rows, Range columns) const {
         const auto sequence = std::make_integer_sequence<int, BLOCK_SUMS>();
         const ConvShape s = g.shape;
-        for_each_block([&](Range k, Range m, float* at) {
-            for (Index ky = 0; ky < g.dw.height; ++ky)
-                for (Index kx = 0; kx < g.dw.width; ++kx, at += BLOCK_SUMS * WIDTH) {
-                    const Range y = inside(rows, ky, s, g.x.height), x = inside(columns, kx, s, g.x.width);
-                    if (y.size() <= 0 || x.size() <= 0) continue;
-                    const Rectangle r{g.dy.at(b, group * g.group_kernels() + k.begin, y.begin, x.begin),
-                                      g.x.at(b, group * g.dw.maps + m.begin, y.begin * s.stride + ky - s.pad,
-                                             x.begin * s.stride + kx - s.pad),
-                                      g.dy.map_stride(),
-                                      g.dy.row_stride(),
-                                      g.x.map_stride(),
-                                      g.x.row_stride() * s.stride,
-                                      s.stride * LANES,
-                                      y.size(),
-                                      x.size()};
-                    add_products(k.size(), m.size(), r, at, sequence);
-                }
+        for_each_row([&](Range k, Range m, Index ky, float* at) {
+            const Range y = inside(rows, ky, s, g.x.height);
+            if (y.size() <= 0) return;
+            for (Index kx = 0; kx < g.dw.width; ++kx, at += BLOCK_SUMS * WIDTH) {
+                const Range x = inside(columns, kx, s, g.x.width);
+                if (x.size() <= 0) continue;
+                const Rectangle r{g.dy.at(b, group * g.group_kernels() + k.begin, y.begin, x.begin),
+                                  g.x.at(b, group * g.dw.maps + m.begin, y.begin * s.stride + ky - s.pad,
+                                         x.begin * s.stride + kx - s.pad),
+                                  g.dy.map_stride(),
+                                  g.dy.row_stride(),
+                                  g.x.map_stride(),
+                                  g.x.row_stride() * s.stride,
+                                  s.stride * LANES,
+                                  y.size(),
+                                  x.size()};
+                add_products(k.size(), m.size(), r, at, sequence);
+            }
         });
     }
 
     void write() const {
-        for_each_block([&](Range k, Range m, const float* at) {
-            for (Index tap = 0; tap < g.window(); ++tap, at += BLOCK_SUMS * WIDTH)
+        for_each_row([&](Range k, Range m, Index ky, const float* at) {
+            for (Index kx = 0; kx < g.dw.width; ++kx, at += BLOCK_SUMS * WIDTH)
                 for (Index i = 0; i < k.size(); ++i)
-                    for (Index j = 0; j < m.size(); ++j) {
-                        const Index kernel = group * g.group_kernels() + k.begin + i;
-                        g.dw.data[(kernel * g.dw.maps + m.begin + j) * g.window() + tap] =
+                    for (Index j = 0; j < m.size(); ++j)
+                        g.dw.at(group * g.group_kernels() + k.begin + i, m.begin + j, ky, kx) =
                             sum(load_vec(at + (i * m.size() + j) * WIDTH));
-                    }
         });
     }
 };
@@ -219,8 +228,8 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
         unit.sums = scratch.floats(unit.size());
         std::fill(unit.sums, unit.sums + unit.size(), 0.0f);
         for (Index b = 0; b < x.blocks; ++b)
-            for (Index row = 0; row < p.rows; ++row)
-                for (Index column = 0; column < p.columns; ++column)
+            for (Index column = 0; column < p.columns; ++column)
+                for (Index row = 0; row < p.rows; ++row)  // the next tile shares rows of x with the last
                     unit.add_tile(b, piece(dy.height, p.rows, row), piece(dy.width, p.columns, column));
         unit.write();
     });

@@ -58,6 +58,24 @@ inline Vec square_root(Vec v) {
 #endif
 }
 
+// tanh(v) = -e / (2 + e) for e = exp(-2 |v|) - 1. With -2 |v| = n log 2 + r and p = exp(r) - 1 by its series,
+// e = 2^n p + (2^n - 1): small results keep their relative accuracy, and no branch is needed.
+inline Vec tangent(Vec v) {
+    constexpr float ROUND =
+        12582912;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
+    constexpr float LOG_2_HIGH = 0.693359375f, LOG_2_LOW = -2.12194440e-4f;
+    const Vec size = v < 0 ? -v : v;
+    const Vec y = -2 * (size > 10 ? splat_vec(10) : size);  // tanh(10) rounds to 1; a NaN stays one
+    const Vec rounded = y * 1.44269504f + ROUND, n = rounded - ROUND;
+    const Vec r = y - n * LOG_2_HIGH - n * LOG_2_LOW;
+    Vec p = splat_vec(1.0f / 5040);
+    for (const float term : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f}) p = p * r + term;
+    const Vec power = reinterpret_cast<Vec>((reinterpret_cast<IntVec>(rounded) << 23) + 0x3f800000);  // 2^n
+    const Vec e = power * (p * r) + (power - 1);
+    const Vec t = (0 - e) / (2 + e);  // 0 - e: tanh(0) is 0, not -0
+    return v < 0 ? -t : t;
+}
+
 struct Lanes {
     Vec part[PARTS];
 };
@@ -115,6 +133,9 @@ inline Lanes operator/(const Lanes& a, float b) {
 }
 inline Lanes square_root(const Lanes& a) {
     return each([](Vec x) { return square_root(x); }, a);
+}
+inline Lanes tangent(const Lanes& a) {
+    return each([](Vec x) { return tangent(x); }, a);
 }
 
 inline float sum(const Lanes& a) {

@@ -53,7 +53,7 @@ def write(path: Path, state: dict[str, Any], arrays: Iterable[tuple[str, Floats,
             stamp = f"{FORMAT} {_checksum(beside):08x}\n".encode()
             with beside.open("rb+") as raw:
                 raw.write(stamp)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full
         raise Failure(f"{path}: cannot be written ({reason(error)}); make room, then use --resume") from error
 
 

@@ -75,11 +75,7 @@ def _columns(topology: Topology, shape: Shape, split: bool) -> str:
 def _settings(layer: Layer) -> str:
     """The layer's kind and those of its keys that neither the shapes nor the defaults tell."""
     told = {field.name for field in fields(Weighted)} | {"kernels", "units"}
-    own = [
-        (each.name, getattr(layer, each.name), each.default)
-        for each in fields(layer)
-        if each.name not in told
-    ]
+    own = [(each.name, getattr(layer, each.name), each.default) for each in fields(layer) if each.name not in told]
     shown = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value, default in own

@@ -1,5 +1,7 @@
 """The one error that reaches a user: a line that says what, where and what to do."""
 
+STOPPED = 75  # exit code: a signal ended the work, and what was done is kept
+
 
 class Failure(Exception):
     """A stop with a reason a person can act on; the command line prints it alone and exits with 1."""

@@ -17,18 +17,19 @@ from alexnet.graph import Graph
 from alexnet.recipe import Recipe
 from alexnet.topology import Topology, topology
 
+FORMAT = "alexnet"
 Weights = dict[str, NDArray[np.float32]]
 
 
 def save_safetensors(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> None:
     """Write `weights` whole or not at all, with a checksum in the file's metadata. Raises Failure."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     plain = {name: np.ascontiguousarray(values, np.float32) for name, values in weights.items()}
     _require_finite(path, plain)
     try:
         with whole_file(Path(path)) as beside:
-            save_file(plain, beside, {"format": "alexnet", "crc32": _checksum(plain)})
+            beside.write_bytes(save(plain, {"format": FORMAT, "crc32": _checksum(plain)}))
     except OSError as error:
         raise Failure(f"{path}: cannot write the weights: {reason(error)}") from None
 
@@ -36,14 +37,14 @@ def save_safetensors(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> 
 def load_safetensors(path: Path) -> Weights:
     """Every array of a file. Raises Failure where the file is damaged, not float32 or not finite.
 
-    A file without a checksum was made by another program and is taken as it is.
+    A file of another program has no checksum and is taken as it is.
     """
     from safetensors import SafetensorError, safe_open
 
     weights: Weights = {}
     try:
         with safe_open(path, framework="numpy") as file:
-            stored = (file.metadata() or {}).get("crc32")
+            about = file.metadata() or {}
             for name in file.keys():  # noqa: SIM118 - not a mapping
                 kind = file.get_slice(name).get_dtype()
                 if kind != "F32":
@@ -51,7 +52,7 @@ def load_safetensors(path: Path) -> Weights:
                 weights[name] = file.get_tensor(name)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise Failure(f"{path}: not a whole safetensors file: {reason(error)}") from None
-    if stored is not None and stored != _checksum(weights):
+    if about.get("format") == FORMAT and about.get("crc32") != _checksum(weights):
         raise Failure(f"{path}: damaged: its checksum does not match: make it again")
     _require_finite(path, weights)
     return weights
@@ -65,16 +66,12 @@ def fitting(weights: Weights, shapes: Topology, layers: Sequence[str] | None = N
     if layers is None:
         extra = [name for name in weights if name not in wanted]
         if extra:
-            raise Failure(
-                f"weights: this net has no {extra[0]}: name the layers to take, or use its own recipe"
-            )
+            raise Failure(f"weights: this net has no {extra[0]}: name the layers to take, or use its own recipe")
     else:
         names = {name: name.rpartition(".")[0] for name in wanted}
         for pattern in layers:
             if not any(fnmatchcase(layer, pattern) for layer in names.values()):
-                raise Failure(
-                    f"weights: no layer '{pattern}' among {', '.join(dict.fromkeys(names.values()))}"
-                )
+                raise Failure(f"weights: no layer '{pattern}' among {', '.join(dict.fromkeys(names.values()))}")
         wanted = {
             name: shape
             for name, shape in wanted.items()
@@ -84,9 +81,7 @@ def fitting(weights: Weights, shapes: Topology, layers: Sequence[str] | None = N
         if name not in weights:
             raise Failure(f"weights: {name} is missing: name the layers to take, or use another file")
         if weights[name].shape != shape:
-            raise Failure(
-                f"weights: {name} is {weights[name].shape}, this net has {shape}: use its own recipe"
-            )
+            raise Failure(f"weights: {name} is {weights[name].shape}, this net has {shape}: use its own recipe")
     return {name: weights[name] for name in wanted}
 
 
@@ -122,6 +117,4 @@ def _checksum(weights: Mapping[str, NDArray[np.float32]]) -> str:
 def _require_finite(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> None:
     for name, values in weights.items():
         if not np.isfinite(values).all():
-            raise Failure(
-                f"{path}: {name} holds values that are not finite: use weights from before they were"
-            )
+            raise Failure(f"{path}: {name} holds values that are not finite: use weights from before they were")

@@ -119,8 +119,7 @@ def _fc(graph: Graph, each: LayerShape) -> None:
         if each.groups > 1:
             rows = owned(units, each.groups, column)
             weight, bias = (
-                graph.constant(f"{key}{column}", graph.constants[key][rows.start : rows.stop])
-                for key in (weight, bias)
+                graph.constant(f"{key}{column}", graph.constants[key][rows.start : rows.stop]) for key in (weight, bias)
             )
         graph.add("Gemm", output, weight, bias, transB=1)
 
@@ -149,8 +148,8 @@ def _lrn(graph: Graph, each: LayerShape) -> None:
     graph.spatial(layer.name)
     # The paper's sum runs from i - n/2 to i + n/2; ONNX divides alpha by the number of terms.
     size = 2 * (layer.n // 2) + 1
-    settings = {"size": size, "alpha": layer.alpha * size, "beta": layer.beta, "bias": layer.k}
-    graph.by_column(each, each.input.maps, lambda output, _: graph.add("LRN", output, **settings))
+    settings = {"alpha": float(layer.alpha * size), "beta": float(layer.beta), "bias": float(layer.k)}
+    graph.by_column(each, each.input.maps, lambda output, _: graph.add("LRN", output, size=size, **settings))
 
 
 def _lrn_spatial(graph: Graph, each: LayerShape) -> None:

@@ -12,14 +12,13 @@ from types import FrameType
 from typing import NoReturn
 
 from alexnet.console import say
-from alexnet.errors import Failure
+from alexnet.errors import STOPPED, Failure
 
 # Set by MPICH's and Open MPI's mpiexec, and by srun (PMI or PMIx).
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
-STOPPED = 75  # a signal ended the work, with a whole checkpoint
 _PR_SET_PDEATHSIG = 1
 # Several processes often fail alike: the others leave the first so long to speak for all, and are ended meanwhile.
-FIRST_SPEAKS_SECONDS = 2.0
+FIRST_SPEAKS_SECONDS = 5.0
 
 
 def inside() -> bool:
@@ -34,8 +33,7 @@ def run(processes: int, arguments: list[str]) -> int:
     Raises Failure where there is no mpiexec.
     """
     command = [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py", "-m", "alexnet", *arguments]
-    environment = os.environ | {"MPIR_CVAR_SUPPRESS_ABORT_MESSAGE": "1"}
-    child = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_die_with_parent)
+    child = subprocess.Popen(command, start_new_session=True, preexec_fn=_die_with_parent)
 
     def forward(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -52,15 +50,17 @@ def run(processes: int, arguments: list[str]) -> int:
 
 def fail(line: str) -> NoReturn:
     """Print one line and end with 1; of several processes, all end and the first one speaks if it can."""
-    if inside():
-        from mpi4py import MPI
-
-        if MPI.COMM_WORLD.Get_rank():
-            time.sleep(FIRST_SPEAKS_SECONDS)
+    if not inside():
         say(f"alexctl: {line}")
-        MPI.COMM_WORLD.Abort(1)
+        sys.exit(1)
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.Get_rank():
+        time.sleep(FIRST_SPEAKS_SECONDS)
     say(f"alexctl: {line}")
-    sys.exit(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI would add lines of its own
+    MPI.COMM_WORLD.Abort(1)
+    raise SystemExit(1)
 
 
 def mpiexec() -> str:

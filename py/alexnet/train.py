@@ -183,7 +183,7 @@ class Trainer:
         new_epoch = passes > passes_before
         if new_epoch:
             self.at.schedule.epoch_passed(passes, train)
-        if (new_epoch and passes % train.validate_epochs == 0) or ended:
+        if new_epoch and passes % train.validate_epochs == 0:
             best = self._validate(log)
         if new_epoch or ended or self.at.step % train.checkpoint_steps == 0:
             self._checkpoint(best)

@@ -2,14 +2,15 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
+
 from alexnet.recipe import AveragePool, Conv, Dropout, Fc, Lrn, LrnSpatial, MaxPool, Recipe, Relu, Tanh
 
 Arrays = dict[str, np.ndarray]
 
 
-def forward(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
-    """Class probabilities (n, classes) of mean-subtracted images (n, 3, side, side)."""
+def logits(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
+    """The softmax's inputs (n, classes) for mean-subtracted images (n, 3, side, side)."""
     x, split = torch.tensor(images, dtype=torch.float64), False
     arrays = {name: torch.tensor(values, dtype=torch.float64) for name, values in weights.items()}
     columns = recipe.net.columns
@@ -20,7 +21,9 @@ def forward(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
                 x = convolution(x, arrays, layer, groups)
             case Fc():
                 parts = x.flatten(1).chunk(groups, 1)
-                rows = arrays[f"{layer.name}.weight"].tensor_split(groups)
+                rows = arrays[f"{layer.name}.weight"]
+                cuts = [column * len(rows) // groups for column in range(1, groups)]
+                rows = rows.tensor_split(cuts)
                 x = torch.cat([part @ row.T for part, row in zip(parts, rows, strict=True)], 1)
                 x = (x + arrays[f"{layer.name}.bias"])[:, :, None, None]
             case MaxPool():
@@ -41,7 +44,7 @@ def forward(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
             split = columns > 1
         elif layer.kind == "exchange":
             split = False
-    return torch.softmax(x.flatten(1), 1).numpy()
+    return x.flatten(1).numpy()
 
 
 def convolution(x: torch.Tensor, arrays: Arrays, layer: Conv, groups: int) -> torch.Tensor:
@@ -59,9 +62,7 @@ def pool(x: torch.Tensor, size: int, stride: int, take) -> torch.Tensor:
     side = x.shape[-1]
     starts = list(range(0, side, stride))
     starts = starts[: next(i for i, start in enumerate(starts) if start + size >= side) + 1]
-    rows = [
-        torch.stack([take(x[..., y : y + size, z : z + size], dim=(-2, -1)) for z in starts], -1) for y in starts
-    ]
+    rows = [torch.stack([take(x[..., y : y + size, z : z + size], dim=(-2, -1)) for z in starts], -1) for y in starts]
     return torch.stack(rows, -2)
 
 

@@ -4,14 +4,12 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn, Optional
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from alexnet.console import say
-from alexnet.errors import Failure
-
-STOPPED = 75  # a signal ended the work; what was done is kept
+from alexnet.errors import STOPPED, Failure, reason
 
 app = typer.Typer(
     help="Prepare images, train the two-column AlexNet of 2012, and measure it.",
@@ -31,7 +29,10 @@ def prep(
     out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
     size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images a class and split.")] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
@@ -181,10 +182,21 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+    except Exception as error:
+        _fail(_bug(error))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _bug(error: Exception) -> str:
+    """What nobody foresaw, in one line that helps to mend it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+    return f"a mistake of this program at {where}: {type(error).__name__}: {reason(error)}; please report it"
 
 
 def _fail(line: str) -> NoReturn:

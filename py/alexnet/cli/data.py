@@ -3,18 +3,37 @@
 import sys
 from pathlib import Path
 
+from alexnet.console import say
 from alexnet.errors import Failure
 from alexnet.recipe import bundled, header, load
 from alexnet.topology import topology
 
 
-def prepare(source: Path, out: Path, size: int, workers: int | None, limit: int | None, seed: int) -> None:
+def prepare(source: Path, out: Path, size: int, workers: int | None, limit: str | None, seed: int) -> None:
     """Images to shards."""
-    import data_prep
+    from data_prep.prepare import prepare as prepare_data
 
     if not source.exists():
         raise Failure(f"{source}: no such folder; give your images: `alexctl prep IMAGES --out {out}`")
-    data_prep.prepare(source, out, size=size, workers=workers, limit=limit, seed=seed)
+    prepared = prepare_data(source, out, size=size, workers=workers, limit=_limit(limit), seed=seed)
+    counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
+    skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
+    reused = "" if prepared.made else " (was whole already)"
+    say(f"{out}: {prepared.classes} classes, images: {counts}{skipped}{reused}")
+
+
+def _limit(text: str | None) -> int | dict[str, int] | None:
+    """`N`, or `train=N,val=N,test=N`."""
+    if text is None:
+        return None
+    try:
+        if "=" not in text:
+            return int(text)
+        parts = (part.split("=") for part in text.split(","))
+        limits = {split: int(count) for split, count in parts}
+    except ValueError:
+        raise Failure(f"--limit {text}: write a number, or such as train=1000,val=50,test=100") from None
+    return limits
 
 
 def show_recipes(name: str | None, classes: int) -> None:

@@ -7,7 +7,7 @@ from alexnet import control, devices, launch, runs
 from alexnet.checkpoint import Shelf
 from alexnet.console import say
 from alexnet.engines.cpu import CpuEngine
-from alexnet.errors import Failure
+from alexnet.errors import STOPPED, Failure
 from alexnet.export import Weights, fitting, load_safetensors
 from alexnet.files import write_whole
 from alexnet.links import Link, place
@@ -59,7 +59,7 @@ def train(request: Request) -> bool:
     if processes == 1 or launch.inside():
         return _train_here(request, plan)
     code = launch.run(processes, _arguments(request, plan.run))
-    if code in (0, launch.STOPPED):
+    if code in (0, STOPPED):
         return code == 0
     raise SystemExit(code)
 

@@ -40,9 +40,11 @@ class Recipe:
         turns a layer into another kind, "net.without" leaves layers out. Raises Failure.
         """
         tables = plain(self)
+        places = _places(tables)
         for key, value in changes.items():
-            places = _places(tables)
             found = [place for name, place in places.items() if fnmatchcase(name, key)]
+            if key == "net.layers":
+                raise Failure(f"{key}: write the layers into a recipe file, or set net.<layer>.<key>")
             if not found:
                 raise Failure(f"{key}: unknown key, the nearest is '{nearest(key, places)}'")
             for table, entry in found:
@@ -141,7 +143,7 @@ def _override(text: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise Failure(f"--set {text}: write key=value, such as train.batch=64")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")
+        parsed: Any = tomllib.loads(f"value = {value.replace(chr(10), ' ')}")
     except (ValueError, RecursionError):
         return key.strip(), value.strip()
     return key.strip(), parsed["value"] if len(parsed) == 1 else value.strip()
@@ -158,16 +160,14 @@ def _places(tables: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
         keys = [entry for entry in layer if entry != kind] + ["kind"]
         places |= {f"net.{layer[kind]}.{entry}": (layer, entry) for entry in keys}
     places["net.without"] = (tables["net"], "without")
+    del places["net.layers"]
     return places
 
 
 def _transform(net: dict[str, Any]) -> None:
     """Carry out "kind" and "without" on the tables of `net`."""
     without = net.pop("without", [])
-    layers = net["layers"]
-    if not isinstance(layers, list) or not all(isinstance(layer, dict) and layer for layer in layers):
-        return
-    layers = [_turned(layer) if "kind" in layer else layer for layer in layers]
+    layers = [_turned(layer) if "kind" in layer else layer for layer in net["layers"]]
     names = [str(next(iter(layer.values()))) for layer in layers]
     for pattern in without.split(",") if isinstance(without, str) else without:
         gone = [name for name in names if fnmatchcase(name, str(pattern).strip())]

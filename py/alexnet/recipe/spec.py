@@ -208,7 +208,7 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Changes that hold from the moment `epoch` epochs are done."""
+    """Changes that hold once `epoch` epochs are done."""
 
     epoch: NotNegative
     set: Mapping[str, Scalar]
@@ -218,7 +218,7 @@ class Event:
 class TrainSpec:
     """Gradient descent (section 5). The rate is multiplied by `drop_factor` `drops` times when the validation
     error has not improved for `patience` validations ("plateau"), or once `drop_epochs` epochs are done
-    ("epochs"); biases follow these drops if `bias_drops`.
+    ("epochs"; a fraction acts at the end of its epoch); biases follow these drops if `bias_drops`.
     """
 
     batch: Count = 128

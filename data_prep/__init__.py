@@ -1,0 +1,5 @@
+"""A folder of images into the shards and statistics that alexnet trains from."""
+
+from data_prep.prepare import Prepared, prepare
+
+__all__ = ["Prepared", "prepare"]

@@ -1,0 +1,177 @@
+"""The files of a dataset as bytes, and how they reach the disk: whole or not at all.
+
+HDF5 builds its part in memory and the bytes are written here: a full disk is then an ordinary error,
+where the HDF5 library itself may crash. Nothing in a file depends on when or by whom it was written.
+"""
+
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.errors import Failure, reason
+from alexnet.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
+from data_prep.plan import Plan
+from data_prep.readers import Entry
+from data_prep.statistics import Sums, colour_axes
+
+PART = ".part-"
+PAGE = 4096
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every file of one dataset carries: its identity, class map and image size."""
+
+    dataset: str
+    size: int
+    class_order: str
+    classes_crc32: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Stamp":
+        """The stamp of a plan's files."""
+        return cls(plan.identity, plan.size, plan.class_order, plan.classes_crc32())
+
+    def put(self, file: h5py.File, form: str) -> None:
+        """Write it as the file's attributes."""
+        file.attrs["format"] = np.bytes_(form)
+        file.attrs["version"] = np.uint32(FORMAT_VERSION)
+        file.attrs["image_size"] = np.uint32(self.size)
+        file.attrs["class_order"] = np.bytes_(self.class_order)
+        file.attrs["classes_crc32"] = np.uint32(self.classes_crc32)
+        file.attrs["dataset"] = np.bytes_(self.dataset)
+
+
+def shard_head(
+    stamp: Stamp,
+    split: str,
+    index: int,
+    images: Pixels,
+    entries: Sequence[Entry],
+    skipped: Sequence[dict[str, str]],
+    sums: Sums | None,
+) -> bytes:
+    """The bytes of a shard's file up to its images (n, S, S, 3), which follow and end it.
+
+    `entries` are those of the images; `skipped` tells of those left out; `sums` is kept for the statistics.
+    """
+    size, buffer = stamp.size, io.BytesIO()
+    aligned = {"alignment_threshold": size * size * 3, "alignment_interval": PAGE}
+    with h5py.File(buffer, "w", libver=("v110", "v110"), **aligned) as file:
+        data = file.create_dataset("images", images.shape, np.uint8, fill_time="never", track_times=False)
+        stamp.put(file, SHARD_FORMAT)
+        file.attrs["split"] = np.bytes_(split)
+        file.attrs["shard"] = np.uint32(index)
+        names = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
+        _put(file, "labels", np.array([entry.label for entry in entries], np.int32))
+        _put(file, "names", np.array(names, f"S{max(map(len, names), default=1)}"))
+        _put(file, "checksums", np.array([zlib.crc32(image.data) for image in images], np.uint32))
+        lines = "".join(json.dumps(fact) + "\n" for fact in skipped).encode()
+        _put(file, "skipped", np.frombuffer(lines, np.uint8))
+        if sums is not None:
+            _put(file, "pixel_sums", sums.pixels.astype(np.uint32))
+            _put(file, "product_sums", sums.products)
+        if not len(images):
+            return _closed(file, buffer)
+        data[0, 0, 0, 0] = 0  # now the room for the images is taken, behind all else
+        offset: int = data.id.get_offset()
+        return _closed(file, buffer)[:offset]
+
+
+def shard_account(shard: Shard) -> tuple[list[dict[str, str]], Sums | None]:
+    """What a shard's file keeps beside its images: the skipped entries, and for "train" the sums."""
+    with reading(shard.path, SHARD_FORMAT) as file:
+        skipped = [json.loads(line) for line in guarded(file, "skipped").tobytes().splitlines()]
+        if shard.split != "train":
+            return skipped, None
+        pixels, products = guarded(file, "pixel_sums"), guarded(file, "product_sums")
+        return skipped, Sums(len(shard), pixels.astype(np.uint64), products)
+
+
+def stats_file(stamp: Stamp, sums: Sums, images: dict[str, int], shards: dict[str, int]) -> bytes:
+    """The bytes of stats.h5, from the sums over the training set and the counts of each split."""
+    buffer = io.BytesIO()
+    covariance = sums.covariance()
+    values, vectors = colour_axes(covariance)
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+        stamp.put(file, STATS_FORMAT)
+        file.attrs["images"] = np.array([images.get(split, 0) for split in SPLITS], np.int64)
+        file.attrs["shards"] = np.array([shards.get(split, 0) for split in SPLITS], np.int64)
+        _put(file, "mean", sums.mean())
+        file.create_group("pca")
+        _put(file, "pca/covariance", covariance)
+        _put(file, "pca/eigenvalues", values)
+        _put(file, "pca/eigenvectors", vectors)
+        return _closed(file, buffer)
+
+
+def _put(file: h5py.File, key: str, array: NDArray[Any]) -> None:
+    data = file.create_dataset(key, data=array, track_times=False)
+    data.attrs["crc32"] = np.uint32(zlib.crc32(np.ascontiguousarray(array).tobytes()))
+
+
+def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
+    file.close()
+    return buffer.getvalue()
+
+
+def write_part(path: Path, *pieces: bytes | memoryview) -> Path:
+    """Write a file beside `path` and return where it lies; Failure, and nothing left, where it cannot be."""
+    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+    done = False
+    try:
+        with writing(path), part.open("wb", buffering=0) as file:
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[file.write(rest) :]
+        done = True
+    finally:
+        if not done:
+            part.unlink(missing_ok=True)
+    return part
+
+
+def commit(part: Path, path: Path) -> None:
+    """Make `part` durable and then, at once, `path`."""
+    with writing(path):
+        _sync(part)
+        part.replace(path)
+        _sync(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    commit(write_part(path, content), path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a Failure that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(
+            f"{path} cannot be written ({error.strerror or reason(error)}): "
+            "make room or mend that and run the same again, it goes on where it was"
+        ) from None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,138 @@
+"""What a prep will write, decided before anything is: which image goes where, in which order.
+
+Every choice is a function of the seed and the image's name, so nothing depends on time, workers or
+interruptions, a smaller limit takes a part of a larger one, and the dataset has an identity.
+"""
+
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+
+from alexnet.errors import Failure
+from alexnet.shards import FORMAT_VERSION, SPLITS, ClassInfo, shard_name
+from data_prep.readers import Entry, Listing
+
+SHARD_BYTES = 192 * 2**20  # of images in a shard, which a worker holds in memory: 1024 of 256x256
+SHARDS_OF_A_SPLIT = 32  # a small split is still cut into so many, for the workers to share
+FEWEST_IN_A_SHARD = 16
+
+Limit = int | Mapping[str, int] | None
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard to be: its place and its images in order."""
+
+    split: str
+    index: int
+    entries: list[Entry]
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return shard_name(self.split, self.index)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole dataset to be. `identity` changes with everything that changes what is written."""
+
+    size: int
+    classes: list[ClassInfo]
+    class_order: str
+    shards: list[ShardPlan]
+    identity: str
+
+    @property
+    def images(self) -> int:
+        """Images of all splits, those that may turn out unreadable included."""
+        return sum(len(shard.entries) for shard in self.shards)
+
+    def classes_json(self) -> bytes:
+        """The content of classes.json."""
+        lines = ",\n".join(json.dumps(asdict(info)) for info in self.classes)
+        return f"[\n{lines}\n]\n".encode()
+
+    def classes_crc32(self) -> int:
+        """Its checksum, which every file of the dataset carries."""
+        return zlib.crc32(self.classes_json())
+
+
+def make_plan(listing: Listing, *, size: int, seed: int, val_share: float, limit: Limit) -> Plan:
+    """Divide, limit and order the images of a listing.
+
+    Without a split "val", a share of each class of "train" becomes it. `limit` keeps the first N images
+    of each class in each split (or a number for each split), in a seeded order. "train" is in a seeded
+    order over all classes, the others as they are listed. Failure where there is too little to train on.
+    """
+    splits = dict(listing.splits)
+    if "val" not in splits and val_share > 0:
+        splits["train"], splits["val"] = _divide(splits["train"], seed, val_share)
+    for split, entries in splits.items():
+        most = limit.get(split) if isinstance(limit, Mapping) else limit
+        if most is not None:
+            splits[split] = _first(entries, seed, most)
+    train = splits["train"]
+    if not train:
+        raise Failure("there are no images to train on: give a folder with a folder of images for each class")
+    if len({entry.label for entry in train}) < 2:
+        raise Failure("there are images of one class only, two are the least: give a folder for each class")
+    splits["train"] = sorted(train, key=lambda entry: _rank(seed, "order", entry.name))
+
+    identity = blake2b(digest_size=16)
+    classes = [asdict(info) for info in listing.classes]
+    facts = [FORMAT_VERSION, size, listing.class_order, listing.content, classes]
+    identity.update(json.dumps(facts).encode())
+    shards = []
+    for split in SPLITS:
+        entries = splits.get(split, [])
+        step = shard_length(len(entries), size)
+        shards += [
+            ShardPlan(split, number, entries[start : start + step])
+            for number, start in enumerate(range(0, len(entries), step))
+        ]
+        for entry in entries:
+            identity.update(f"{split}\0{entry.name}\0{entry.label}\n".encode("utf-8", "surrogateescape"))
+    return Plan(size, listing.classes, listing.class_order, shards, identity.hexdigest())
+
+
+def shard_length(images: int, size: int) -> int:
+    """How many of a split's images go into one shard: by their number and size alone."""
+    most = max(1, SHARD_BYTES // (size * size * 3))
+    return min(most, max(FEWEST_IN_A_SHARD, -(-images // SHARDS_OF_A_SPLIT)))
+
+
+def _divide(entries: list[Entry], seed: int, share: float) -> tuple[list[Entry], list[Entry]]:
+    """Take `share` of each class away, rounded, but at least one of a class and never all."""
+    taken: set[str] = set()
+    for members in _by_class(entries).values():
+        count = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
+        ranked = sorted(members, key=lambda entry: _rank(seed, "split", entry.name))
+        taken.update(entry.name for entry in ranked[:count])
+    return (
+        [entry for entry in entries if entry.name not in taken],
+        [entry for entry in entries if entry.name in taken],
+    )
+
+
+def _first(entries: list[Entry], seed: int, most: int) -> list[Entry]:
+    kept: set[str] = set()
+    for members in _by_class(entries).values():
+        ranked = sorted(members, key=lambda entry: _rank(seed, "limit", entry.name))
+        kept.update(entry.name for entry in ranked[:most])
+    return [entry for entry in entries if entry.name in kept]
+
+
+def _by_class(entries: list[Entry]) -> dict[int, list[Entry]]:
+    classes = defaultdict(list)
+    for entry in entries:
+        classes[entry.label].append(entry)
+    return classes
+
+
+def _rank(seed: int, purpose: str, name: str) -> tuple[bytes, str]:
+    words = f"{seed}\0{purpose}\0{name}".encode("utf-8", "surrogateescape")
+    return blake2b(words, digest_size=8).digest(), name

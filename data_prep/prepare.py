@@ -1,0 +1,243 @@
+"""`alexctl prep`: a source of images into a dataset directory, whole or to be gone on with."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet.console import progress, say
+from alexnet.errors import Failure, reason
+from alexnet.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
+from data_prep.files import PART, Stamp, commit, shard_account, stats_file, write_whole, writing
+from data_prep.plan import Limit, Plan, ShardPlan, make_plan
+from data_prep.readers import Listing, recognise
+from data_prep.statistics import Sums
+from data_prep.work import Job, make_shards
+
+RECORD = "prep.json"
+SKIPPED = "skipped.jsonl"
+SPARE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset that is whole: images of each split, classes, images left out, images made in this call."""
+
+    path: Path
+    images: dict[str, int]
+    classes: int
+    skipped: int
+    made: int
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    *,
+    size: int = 256,
+    workers: int | None = None,
+    seed: int = 0,
+    val_share: float = 0.1,
+    max_skipped: float = 0.05,
+    limit: Limit = None,
+    form: str | None = None,
+) -> Prepared:
+    """Make the dataset directory `out` from `source`; go on with one begun, leave one that is whole.
+
+    `size` is the images' side in pixels; `workers` the processes (default: one a core); `val_share` the
+    share of each class of train that becomes val where the source has none; `max_skipped` the share of
+    all images that may turn out unreadable; `limit` the images of each class in each split, or a number
+    for each split; `form` the name of a reader. Section 2 (size, mean) and 4.1 (colour axes).
+
+    Raises Failure where the source or `out` will not do, or the disk, or a worker, fails.
+    """
+    _check(size=size, workers=workers, seed=seed, val_share=val_share, max_skipped=max_skipped, limit=limit)
+    listing = recognise(source, form).listing(source)
+    plan = make_plan(listing, size=size, seed=seed, val_share=val_share, limit=limit)
+    for note in listing.notes:
+        say(note)
+    with _claimed(out):
+        _settle(out, source, plan, listing)
+        stamp = Stamp.of(plan)
+        kept = {shard.name: _skipped_in(out, shard, stamp) for shard in plan.shards}
+        missing = [shard for shard in plan.shards if kept[shard.name] is None]
+        skipped = sum(count or 0 for count in kept.values())
+        if missing and skipped <= max_skipped * plan.images:
+            _check_room(out, plan, missing)
+            (out / STATS).unlink(missing_ok=True)
+            ids = tuple(info.id for info in plan.classes)
+            jobs = [Job(shard, listing.fetch, stamp, ids, out) for shard in missing]
+            _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
+        return _join(out, plan, stamp, max_skipped, sum(len(shard.entries) for shard in missing))
+
+
+def _check(*, size: int, workers: int | None, seed: int, val_share: float, max_skipped: float, limit: Limit) -> None:
+    if not 1 <= size <= 4096:
+        raise Failure(f"--size {size} is not a side from 1 to 4096 pixels")
+    if workers is not None and workers < 1:
+        raise Failure(f"--workers {workers}: at least one process is needed")
+    if seed < 0:
+        raise Failure(f"--seed {seed}: give 0 or more")
+    if not (0 <= val_share < 1 and 0 <= max_skipped <= 1):
+        raise Failure(f"the shares {val_share} for val and {max_skipped} to skip must lie from 0 to 1")
+    limits = {"train": limit} if isinstance(limit, int) else dict(limit or {})
+    if strange := sorted(set(limits) - set(SPLITS)):
+        raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
+    if any(number < 1 for number in limits.values()):
+        raise Failure(f"--limit {limit}: at least one image of each class is needed")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Have `out` to ourselves, and free of what a killed run left half-written."""
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS locks no folder; two preps then only disturb each other
+            _lock(handle, out)
+        _sweep(out)
+        try:
+            yield
+        finally:
+            _sweep(out)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, out: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure(f"another prep is writing to {out}: wait for it or give another --out") from None
+
+
+def _sweep(out: Path) -> None:
+    for part in out.glob(f"{PART}*"):
+        part.unlink(missing_ok=True)
+
+
+def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
+    """Record whose dataset `out` is, or see that it is this one's."""
+    path = out / RECORD
+    record = {"dataset": plan.identity, "stamp": listing.stamp, "images": plan.images, "size": plan.size}
+    if not path.exists():
+        if any(not item.name.startswith(".") for item in out.iterdir()):
+            raise Failure(f"{out} is not empty and no dataset of alexctl prep: give another --out")
+        write_whole(path, (json.dumps(record | {"source": str(source.resolve())}) + "\n").encode())
+        return
+    held = _read_record(path)
+    if all(held.get(key) == value for key, value in record.items()):
+        return
+    if held.get("dataset") == plan.identity:
+        what = f"files in {source} were changed since it was begun"
+    else:
+        what = (
+            f"it was made from {held.get('source')} ({held.get('images')} images, size {held.get('size')}), "
+            f"and {source} as asked for now is different ({plan.images} images, size {plan.size})"
+        )
+    raise Failure(f"{out} holds another dataset: {what}: give another --out, or delete {out} to make it anew")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_bytes())
+        if not isinstance(held, dict):
+            raise ValueError("it is no record")
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path} is damaged ({reason(error)}): delete {path.parent} and prep again") from None
+    return held
+
+
+def _skipped_in(out: Path, planned: ShardPlan, stamp: Stamp) -> int | None:
+    """How many images a whole shard of this plan left out; None where the shard has to be made."""
+    path = out / planned.name
+    if not path.exists():
+        return None
+    try:
+        shard = read_shard(path)
+        skipped = len(shard_account(shard)[0])
+    except Failure:
+        say(f"{path} is damaged and is made anew")
+        return None
+    held = (shard.dataset, shard.split, shard.index, len(shard) + skipped)
+    return skipped if held == (stamp.dataset, planned.split, planned.index, len(planned.entries)) else None
+
+
+def _check_room(out: Path, plan: Plan, missing: list[ShardPlan]) -> None:
+    images = sum(len(shard.entries) for shard in missing)
+    needed = (images + 4 * len(missing)) * plan.size**2 * 3 + SPARE_BYTES
+    free = shutil.disk_usage(out).free
+    if free < needed:
+        raise Failure(
+            f"{out} needs {needed / 1e9:.2f} GB for {images} images, the disk has {free / 1e9:.2f} GB left: "
+            "make room or give another --out"
+        )
+
+
+def _make(out: Path, jobs: list[Job], workers: int, plan: Plan, max_skipped: float, skipped: int) -> None:
+    done = plan.images - sum(len(job.shard.entries) for job in jobs)
+    with closing(make_shards(jobs, workers)) as shards, progress("prep", plan.images, done=done) as advance:
+        for made in shards:
+            commit(made.part, out / made.shard.name)
+            skipped += len(made.shard.entries) - made.images
+            advance(len(made.shard.entries), f"{skipped} skipped" if skipped else "")
+            if skipped > max_skipped * plan.images:
+                break  # _join counts and tells
+
+
+def _join(out: Path, plan: Plan, stamp: Stamp, max_skipped: float, made: int) -> Prepared:
+    """Gather the shards' accounts, write what remains, the statistics last."""
+    sums, skipped = Sums.none(plan.size), []
+    images, shards = Counter[str](), Counter[str]()
+    for planned in plan.shards:
+        if not (out / planned.name).exists():  # stopped for too many skips
+            continue
+        shard = read_shard(out / planned.name)
+        left_out, part = shard_account(shard)
+        skipped += left_out
+        images[planned.split] += len(shard)
+        shards[planned.split] += 1
+        if part is not None:
+            sums.merge(part)
+    _check_skips(out, plan, skipped, max_skipped, sums.count)
+    if not _opens(out):
+        write_whole(out / CLASSES, plan.classes_json())
+        write_whole(out / STATS, stats_file(stamp, sums, images, shards))
+    counts = {split: images[split] for split in SPLITS if images[split]}
+    return Prepared(out, counts, len(plan.classes), len(skipped), made)
+
+
+def _opens(out: Path) -> bool:
+    try:
+        Dataset(out)
+    except Failure:
+        return False
+    return True
+
+
+def _check_skips(out: Path, plan: Plan, skipped: list[dict[str, str]], max_skipped: float, trained_on: int) -> None:
+    path = out / SKIPPED
+    content = "".join(json.dumps(fact) + "\n" for fact in skipped).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_whole(path, content)
+    what = f"{len(skipped)} of {plan.images} images cannot be decoded"
+    if len(skipped) > max_skipped * plan.images:
+        raise Failure(
+            f"{what}, more than {max_skipped:.0%} ({path} lists them): remove or mend them, "
+            "or allow more with --max-skipped"
+        )
+    if not trained_on:
+        raise Failure(f"{what} ({path} lists them): nothing is left to train on")
+    if skipped:
+        say(f"{what} and are left out: {path} lists them")

@@ -1,0 +1,128 @@
+"""A folder for each class, with or without split folders above them.
+
+SOURCE/train/<class>/**/*.jpg, SOURCE/val/<class>/..., SOURCE/test/<class>/...
+SOURCE/<class>/**/*.jpg
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+
+from alexnet.errors import Failure
+from alexnet.shards import ClassInfo
+from data_prep.readers.base import Entry, Form, Listing
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
+SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class FolderFetch:
+    """Reads an entry's whole file; `length` is its size when it was listed."""
+
+    source: Path
+
+    def __call__(self, entry: Entry) -> bytes:
+        return (self.source / entry.file).read_bytes()
+
+
+def recognises(source: Path) -> bool:
+    """Whether there are folders in `source`, one of them not hidden."""
+    return bool(_folders(source))
+
+
+def listing(source: Path) -> Listing:
+    """List the images of every split, sorted by class and name; the classes are train's, sorted."""
+    roots, notes = _split_roots(source)
+    ignored: Counter[str] = Counter()
+    ids, splits = [], {}
+    content, stamp = blake2b(digest_size=16), blake2b(digest_size=16)
+    for split, root in roots.items():
+        found = {name: list(_files(root / name, ignored)) for name in _folders(root)}
+        empty = sorted(name for name, files in found.items() if not files)
+        if empty:
+            notes.append(f"{len(empty)} folders in {root} hold no images and are left out: {empty[0]}, ...")
+        held = sorted(name for name, files in found.items() if files)
+        if split == "train":
+            ids = held
+        elif not held:
+            notes.append(f"{root} has no class folders with images and is left out")
+            continue
+        elif strangers := sorted(set(held) - set(ids)):
+            raise Failure(
+                f"{root} has {len(strangers)} classes that train lacks, the first: {strangers[0]}: "
+                "rename or remove them"
+            )
+        entries = []
+        for label, name in enumerate(ids):
+            for path, status in sorted(found.get(name, ()), key=lambda item: item[0]):
+                file = path.relative_to(source).as_posix()
+                entries.append(Entry(file, label, file, 0, status.st_size))
+                content.update(f"{file}\0{status.st_size}\n".encode("utf-8", "surrogateescape"))
+                stamp.update(f"{status.st_mtime_ns}\n".encode())
+        splits[split] = entries
+    if ignored:
+        kinds = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in ignored.most_common(5))
+        notes.append(f"{ignored.total()} files are not images and are left out: {kinds}")
+    _refuse_a_level_too_high(source, ids)
+    classes = [ClassInfo(index, name, name) for index, name in enumerate(ids)]
+    return Listing(classes, "sorted", splits, FolderFetch(source), content.hexdigest(), stamp.hexdigest(), notes)
+
+
+def _split_roots(source: Path) -> tuple[dict[str, Path], list[str]]:
+    """Where each split's class folders lie; `train` alone with images in it is a class of that name."""
+    here = _folders(source)
+    if not _folders(source / "train"):
+        return {"train": source}, []
+    roots = {}
+    for split, names in SPLIT_FOLDERS.items():
+        present = [name for name in names if name in here]
+        if len(present) > 1:
+            raise Failure(f"{source} has both {present[0]} and {present[1]}: keep the one to be {split}")
+        if present:
+            roots[split] = source / present[0]
+    other = sorted(set(here) - {root.name for root in roots.values()})
+    return roots, [f"{source / name} is no split and is left out" for name in other]
+
+
+def _refuse_a_level_too_high(source: Path, ids: list[str]) -> None:
+    if len(ids) != 1:
+        return
+    for below in (source / ids[0], source / "train" / ids[0]):
+        if _folders(below):
+            raise Failure(f"{source} holds one folder, {ids[0]}: give {below}, where the classes lie")
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as items:
+        return [item.name for item in items if item.is_dir() and not item.name.startswith(".")]
+
+
+def _files(root: Path, ignored: Counter[str]) -> Iterator[tuple[Path, os.stat_result]]:
+    """The image files below `root`, through links too, but into no folder that holds itself."""
+    above = {os.path.realpath(root)}
+    stack = [(root, above)]
+    while stack:
+        folder, above = stack.pop()
+        with os.scandir(folder) as items:
+            for item in items:
+                if item.name.startswith("."):
+                    continue
+                if item.is_dir():
+                    real = os.path.realpath(item.path)
+                    if real not in above:
+                        stack.append((folder / item.name, above | {real}))
+                elif PurePosixPath(item.name).suffix.lower() not in SUFFIXES:
+                    ignored[PurePosixPath(item.name).suffix.lower()] += 1
+                elif item.is_file():
+                    yield folder / item.name, item.stat()
+                else:
+                    raise Failure(f"{item.path} is not a file that can be read: restore or remove it")
+
+
+FORM = Form("folders", "a folder for each class, in train/, val/ and test/ or without", recognises, listing)

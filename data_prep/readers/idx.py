@@ -1,0 +1,113 @@
+"""IDX files, the form of MNIST and Fashion-MNIST, gzipped or plain.
+
+`train-*` is the training set, `t10k-*` the test set. An optional `classes.txt` beside them names the
+classes, a line each; otherwise they are called by their numbers.
+"""
+
+import gzip
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.errors import Failure, reason
+from alexnet.shards import ClassInfo
+from data_prep.readers.base import Entry, Form, Listing
+
+PREFIXES = {"train": "train", "test": "t10k"}
+NAMES = "classes.txt"
+
+
+@dataclass(frozen=True)
+class IdxFetch:
+    """Gives an entry's pixels (H, W): image `start` of its file; `content` is the listing's digest."""
+
+    source: Path
+    content: str
+
+    def __call__(self, entry: Entry) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = _images(self.source / entry.file, self.content)[entry.start]
+        return pixels
+
+
+def recognises(source: Path) -> bool:
+    """Whether the training images are in `source`."""
+    return _find(source, "train", "images", 3) is not None
+
+
+def listing(source: Path) -> Listing:
+    """List the images by their place; Failure where a file is missing, damaged or does not fit."""
+    splits, content = {}, blake2b(digest_size=16)
+    for split, prefix in PREFIXES.items():
+        images_path = _find(source, prefix, "images", 3)
+        labels_path = _find(source, prefix, "labels", 1)
+        if images_path is None and labels_path is None and split != "train":
+            continue
+        if images_path is None or labels_path is None:
+            part = "images" if images_path is None else "labels"
+            raise Failure(f"{source} lacks the {part} of {prefix}: get {prefix}-{part}-idx*-ubyte.gz")
+        images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+        if len(images) != len(labels):
+            raise Failure(
+                f"{images_path} holds {len(images)} images and {labels_path.name} {len(labels)} labels: "
+                "get both files anew"
+            )
+        content.update(split.encode() + repr(images.shape).encode() + images.tobytes() + labels.tobytes())
+        splits[split] = [
+            Entry(f"{split}/{number:05d}", label, images_path.name, number)
+            for number, label in enumerate(labels.tolist())
+        ]
+    top = max((entry.label for entries in splits.values() for entry in entries), default=-1)
+    classes = _classes(source, top)
+    digest = content.hexdigest()
+    return Listing(classes, "number", splits, IdxFetch(source, digest), digest, "")
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The array of bytes in an IDX file; Failure unless it is whole and has so many dimensions."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Failure(f"{path} cannot be read ({reason(error)}): get it anew") from None
+    head = 4 * (1 + dimensions)
+    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < head:
+        raise Failure(f"{path} is not an IDX file of bytes in {dimensions} dimensions: get it anew")
+    shape = struct.unpack(f">{dimensions}I", content[4:head])
+    if len(content) - head != np.prod(shape, dtype=object):
+        raise Failure(f"{path} has {len(content) - head} bytes for an array of {shape}: get it anew")
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+
+
+@lru_cache(maxsize=2)
+def _images(path: Path, content: str) -> NDArray[np.uint8]:
+    """A file's images, kept from entry to entry; `content` tells files of one name apart."""
+    return read_idx(path, 3)
+
+
+def _find(source: Path, prefix: str, part: str, dimensions: int) -> Path | None:
+    for name in (f"{prefix}-{part}-idx{dimensions}-ubyte", f"{prefix}-{part}.idx{dimensions}-ubyte"):
+        for path in (source / name, source / f"{name}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _classes(source: Path, top: int) -> list[ClassInfo]:
+    path = source / NAMES
+    names = [str(number) for number in range(top + 1)]
+    if path.is_file():
+        try:
+            names = path.read_text(encoding="utf-8").strip().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failure(f"{path} cannot be read ({reason(error)}): write a name a line, in UTF-8") from None
+        if len(names) <= top:
+            raise Failure(f"{path} names {len(names)} classes, but there is a label {top}: name them all")
+    return [ClassInfo(number, str(number), name.strip()) for number, name in enumerate(names)]
+
+
+FORM = Form("idx", "train-images-idx3-ubyte and its fellows, gzipped or not", recognises, listing)

@@ -1,0 +1,41 @@
+# Sourced: sets FASHION_MNIST to a folder with the four gzipped IDX files, from Debian's package where it is or can
+# be installed, else from their public address; either way their unpacked contents are checked.
+
+fashion_sums='c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte.gz
+bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte.gz
+5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b  t10k-images-idx3-ubyte.gz
+0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34  t10k-labels-idx1-ubyte.gz'
+fashion_url=http://fashion-mnist.s3-website.eu-central-1.amazonaws.com
+
+whole() {
+    local sum name found
+    while read -r sum name; do
+        found=$(gzip -dc "$1/$name" 2>/dev/null | sha256sum)
+        [ "${found%% *}" = "$sum" ] || return 1
+    done <<<"$fashion_sums"
+}
+
+install_package() {
+    command -v apt-get >/dev/null || return 1
+    local root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq dataset-fashion-mnist; } >/dev/null 2>&1
+}
+
+download() {
+    local sum name
+    mkdir -p "$1"
+    while read -r sum name; do
+        python -c 'import sys, urllib.request as u; u.urlretrieve(*sys.argv[1:])' "$fashion_url/$name" "$1/$name" ||
+            return 1
+    done <<<"$fashion_sums"
+}
+
+FASHION_MNIST=/usr/share/datasets/fashion-mnist
+if ! whole "$FASHION_MNIST" && ! { install_package && whole "$FASHION_MNIST"; }; then
+    FASHION_MNIST=images/fashion-mnist
+    if ! whole "$FASHION_MNIST" && ! { download "$FASHION_MNIST" && whole "$FASHION_MNIST"; }; then
+        echo "Fashion-MNIST cannot be had: put its four .gz files into $PWD/$FASHION_MNIST and run this again" >&2
+        exit 1
+    fi
+fi

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Everything that is checked: lint, types, format, the tests, and the engine's tests under the sanitizers.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "installing into .venv"
+. scripts/environment.sh '[test]'
+
+say "lint, format, types"
+ruff check .
+ruff format --check .
+mypy
+git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
+
+say "sanitizers: the engine's tests with ASan and UBSan"
+bash scripts/sanitize.sh
+
+say "tests"
+pytest "$@"
