@@ -23,6 +23,8 @@ INSTRUCTIONS = {"FP32": ("FFMA", "LDGSTS"), "TF32": ("HMMA", "LDGSTS"), "BF16": 
 MOST_REGISTERS = 168  # three blocks of a convolution's 128 threads on a multiprocessor
 MOST_SHARED = 48 * 1024  # what a kernel may use without asking
 ABSENT = 77
+FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+ROW = "{:12} {:9} {:24} {:>9} {:>5} {:>6} {:>6}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,7 @@ def kernels(log: str) -> list[Kernel]:
     found = []
     for part in log.split("Compiling entry function '")[1:]:
         name = part[: part.index("'")]
-        stack, stores, loads = (
-            int(number)
-            for number in re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", part)[0]
-        )
+        stack, stores, loads = (int(number) for number in FRAME.findall(part)[0])
         registers = int(re.findall(r"Used (\d+) registers", part)[0])
         shared = sum(int(number) for number in re.findall(r"(\d+) bytes smem", part))
         found.append(Kernel(name, registers, stack, stores, loads, shared))
@@ -129,15 +128,14 @@ def main() -> int:
         print(f"compile gate skipped: no {lacking}; pip install -r scripts/cuda-toolchain.txt")
         return ABSENT
     faults = []
-    print(f"{'architecture':12} {'precision':9} {'kernel':24} registers stack spills shared")
+    print(ROW.format("architecture", "precision", "kernel", "registers", "stack", "spills", "shared"))
     for architecture in ARCHITECTURES:
         for precision in PRECISIONS:
             code, log = compile_engine(architecture, precision)
             where = f"{architecture} {precision}"
             for kernel in kernels(log):
-                k = kernel
-                spills = k.stores + k.loads
-                print(f"{architecture:12} {precision:9} {k.name:24} {k.registers:9} {k.stack:5} {spills:6} {k.shared:6}")
+                sizes = kernel.registers, kernel.stack, kernel.stores + kernel.loads, kernel.shared
+                print(ROW.format(architecture, precision, kernel.name, *sizes))
                 faults += [f"{where} {fault}" for fault in kernel.faults()]
             faults += [f"{where} {fault}" for fault in absent_instructions(code, precision)]
     print("\n".join(faults) if faults else "every kernel keeps its limits")

@@ -12,7 +12,8 @@ extern "C" __global__ void average_pool_forward(const Map* x, Map* y, PoolShape 
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place out(i, s.out_width, s.images);
         const int rows = clipped(out.y, s.height, s), columns = clipped(out.x, s.width, s);
-        const Map* corner = in + ((long long)out.y * s.stride * s.width + out.x * s.stride) * s.images + out.image;
+        const Map* corner =
+            in + ((long long)out.y * s.stride * s.width + out.x * s.stride) * s.images + out.image;
         float sum = 0;
         for (int ky = 0; ky < rows; ++ky)
             for (int kx = 0; kx < columns; ++kx) sum += to_float(corner[(ky * s.width + kx) * s.images]);

@@ -1,5 +1,5 @@
-// What every operation shares: the element of a map and its conversions, flat loops over a grid, small divisions.
-// Maps are [C][H][W][N], the image innermost; N is the minibatch rounded up to a multiple of 8.
+// What every operation shares: the element of a map and its conversions, flat loops over a grid, small
+// divisions. Maps are [C][H][W][N], the image innermost; N is the minibatch rounded up to a multiple of 8.
 #pragma once
 #include "platform.cuh"
 #include "ptx.cuh"

@@ -1,15 +1,18 @@
 // Convolution (paper, 3.5) and its gradients as implicit matrix products: no column matrix is ever written.
-//   forward        y[k][p, n]   = b[k] + sum over r = (c, ky, kx) of w[k][r] x[c][p * stride - pad + (ky, kx), n]
-//   data gradient  dx[c][q, n]  = sum over r = (k, ky, kx) of w[k][c, ky, kx] dy[k][(q + pad - (ky, kx)) / stride, n]
-//   weights        dw[k][r]     = sum over j = (p, n) of dy[k][j] x[c][p * stride - pad + (ky, kx), n]
-// Columns are (pixel, image), images innermost, so 16 bytes of a column never span two pixels. Taps beyond an edge
-// read zeros. Weights come packed: rows and depth padded with zeros to whole tiles.
+//   forward        y[k][p, n]   = b[k] + sum over r = (c, ky, kx) of w[k][r] x[c][p * stride - pad + (ky,
+//   kx), n] data gradient  dx[c][q, n]  = sum over r = (k, ky, kx) of w[k][c, ky, kx] dy[k][(q + pad - (ky,
+//   kx)) / stride, n] weights        dw[k][r]     = sum over j = (p, n) of dy[k][j] x[c][p * stride - pad +
+//   (ky, kx), n]
+// Columns are (pixel, image), images innermost, so 16 bytes of a column never span two pixels. Taps beyond an
+// edge read zeros. Weights come packed: rows and depth padded with zeros to whole tiles.
 #include "conv_shape.cuh"
 #include "tile.cuh"
 
 /// Where the source pixel of a tap lies along one axis; false if there is none.
 struct Forward {
-    __device__ static __forceinline__ int origin(int target, const ConvShape& s) { return target * s.stride - s.pad; }
+    __device__ static __forceinline__ int origin(int target, const ConvShape& s) {
+        return target * s.stride - s.pad;
+    }
     __device__ static __forceinline__ bool at(int origin, int tap, const ConvShape&, int limit, int& place) {
         place = origin + tap;
         return unsigned(place) < unsigned(limit);
@@ -18,7 +21,8 @@ struct Forward {
 
 struct Backward {
     __device__ static __forceinline__ int origin(int target, const ConvShape& s) { return target + s.pad; }
-    __device__ static __forceinline__ bool at(int origin, int tap, const ConvShape& s, int limit, int& place) {
+    __device__ static __forceinline__ bool at(int origin, int tap, const ConvShape& s, int limit,
+                                              int& place) {
         const int reach = origin - tap;
         place = s.stride == 1 ? reach : reach / s.stride;
         return reach >= 0 && place * s.stride == reach && place < limit;
@@ -27,7 +31,8 @@ struct Backward {
 
 /// The target's tile at (blockIdx.y, blockIdx.x) of group blockIdx.z.
 template <class Way>
-__device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, const Map* packed, const ConvShape& s) {
+__device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, const Map* packed,
+                                         const ConvShape& s) {
     constexpr int kColumnCopies = kColumns / kChunk * kDepth / kThreads;
     constexpr int kRowThreads = kThreads / kDepth;
     const int taps = s.size_y * s.size_x, depth = s.source_maps * taps;
@@ -42,7 +47,8 @@ __device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, co
     int origin_y[kColumnCopies], origin_x[kColumnCopies], image[kColumnCopies];
     bool inside[kColumnCopies];
     for (int i = 0; i < kColumnCopies; ++i) {
-        const int column = blockIdx.x * kColumns + (part + i * kRowThreads) * kChunk, pixel = column / s.images;
+        const int column = blockIdx.x * kColumns + (part + i * kRowThreads) * kChunk,
+                  pixel = column / s.images;
         inside[i] = column < columns;
         image[i] = column - pixel * s.images;
         origin_y[i] = Way::origin(pixel / s.target_width, s);
@@ -52,7 +58,8 @@ __device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, co
     accumulate<WideTile>(sum, steps, [&](int step, Stage<WideTile>& stage) {
         for (int copy = threadIdx.x; copy < kRows * kParts; copy += kThreads) {
             const int at = copy % kParts * kChunk;
-            cp_async16(&stage.a.at[copy / kParts][at], weights + copy / kParts * padded + step * kDepth + at, true);
+            cp_async16(&stage.a.at[copy / kParts][at], weights + copy / kParts * padded + step * kDepth + at,
+                       true);
         }
         const int r = step * kDepth + row, map = by_taps.of(r), tap = r - map * taps;
         const int tap_y = by_width.of(tap), tap_x = tap - tap_y * s.size_x;
@@ -67,7 +74,8 @@ __device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, co
     });
 }
 
-/// Calls write(map, index, value) for each element of the block's tile that exists; `index` is into all target maps.
+/// Calls write(map, index, value) for each element of the block's tile that exists; `index` is into all
+/// target maps.
 template <class Write>
 __device__ __forceinline__ void store(const Accumulator& sum, const ConvShape& s, const Write& write) {
     const int columns = s.target_height * s.target_width * s.images;

@@ -1,5 +1,6 @@
 // The gradient of convolution's weights, and the packing of weights for the other two products (conv.cu).
-// The sum over (pixel, image) is long and the result small, so it is split over blocks; the parts are added in order.
+// The sum over (pixel, image) is long and the result small, so it is split over blocks; the parts are added
+// in order.
 #include "conv_shape.cuh"
 #include "tile.cuh"
 
@@ -26,12 +27,14 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
 
     Accumulator sum;
     accumulate<DeepTile<kColumns>>(sum, end - begin, [&](int step, Stage<DeepTile<kColumns>>& stage) {
-        const int column = (begin + step) * kDepth + at, pixel = column / s.images, image = column - pixel * s.images;
+        const int column = (begin + step) * kDepth + at, pixel = column / s.images,
+                  image = column - pixel * s.images;
         const bool inside = column < columns;
         for (int i = 0; i < kRows * kParts / kThreads; ++i) {
             const int line = row + i * (kThreads / kParts), kernel = blockIdx.y * kRows + line;
             const bool take = inside && kernel < s.target_maps;
-            cp_async16(&stage.a.at[line][at], gradients + (take ? (long long)kernel * columns + column : 0), take);
+            cp_async16(&stage.a.at[line][at], gradients + (take ? (long long)kernel * columns + column : 0),
+                       take);
         }
         const int from_y = pixel / s.target_width * s.stride - s.pad;
         const int from_x = pixel % s.target_width * s.stride - s.pad;
@@ -39,7 +42,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
             const int y = from_y + tap_y[i], place_x = from_x + tap_x[i];
             const bool take = inside && map[i] >= 0 && unsigned(y) < unsigned(s.source_height) &&
                               unsigned(place_x) < unsigned(s.source_width);
-            const long long from = map[i] * plane + (long long)(y * s.source_width + place_x) * s.images + image;
+            const long long from =
+                map[i] * plane + (long long)(y * s.source_width + place_x) * s.images + image;
             cp_async16(&stage.b.at[row + i * (kThreads / kParts)][at], take ? maps + from : maps, take);
         }
     });

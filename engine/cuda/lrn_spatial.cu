@@ -1,6 +1,6 @@
-// Response normalisation within a map (the authors' code, after LRN2): as lrn.cu, but the sum of squares runs over
-// the n x n pixels around each pixel of the same map, clipped at the edges.
-// x, y, dy, dx: [maps][height][width][images]; blockIdx.y is the map.
+// Response normalisation within a map (the authors' code, after LRN2): as lrn.cu, but the sum of squares runs
+// over the n x n pixels around each pixel of the same map, clipped at the edges. x, y, dy, dx:
+// [maps][height][width][images]; blockIdx.y is the map.
 #include "common.cuh"
 
 struct SpatialShape {
@@ -18,7 +18,8 @@ struct Window {
           right(min(x + s.n / 2, s.width - 1)) {}
 };
 
-__device__ __forceinline__ float spatial_scale(const Map* map, int y, int x, int image, const SpatialShape& s) {
+__device__ __forceinline__ float spatial_scale(const Map* map, int y, int x, int image,
+                                               const SpatialShape& s) {
     const Window window(y, x, s);
     float sum = 0;
     for (int v = window.top; v <= window.bottom; ++v) {

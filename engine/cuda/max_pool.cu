@@ -1,6 +1,6 @@
-// Overlapping max pooling (paper, 3.4): y = max over the window; ties go to the first. The backward pass gathers, so
-// the sum over overlapping windows has one order.
-// x, dx: [maps][height][width][images]; y, dy, argmax: [maps][out_height][out_width][images]; blockIdx.y is the map.
+// Overlapping max pooling (paper, 3.4): y = max over the window; ties go to the first. The backward pass
+// gathers, so the sum over overlapping windows has one order. x, dx: [maps][height][width][images]; y, dy,
+// argmax: [maps][out_height][out_width][images]; blockIdx.y is the map.
 #include "pool.cuh"
 
 /// argmax: ky * size + kx of the maximum within its window.
@@ -10,8 +10,10 @@ extern "C" __global__ void max_pool_forward(const Map* x, Map* y, unsigned char*
     const long long base = (long long)blockIdx.y * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place out(i, s.out_width, s.images);
-        const int rows = min(s.size, s.height - out.y * s.stride), columns = min(s.size, s.width - out.x * s.stride);
-        const Map* corner = in + ((long long)out.y * s.stride * s.width + out.x * s.stride) * s.images + out.image;
+        const int rows = min(s.size, s.height - out.y * s.stride),
+                  columns = min(s.size, s.width - out.x * s.stride);
+        const Map* corner =
+            in + ((long long)out.y * s.stride * s.width + out.x * s.stride) * s.images + out.image;
         float best = to_float(*corner);
         int where = 0;
         for (int ky = 0; ky < rows; ++ky) {
@@ -26,7 +28,8 @@ extern "C" __global__ void max_pool_forward(const Map* x, Map* y, unsigned char*
 }
 KERNEL(max_pool_forward);
 
-extern "C" __global__ void max_pool_backward(const Map* dy, const unsigned char* argmax, Map* dx, PoolShape s) {
+extern "C" __global__ void max_pool_backward(const Map* dy, const unsigned char* argmax, Map* dx,
+                                             PoolShape s) {
     const int count = s.height * s.width * s.images;
     const long long base = (long long)blockIdx.y * s.out_height * s.out_width * s.images;
     for (int i = flat_index(); i < count; i += flat_step()) {

@@ -1,4 +1,5 @@
-// The windows of pooling: `size` wide, `stride` apart, clipped at the far edge (overlapping where stride < size).
+// The windows of pooling: `size` wide, `stride` apart, clipped at the far edge (overlapping where stride <
+// size).
 #pragma once
 #include "common.cuh"
 

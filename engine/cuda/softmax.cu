@@ -1,12 +1,12 @@
-// Softmax and its log-loss (paper, 3.5): p = exp(l - max) / sum; loss = -log p[label]; dl = factor (p - 1[label]).
-// logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others' results are zero.
-// A block has 8 images x 32 threads, which share the classes.
+// Softmax and its log-loss (paper, 3.5): p = exp(l - max) / sum; loss = -log p[label]; dl = factor (p -
+// 1[label]). logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others'
+// results are zero. A block has 8 images x 32 threads, which share the classes.
 #include "common.cuh"
 
 constexpr int kImages = 8, kSharers = 32;
 
-extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Map* probs, Map* dlogits, double* losses,
-                                        int classes, int columns, int images, float factor) {
+extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Map* probs, Map* dlogits,
+                                        double* losses, int classes, int columns, int images, float factor) {
     using Partial = float[kSharers][kImages];
     SHARED(Partial, partial);
     const int lane = threadIdx.x % kImages, sharer = threadIdx.x / kImages;
@@ -14,14 +14,16 @@ extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Ma
     const bool real = image < images;
 
     float greatest = to_float(logits[image]);
-    for (int c = sharer; c < classes; c += kSharers) greatest = fmaxf(greatest, to_float(logits[c * columns + image]));
+    for (int c = sharer; c < classes; c += kSharers)
+        greatest = fmaxf(greatest, to_float(logits[c * columns + image]));
     partial[sharer][lane] = greatest;
     __syncthreads();
     for (int i = 0; i < kSharers; ++i) greatest = fmaxf(greatest, partial[i][lane]);
     __syncthreads();
 
     float sum = 0;
-    for (int c = sharer; c < classes; c += kSharers) sum += expf(to_float(logits[c * columns + image]) - greatest);
+    for (int c = sharer; c < classes; c += kSharers)
+        sum += expf(to_float(logits[c * columns + image]) - greatest);
     partial[sharer][lane] = sum;
     __syncthreads();
     sum = 0;

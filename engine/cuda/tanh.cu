@@ -1,5 +1,5 @@
-// tanh, the unit the paper compares ReLU with (3.1): y = tanh(x); dx = dy (1 - y^2). y may be x, dx may be dy.
-// x, y, dy, dx: `count` elements of maps.
+// tanh, the unit the paper compares ReLU with (3.1): y = tanh(x); dx = dy (1 - y^2). y may be x, dx may be
+// dy. x, y, dy, dx: `count` elements of maps.
 #include "common.cuh"
 
 extern "C" __global__ void tanh_forward(const Map* x, Map* y, long long count) {

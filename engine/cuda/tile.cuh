@@ -1,5 +1,6 @@
-// One block's share of a matrix product: 64 rows x 128 columns, accumulated in fp32 while its operands arrive by
-// asynchronous copies, a few stages ahead. A operand tiles hold depth contiguous; B tiles either way round.
+// One block's share of a matrix product: 64 rows x 128 columns, accumulated in fp32 while its operands arrive
+// by asynchronous copies, a few stages ahead. A operand tiles hold depth contiguous; B tiles either way
+// round.
 #pragma once
 #include "common.cuh"
 
@@ -8,11 +9,11 @@ constexpr int kBlocks = 3;  // of them on a multiprocessor: what registers and s
 constexpr int kRows = 64;
 constexpr int kColumns = 128;
 constexpr int kStages = 3;
-constexpr int kChunk = 16 / sizeof(Map);      // elements of one asynchronous copy
-constexpr int kDepth = 64 / sizeof(Map);      // depth of one stage
-constexpr int kDeep = kDepth + kChunk;        // padded rows: no two lanes of a fragment meet in a bank
+constexpr int kChunk = 16 / sizeof(Map);  // elements of one asynchronous copy
+constexpr int kDepth = 64 / sizeof(Map);  // depth of one stage
+constexpr int kDeep = kDepth + kChunk;    // padded rows: no two lanes of a fragment meet in a bank
 constexpr int kWide = kColumns + 8;
-constexpr int kParts = kDepth / kChunk;       // copies to a row of a deep tile
+constexpr int kParts = kDepth / kChunk;  // copies to a row of a deep tile
 
 template <int rows>
 struct DeepTile {

@@ -1,5 +1,6 @@
-// The block's accumulators on the tensor cores: four warps, 2 x 2, each 32 rows x 64 columns in 16 x 8 fragments.
-// Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays them out.
+// The block's accumulators on the tensor cores: four warps, 2 x 2, each 32 rows x 64 columns in 16 x 8
+// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays
+// them out.
 #pragma once
 
 class Accumulator {
@@ -32,7 +33,8 @@ class Accumulator {
 #pragma unroll
             for (int j = 0; j < 8; ++j)
                 for (int half = 0; half < 2; ++half)
-                    visit(row + 16 * i + 8 * half, column + 8 * j, sum_[i][j][2 * half], sum_[i][j][2 * half + 1]);
+                    visit(row + 16 * i + 8 * half, column + 8 * j, sum_[i][j][2 * half],
+                          sum_[i][j][2 * half + 1]);
     }
 
   private:
@@ -41,7 +43,8 @@ class Accumulator {
     __device__ static __forceinline__ int first_column() { return threadIdx.x / 32 % 2 * 64; }
 
 #if PRECISION == BF16
-    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth, int row) {
+    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth,
+                                                  int row) {
         ldmatrix_x4(out, &a.at[row + lane() % 16][depth + lane() / 16 * 8]);
     }
     template <class B>
@@ -52,14 +55,16 @@ class Accumulator {
         mma_bf16(d, a, b);
     }
 #else
-    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth, int row) {
+    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth,
+                                                  int row) {
         for (int i = 0; i < 4; ++i)
             out[i] = round_to_tf32(a.at[row + lane() / 4 + i % 2 * 8][depth + lane() % 4 + i / 2 * 4]);
     }
     template <class B>
     __device__ static __forceinline__ void load_b(unsigned (&out)[4], const B& b, int depth, int column) {
         for (int i = 0; i < 4; ++i)
-            out[i] = round_to_tf32(b.element(depth + lane() % 4 + i % 2 * 4, column + lane() / 4 + i / 2 * 8));
+            out[i] =
+                round_to_tf32(b.element(depth + lane() % 4 + i % 2 * 4, column + lane() / 4 + i / 2 * 8));
     }
     __device__ static __forceinline__ void product(float (&d)[4], const unsigned (&a)[4], const unsigned* b) {
         mma_tf32(d, a, b);

@@ -1,35 +1,22 @@
-"""Engines on the simulated device; with ALEXNET_GPU=1 the same tests run on the first real one."""
+"""A bench for each precision and order of threads."""
 
 import os
 import shutil
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench
+from cuda_bench import REAL, SEEDS, Bench, device
 
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Device, Precision
-from alexnet.engines.cuda.simulated import Options, SimulatedDevice
-
-REAL = os.environ.get("ALEXNET_GPU") == "1"
-SEEDS = [0] if REAL else [1, 2, 3]
+from alexnet.engines.cuda.device import Precision
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     if not REAL and shutil.which("g++") is None and "CXX" not in os.environ:
         for item in items:
-            item.add_marker(pytest.mark.skip(reason="the simulated CUDA device needs a C++ compiler"))
-
-
-@cache
-def device(precision: Precision, seed: int) -> Device:
-    if REAL:
-        from alexnet.engines.cuda.gpu import GpuDevice
-
-        return GpuDevice(0, precision)
-    return SimulatedDevice(precision, Options(seed=seed))
+            if "tests/cuda/" in item.nodeid:
+                item.add_marker(pytest.mark.skip(reason="the simulated CUDA device needs a C++ compiler"))
 
 
 @pytest.fixture(params=["fp32", "tf32", "bf16"])

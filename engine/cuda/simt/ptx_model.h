@@ -1,5 +1,6 @@
-// Host models of the wrappers in ptx.cuh. Fragment layouts follow the PTX ISA's tables (mma.m16n8k16, m16n8k8,
-// ldmatrix); an asynchronous copy happens only when it is waited for, and its target is NaN until then.
+// Host models of the wrappers in ptx.cuh. Fragment layouts follow the PTX ISA's tables (mma.m16n8k16,
+// m16n8k8, ldmatrix); an asynchronous copy happens only when it is waited for, and its target is NaN until
+// then.
 #pragma once
 #include "simt.h"
 
@@ -92,7 +93,9 @@ void multiply_dense(void** lanes, const float (&a)[16][depth], const float (&b)[
     }
 }
 
-inline float upper(unsigned pair, int half) { return __uint_as_float(half ? pair & 0xffff0000u : pair << 16); }
+inline float upper(unsigned pair, int half) {
+    return __uint_as_float(half ? pair & 0xffff0000u : pair << 16);
+}
 
 inline void multiply_bf16(void** lanes, unsigned) {
     float a[16][16], b[16][8];
@@ -100,7 +103,8 @@ inline void multiply_bf16(void** lanes, unsigned) {
         const auto* mine = static_cast<Product*>(lanes[lane]);
         const unsigned group = lane / 4, pair = lane % 4 * 2;
         for (int half = 0; half < 2; ++half) {
-            for (int i = 0; i < 4; ++i) a[group + i % 2 * 8][pair + half + i / 2 * 8] = upper(mine->a[i], half);
+            for (int i = 0; i < 4; ++i)
+                a[group + i % 2 * 8][pair + half + i / 2 * 8] = upper(mine->a[i], half);
             for (int i = 0; i < 2; ++i) b[pair + half + i * 8][group] = upper(mine->b[i], half);
         }
     }

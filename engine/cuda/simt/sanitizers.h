@@ -17,7 +17,8 @@ extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 namespace sanitizers {
 
 #ifdef SIMT_TSAN
-constexpr bool kThreadPerBlock = true;  // blocks are then concurrent to ThreadSanitizer, whatever the true order
+constexpr bool kThreadPerBlock =
+    true;  // blocks are then concurrent to ThreadSanitizer, whatever the true order
 #else
 constexpr bool kThreadPerBlock = false;
 #endif
@@ -42,8 +43,8 @@ struct Fiber {
         __tsan_destroy_fiber(handle);
 #endif
     }
-    void* handle = nullptr;      // ThreadSanitizer's
-    void* fake = nullptr;        // AddressSanitizer's fake stack while the fiber sleeps
+    void* handle = nullptr;  // ThreadSanitizer's
+    void* fake = nullptr;    // AddressSanitizer's fake stack while the fiber sleeps
     const void* bottom = nullptr;
     std::size_t size = 0;
 };

@@ -1,5 +1,6 @@
 // The scheduler behind simt.h: fibers, barriers, warp collectives, and the launch that a host program calls.
-// Under ThreadSanitizer this file is compiled without instrumentation, so that only the kernels' accesses count.
+// Under ThreadSanitizer this file is compiled without instrumentation, so that only the kernels' accesses
+// count.
 #include "simt.h"
 
 #include <sys/mman.h>
@@ -237,7 +238,8 @@ void Block::open_barrier() {
 
 void Block::barrier(int line) {
     if (at_barrier_ && line != barrier_line_)
-        fail("__syncthreads of lines " + std::to_string(barrier_line_) + " and " + std::to_string(line) + " met");
+        fail("__syncthreads of lines " + std::to_string(barrier_line_) + " and " + std::to_string(line) +
+             " met");
     char* token = &barrier_tokens_[phase_ % 2];
     barrier_line_ = line;
     sanitizers::release(token);
@@ -254,12 +256,15 @@ void Block::collective(unsigned mask, const char* name, void* mine, Combine comb
     Warp& warp = warps_[fiber.warp];
     if (!(mask >> fiber.lane & 1)) fail(std::string(name) + ": the mask does not name the calling lane");
     const unsigned absent = warp.gone | ~warp.lanes;
-    if (launch_.options.strict && mask & absent) fail(std::string(name) + ": the mask names a lane that is not there");
+    if (launch_.options.strict && mask & absent)
+        fail(std::string(name) + ": the mask names a lane that is not there");
     const unsigned members = mask & ~absent;
     Gathering* mate = nullptr;
     for (auto& one : warp.open) {
-        if (one->mask == members && one->name == name && !(one->arrived >> fiber.lane & 1)) mate = one.get();
-        else if (one->mask & members) fail(std::string(name) + ": lanes of one mask wait at " + one->name);
+        if (one->mask == members && one->name == name && !(one->arrived >> fiber.lane & 1))
+            mate = one.get();
+        else if (one->mask & members)
+            fail(std::string(name) + ": lanes of one mask wait at " + one->name);
     }
     if (!mate) {
         warp.open.push_back(std::make_unique<Gathering>());
@@ -342,7 +347,8 @@ std::string run_grid(const Launch& launch) {
                 const unsigned number = backward ? blocks - 1 - turned : turned;
                 auto one = std::make_unique<Block>(launch, number, stacks_for(threads));
                 const std::string why = one->run();
-                if (sanitizers::kThreadPerBlock) kept[i - start] = std::move(one);  // no address is used twice
+                if (sanitizers::kThreadPerBlock)
+                    kept[i - start] = std::move(one);  // no address is used twice
                 if (why.empty()) continue;
                 std::lock_guard<std::mutex> hold(mutex);
                 error = why;

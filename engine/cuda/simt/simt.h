@@ -1,5 +1,5 @@
-// CUDA C++ on the CPU: what a .cu file needs so that g++ compiles it and a block runs as fibers, one per thread.
-// A block's fibers share one OS thread and take turns only where CUDA threads wait for each other.
+// CUDA C++ on the CPU: what a .cu file needs so that g++ compiles it and a block runs as fibers, one per
+// thread. A block's fibers share one OS thread and take turns only where CUDA threads wait for each other.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -27,7 +27,7 @@ struct Copy {
 struct Thread {
     Index thread_index, block_index, block_dim, grid_dim;
     unsigned lane;
-    std::vector<Copy> copies;        // issued and not yet waited for, oldest first
+    std::vector<Copy> copies;         // issued and not yet waited for, oldest first
     std::vector<std::size_t> groups;  // how many copies each committed group holds
 };
 
@@ -35,7 +35,8 @@ extern __thread Thread* self;
 
 void barrier(int line);
 
-/// Waits until every lane of `mask` has come with the same `name`; the last runs `combine` over what they brought.
+/// Waits until every lane of `mask` has come with the same `name`; the last runs `combine` over what they
+/// brought.
 using Combine = void (*)(void** lanes, unsigned mask);
 void collective(unsigned mask, const char* name, void* mine, Combine combine);
 

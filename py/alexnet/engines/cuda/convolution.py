@@ -1,10 +1,12 @@
 """Convolution on a device: tiles, packed weights, split sums (engine/cuda/conv.cu, conv_weights.cu)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, flat
+from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat
 from alexnet.engines.cuda.shapes import CONV, PACK, check, check_side, make
 from alexnet.engines.cuda.workspace import Workspace
 
@@ -50,7 +52,7 @@ class Geometry:
     def taps(self) -> int:
         return self.w.shape[2] * self.w.shape[3]
 
-    def structure(self, source: Array, target: Array) -> np.ndarray:  # type: ignore[type-arg]
+    def structure(self, source: Array, target: Array) -> Values:
         """ConvShape of the product that reads `source` and makes `target`."""
         source_maps, target_maps = source.shape[0] // self.groups, target.shape[0] // self.groups
         sides = (source_maps, *source.shape[1:3], target_maps, *target.shape[1:3])
@@ -102,7 +104,7 @@ class Convolutions:
         flat(self._device, "conv_pack", packed.size, g.w.argument, packed.argument, shape)
         return packed
 
-    def _launch(self, kernel: str, g: Geometry, target: Array, rows: int, arguments: list[object]) -> None:
+    def _launch(self, kernel: str, g: Geometry, target: Array, rows: int, arguments: Sequence[Any]) -> None:
         columns = target.size // target.shape[0]
         grid = (-(-columns // COLUMNS), -(-rows // ROWS), g.groups)
         self._device.launch(kernel, grid, (THREADS, 1, 1), [np.asarray(each) for each in arguments])

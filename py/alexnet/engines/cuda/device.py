@@ -176,4 +176,4 @@ def to_bf16(values: Values) -> NDArray[np.uint16]:
     """Rounded to the nearest, ties to even."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    return np.where(np.isnan(values), bits | np.uint32(0x400000), rounded).astype(np.uint32) >> np.uint32(16)  # type: ignore[no-any-return]
+    return np.where(np.isnan(values), bits | np.uint32(0x400000), rounded).astype(np.uint32) >> np.uint32(16)

@@ -2,6 +2,8 @@
 
 import ctypes
 import hashlib
+import importlib
+import platform
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ _ONE, _ZERO = np.float32(1), np.float32(0)
 def import_cupy() -> Any:
     """CuPy, with a driver and a GPU behind it. Raises Failure saying which of them is missing."""
     try:
-        import cupy
+        cupy = importlib.import_module("cupy")
     except ImportError as error:
         why = reason(error)
         raise Failure(f"CuPy cannot be loaded ({why}); pip install cupy-cuda13x, or use `--device cpu`") from error
@@ -87,6 +89,11 @@ class GpuDevice:
                 raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
             self.main = GpuStream(cupy, self._lock)
             self._module = self._load(prebuilt(precision))
+
+    @property
+    def identity(self) -> str:
+        """The same for processes that share this GPU, and for no others."""
+        return f"{platform.node()} {self._device.pci_bus_id}"
 
     def stream(self) -> GpuStream:
         with self._device:

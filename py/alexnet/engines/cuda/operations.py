@@ -5,14 +5,14 @@ raise ValueError.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Stream, flat, pointer
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Graph, Stream, flat, pointer
 from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_same, check_side, make
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
@@ -28,6 +28,7 @@ class CudaOperations:
         self._staging = Staging(device)
         self._step = Array.empty(device, (1,), np.dtype(np.uint32))
         self._known_step = -1
+        self._capturing = False
 
     def conv_forward(
         self, x: Array, w: Array, b: Array, y: Array, /, *, stride: int, pad: int, groups: int, relu: bool = False
@@ -38,9 +39,7 @@ class CudaOperations:
         check(b.shape == w.shape[:1], "conv_forward", "a bias a kernel", w, b)
         self._convolutions.forward(geometry, b, relu)
 
-    def conv_backward_data(
-        self, dy: Array, w: Array, dx: Array, /, *, stride: int, pad: int, groups: int
-    ) -> None:
+    def conv_backward_data(self, dy: Array, w: Array, dx: Array, /, *, stride: int, pad: int, groups: int) -> None:
         geometry = Geometry(dx, w, dy, stride, pad, groups)
         geometry.check("conv_backward_data")
         self._convolutions.backward_data(geometry)
@@ -65,9 +64,7 @@ class CudaOperations:
     def average_pool_backward(self, dy: Array, dx: Array, /, *, size: int, stride: int) -> None:
         self._pool("average_pool_backward", dx, dy, size, stride, dx, [dy, dx])
 
-    def lrn_forward(
-        self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int
-    ) -> None:
+    def lrn_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int) -> None:
         self._lrn("lrn_forward", [x, y], n, k, alpha, beta, groups)
 
     def lrn_backward(
@@ -128,9 +125,10 @@ class CudaOperations:
         first_unit: int,
         first_image: int,
     ) -> None:
-        """In a captured graph the step is the one that `set_step` was last given."""
+        """In a captured graph the step is the one that `set_step` was last given, not `step`."""
         check_same("dropout", x, y)
-        self.set_step(step)
+        if not self._capturing:
+            self.set_step(step)
         images = x.shape[3]
         units = x.size // images
         sizes = np.int32(units), np.int32(images), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
@@ -144,6 +142,14 @@ class CudaOperations:
             arguments = [self._step.argument, np.asarray(np.uint32(step))]
             self._device.launch("set_word", one, one, arguments)
             self._known_step = step
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """A training step as one graph. Its memory must exist: run `work` once before; rates are fixed in it."""
+        self._capturing = True
+        try:
+            return self._device.capture(work)
+        finally:
+            self._capturing = False
 
     def scale(self, x: Array, y: Array, /, *, factor: float) -> None:
         check_same("scale", x, y)
@@ -233,9 +239,7 @@ class CudaOperations:
         arguments = [*(each.argument for each in arrays), make(LRN, plane, maps // groups, n, k, alpha, beta)]
         flat(self._device, kernel, plane, *arguments, rows=maps)
 
-    def _spatial(
-        self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float
-    ) -> None:
+    def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
         check_same(kernel, *arrays)
         maps, height, width, images = arrays[0].shape
         shape = make(SPATIAL, images, height, width, n, k, alpha, beta)

@@ -246,7 +246,7 @@ class SimulatedDevice:
 
 def _view(array: Array) -> Values:
     memory = (ctypes.c_char * array.nbytes).from_address(array.address)
-    return np.frombuffer(memory, array.dtype).reshape(array.shape)
+    return np.frombuffer(memoryview(memory), array.dtype).reshape(array.shape)
 
 
 def _floats(values: Values) -> Values:

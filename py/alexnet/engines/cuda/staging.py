@@ -22,9 +22,7 @@ class Staging:
         self._host = device.pinned(0)
         self._there: Array | None = None
 
-    def run(
-        self, kernel: Callable[..., None], images: Sequence[NDArray[np.uint8]], *others: NDArray[Any]
-    ) -> None:
+    def run(self, kernel: Callable[..., None], images: Sequence[NDArray[np.uint8]], *others: NDArray[Any]) -> None:
         """Copy the images, stacked, and the other arrays to the device, then kernel(stream, *arrays there).
 
         The copy goes beside the main stream; the kernel, which writes what the main stream has read, after all it has

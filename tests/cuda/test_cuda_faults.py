@@ -8,11 +8,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import BOUND, Bench
-from runner import FAULTS, fault
+from cuda_bench import BOUND, Bench
+from cuda_runner import FAULTS, fault
 
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Precision
@@ -33,7 +33,10 @@ RIGHT = {
 }
 CAUGHT_BY_VALUES = ["barrier_removed", "uninitialised_shared", "wait_missing", "syncwarp_missing"]
 CAUGHT_BY_RULES = {"lanes_returned": "names a lane|others wait", "barriers_differ": "of lines .* met"}
-SANITIZER_SAYS = {"address": "AddressSanitizer: heap-buffer-overflow|out of bounds", "thread": "ThreadSanitizer: data race"}
+SANITIZER_SAYS = {
+    "address": "AddressSanitizer: heap-buffer-overflow|out of bounds",
+    "thread": "ThreadSanitizer: data race",
+}
 CAUGHT_BY_SANITIZER = [
     ("index_off_by_one", "address"),
     ("shared_off_by_one", "address"),
@@ -64,7 +67,7 @@ def test_the_device_refuses(name: str) -> None:
 
 
 def run_sanitized(sanitizer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """runner.py with the sanitizer's library loaded first."""
+    """cuda_runner.py with the sanitizer's library loaded first."""
     names = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}[sanitizer]
     found = [subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True) for name in names]
     paths = [each.stdout.strip() for each in found]
@@ -82,7 +85,7 @@ def run_sanitized(sanitizer: str, *arguments: str) -> subprocess.CompletedProces
         "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
     }
     prefix = [str(setarch), "-R"] if sanitizer == "thread" else []
-    command = [*prefix, sys.executable, str(HERE / "runner.py"), *arguments, sanitizer]
+    command = [*prefix, sys.executable, str(HERE / "cuda_runner.py"), *arguments, sanitizer]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
 

@@ -1,9 +1,9 @@
 """Augmentation in one pass from bytes, on a stream of its own."""
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import Bench
 
 
 @pytest.mark.parametrize(("images", "size", "crop"), [(1, 5, 5), (3, 40, 33), (35, 9, 4)])

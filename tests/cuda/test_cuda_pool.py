@@ -1,9 +1,9 @@
 """Max and average pooling against float64 loops; outputs are NaN before."""
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import Bench
 
 # images, maps, height, width, out height, out width, size, stride
 CASES = [

@@ -1,15 +1,38 @@
-"""An engine under test: plain arrays in and out, at one precision's bound."""
+"""Engines under test: plain arrays in and out, at one precision's bound.
 
+With ALEXNET_GPU=1 the device is the first real one, else the simulated one.
+"""
+
+import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Array, Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.device import Array, Device, Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.simulated import Options, SimulatedDevice, compile_kernels
+from alexnet.engines.cuda.sources import source_directory
 
+REAL = os.environ.get("ALEXNET_GPU") == "1"
+SEEDS = [0] if REAL else [1, 2, 3]
 BOUND: dict[Precision, float] = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 1e-2}
+
+
+@cache
+def device(precision: Precision, seed: int) -> Device:
+    if REAL:
+        from alexnet.engines.cuda.gpu import GpuDevice
+
+        return GpuDevice(0, precision)
+    return SimulatedDevice(precision, Options(seed=seed))
+
+
+def compile_engine(precision: Any) -> None:
+    """Before processes that would all compile it."""
+    compile_kernels(source_directory() / "engine.cu", precision)
 
 
 @dataclass

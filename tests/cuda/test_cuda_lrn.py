@@ -1,9 +1,9 @@
 """Response normalisation, across maps and within them, against float64 loops; outputs are NaN before."""
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import Bench
 
 # images, maps, height, width, n, groups
 CASES = [(1, 1, 1, 1, 5, 1), (3, 7, 2, 3, 5, 1), (9, 12, 3, 1, 5, 2), (2, 6, 4, 4, 3, 3), (1, 10, 1, 2, 9, 1)]
@@ -12,9 +12,7 @@ STRENGTHS = [{"k": 2.0, "alpha": 1e-4, "beta": 0.75}, {"k": 1.0, "alpha": 0.5, "
 
 @pytest.mark.parametrize("strength", STRENGTHS, ids=["paper", "strong"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_lrn(
-    bench: Bench, random: np.random.Generator, case: tuple[int, ...], strength: dict[str, float]
-) -> None:
+def test_lrn(bench: Bench, random: np.random.Generator, case: tuple[int, ...], strength: dict[str, float]) -> None:
     images, maps, height, width, n, groups = case
     x, dy = (3 * bench.values(random, images, maps, height, width) for _ in range(2))
     x, dy = bench.rounded(x), bench.rounded(dy)

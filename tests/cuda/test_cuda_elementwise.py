@@ -1,9 +1,9 @@
 """ReLU, tanh, scale, dropout and gradient descent, number by number."""
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import Bench
 
 SHAPE = (5, 3, 4, 7)
 

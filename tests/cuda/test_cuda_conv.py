@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import SEEDS, Bench, device
+
+from alexnet.engines.cuda import CudaEngine
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,6 @@ def test_conv(bench: Bench, random: np.random.Generator, case: Case) -> None:
 
 
 def test_order_of_threads_changes_no_bit(random: np.random.Generator, precision: str) -> None:
-    from conftest import SEEDS, device
-
-    from alexnet.engines.cuda import CudaEngine
-
     found = []
     x, w = random.standard_normal((4, 6, 9, 9)), random.standard_normal((8, 6, 3, 3))
     for seed in SEEDS:

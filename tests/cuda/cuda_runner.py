@@ -1,11 +1,11 @@
-"""Runs kernels under a sanitizer, in a process of its own: `python runner.py fault NAME 0|1 SANITIZER`, or
-`python runner.py engine PRECISION SANITIZER`. The process ends with 1 and says why where something was caught."""
+"""Runs kernels under a sanitizer, in a process of its own: `python cuda_runner.py fault NAME 0|1 SANITIZER`, or
+`python cuda_runner.py engine PRECISION SANITIZER`. The process ends with 1 and says why where something was caught."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from bench import Bench
+from cuda_bench import Bench
 
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import FLOAT, Array, Precision
@@ -20,9 +20,12 @@ def fault(name: str, planted: int, sanitizer: Sanitizer, seed: int = 1) -> np.nd
     x, y = (Array.empty(device, (64,), FLOAT) for _ in range(2))
     x[...] = np.arange(64, dtype=np.float32)
     y[...] = np.zeros(64, np.float32)
-    device.launch(name, (4 if name == "race_between_blocks" else 1, 1, 1), (64, 1, 1), [
-        x.argument, y.argument, np.asarray(np.int32(planted))
-    ])
+    device.launch(
+        name,
+        (4 if name == "race_between_blocks" else 1, 1, 1),
+        (64, 1, 1),
+        [x.argument, y.argument, np.asarray(np.int32(planted))],
+    )
     return y.download()
 
 

@@ -1,9 +1,9 @@
 """Fully connected layers and the softmax loss against float64 products."""
 
+import cuda_reference as reference
 import numpy as np
 import pytest
-import reference
-from bench import Bench
+from cuda_bench import Bench
 
 
 @pytest.mark.parametrize(("images", "maps", "units"), [(1, 1, 1), (3, 5, 7), (17, 12, 33)])
