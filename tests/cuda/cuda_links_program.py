@@ -1,10 +1,12 @@
 """Run by mpiexec in 2 or 4 processes: the links for device arrays, on whole numbers, bit for bit.
 
-`python cuda_links_program.py staged|nccl PRECISION`: nccl has an MPI likeness of NCCL in its place.
+`python cuda_links_program.py staged|nccl|real PRECISION`: nccl has an MPI likeness of NCCL in its place; real takes
+two GPUs and the link that suits them.
 """
 
 import ctypes
 import sys
+from typing import Any
 
 import numpy as np
 from cuda_bench import device
@@ -12,8 +14,9 @@ from mpi4py import MPI
 
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.links.mpi import MpiLink
-from alexnet.links.nccl import Nccl, NcclLink
+from alexnet.links.nccl import Nccl, NcclLink, link_gpus, own_gpu
 from alexnet.links.staged import StagedLink
 
 FLOAT32, BFLOAT16, SUM, STREAM = 7, 9, 0, 1234
@@ -57,19 +60,21 @@ def _floats(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     return from_bf16(values) if values.dtype == np.uint16 else np.ascontiguousarray(values)
 
 
-def link(kind: str) -> MpiLink:
-    if kind == "staged":
-        return StagedLink(2)
-    likeness = Nccl(Likeness, lambda: None, lambda: None, FLOAT32, BFLOAT16, SUM)
-
+def link(kind: str, there: Any) -> MpiLink:
     def ended(why: str) -> None:
         raise AssertionError(why)
 
+    if kind == "real":
+        return link_gpus(2, there, ended)
+    if kind == "staged":
+        return StagedLink(2)
+    likeness = Nccl(Likeness, lambda: None, lambda: None, FLOAT32, BFLOAT16, SUM)
     return NcclLink(2, likeness, STREAM, ended)
 
 
 def main(kind: str, precision: Precision) -> None:
-    engine, connection = CudaEngine(device(precision, 1)), link(kind)
+    there = GpuDevice(own_gpu(range(2)), precision) if kind == "real" else device(precision, 1)
+    engine, connection = CudaEngine(there), link(kind, there)
     column, replica = connection.place.owned.start, connection.place.replica
     whole_values = np.arange(3 * 4 * 2 * 2, dtype=np.float32).reshape(3, 4, 2, 2) % 13 + 16 * replica
     own_values = whole_values[:, 2 * column : 2 * column + 2]

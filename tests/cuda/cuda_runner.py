@@ -1,11 +1,15 @@
 """Runs kernels under a sanitizer, in a process of its own: `python cuda_runner.py fault NAME 0|1 SANITIZER`, or
-`python cuda_runner.py engine PRECISION SANITIZER`. The process ends with 1 and says why where something was caught."""
+`python cuda_runner.py engine PRECISION SANITIZER` (or `real`, on a GPU).
+
+The process ends with 1 and says why where something was caught.
+"""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from cuda_bench import Bench
+from cuda_bench import Bench, device
 
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import FLOAT, Array, Precision
@@ -16,11 +20,11 @@ FAULTS = Path(__file__).with_name("faults.cu")
 
 def fault(name: str, planted: int, sanitizer: Sanitizer, seed: int = 1) -> np.ndarray:  # type: ignore[type-arg]
     """What a kernel of faults.cu makes of 0..63."""
-    device = SimulatedDevice("fp32", Options(seed=seed), sanitizer=sanitizer, source=FAULTS)
-    x, y = (Array.empty(device, (64,), FLOAT) for _ in range(2))
+    there = SimulatedDevice("fp32", Options(seed=seed), sanitizer=sanitizer, source=FAULTS)
+    x, y = (Array.empty(there, (64,), FLOAT) for _ in range(2))
     x[...] = np.arange(64, dtype=np.float32)
     y[...] = np.zeros(64, np.float32)
-    device.launch(
+    there.launch(
         name,
         (4 if name == "race_between_blocks" else 1, 1, 1),
         (64, 1, 1),
@@ -29,9 +33,11 @@ def fault(name: str, planted: int, sanitizer: Sanitizer, seed: int = 1) -> np.nd
     return y.download()
 
 
-def engine(precision: Precision, sanitizer: Sanitizer) -> None:
+def engine(precision: Precision, sanitizer: Any) -> None:
     """Every kernel once, at awkward sizes."""
-    bench = Bench(CudaEngine(SimulatedDevice(precision, Options(seed=1), sanitizer=sanitizer)), precision)
+    real = sanitizer == "real"
+    there = device(precision, 1) if real else SimulatedDevice(precision, Options(seed=1), sanitizer=sanitizer)
+    bench = Bench(CudaEngine(there), precision)
     random, ops = np.random.default_rng(0), bench.ops
     x, y = bench.maps(bench.values(random, 3, 4, 5, 5)), bench.empty(3, 6, 3, 3)
     dy, dx = bench.maps(bench.values(random, 3, 6, 3, 3)), bench.empty(3, 4, 5, 5)
