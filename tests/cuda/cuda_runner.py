@@ -34,10 +34,14 @@ def fault(name: str, planted: int, sanitizer: Sanitizer, seed: int = 1) -> np.nd
 
 
 def engine(precision: Precision, sanitizer: Any) -> None:
-    """Every kernel once, at awkward sizes."""
+    """Every kernel on the simulated device with a sanitizer, or on a GPU."""
     real = sanitizer == "real"
     there = device(precision, 1) if real else SimulatedDevice(precision, Options(seed=1), sanitizer=sanitizer)
-    bench = Bench(CudaEngine(there), precision)
+    every_kernel(Bench(CudaEngine(there), precision))
+
+
+def every_kernel(bench: Bench) -> None:
+    """Each kernel once, at awkward sizes."""
     random, ops = np.random.default_rng(0), bench.ops
     x, y = bench.maps(bench.values(random, 3, 4, 5, 5)), bench.empty(3, 6, 3, 3)
     dy, dx = bench.maps(bench.values(random, 3, 6, 3, 3)), bench.empty(3, 4, 5, 5)

@@ -16,7 +16,7 @@ from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, 
 from alexnet.engines.cuda.sources import kernel_options, prebuilt, source_directory
 from alexnet.errors import Failure, reason
 
-_ONE, _ZERO = np.float32(1), np.float32(0)
+_ONE, _ZERO = np.array(1, np.float32), np.array(0, np.float32)
 
 
 def import_cupy() -> Any:
@@ -57,7 +57,8 @@ class GpuStream:
 
     def synchronize(self) -> None:
         with self._lock:
-            self.handle.synchronize()
+            event = self.handle.record()
+        event.synchronize()  # without the lock, so that other threads go on meanwhile
 
 
 class GpuGraph:
@@ -129,7 +130,7 @@ class GpuDevice:
         kinds = [runtime.CUDA_R_16BF if each.dtype == BF16 else runtime.CUDA_R_32F for each in (a, b, c)]
         fast = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if self.precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
         operations = [cublas.CUBLAS_OP_T if each else cublas.CUBLAS_OP_N for each in (transpose_b, transpose_a)]
-        alpha, beta = np.asarray(_ONE).ctypes.data, np.asarray(_ZERO).ctypes.data
+        alpha, beta = _ONE.ctypes.data, _ZERO.ctypes.data
         with self._lock, self._device, self.main.handle:
             handle = self._cupy.cuda.device.get_cublas_handle()
             left, right = (b.address, kinds[1], b.shape[1]), (a.address, kinds[0], a.shape[1])
