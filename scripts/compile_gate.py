@@ -1,8 +1,8 @@
 """Compiles every CUDA kernel with NVRTC, without a GPU, and holds the machine code to its limits.
 
 For sm_80, sm_90 and sm_100 and each precision: a table of registers, stack, spills and shared memory; no spills and
-no stack; tensor-core and asynchronous-copy instructions in the convolution kernels. Exit code 0 if all holds, 1 if
-not, 77 where the toolchain is absent (pip install -r scripts/cuda-toolchain.txt).
+no stack; tensor-core and asynchronous-copy instructions in the convolution kernels, 16-byte accesses in the others.
+Exit code 0 if all holds, 1 if not, 77 where the toolchain is absent (pip install -r scripts/cuda-toolchain.txt).
 """
 
 import importlib.util
@@ -19,7 +19,9 @@ SOURCES = Path(__file__).resolve().parents[1] / "engine" / "cuda"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 PRECISIONS = ("FP32", "TF32", "BF16")
 PRODUCTS = ("conv_forward", "conv_backward_data", "conv_backward_weights")
+ELEMENTWISE = ("relu_forward", "relu_backward", "lrn_forward", "lrn_backward", "max_pool_forward", "dropout", "scale")
 INSTRUCTIONS = {"FP32": ("FFMA", "LDGSTS"), "TF32": ("HMMA", "LDGSTS"), "BF16": ("HMMA", "LDGSTS", "LDSM")}
+WIDE = ("LDG.E.128", "STG.E.128")  # 16 bytes a thread
 MOST_REGISTERS = 168  # three blocks of a convolution's 128 threads on a multiprocessor
 MOST_SHARED = 48 * 1024  # what a kernel may use without asking
 ABSENT = 77
@@ -104,7 +106,7 @@ def kernels(log: str) -> list[Kernel]:
 
 
 def absent_instructions(code: bytes, precision: str) -> list[str]:
-    """Instructions that a convolution kernel should have and has not."""
+    """Instructions that a kernel should have and has not."""
     cuobjdump, nvdisasm = tool("cuobjdump"), tool("nvdisasm")
     assert cuobjdump is not None and nvdisasm is not None
     environment = os.environ | {"PATH": f"{nvdisasm.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -114,10 +116,11 @@ def absent_instructions(code: bytes, precision: str) -> list[str]:
         command = [str(cuobjdump), "-sass", file.name]
         listing = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     bodies = {part.split(maxsplit=1)[0]: part for part in listing.split("Function : ")[1:]}
+    wanted = dict.fromkeys(PRODUCTS, INSTRUCTIONS[precision]) | dict.fromkeys(ELEMENTWISE, WIDE)
     return [
         f"{name}: no {instruction} in its machine code"
-        for name in PRODUCTS
-        for instruction in INSTRUCTIONS[precision]
+        for name, instructions in wanted.items()
+        for instruction in instructions
         if instruction not in bodies[name]
     ]
 

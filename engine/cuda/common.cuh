@@ -26,6 +26,50 @@ using Map = Bf16;
 using Map = float;
 #endif
 
+constexpr int kChunk = 16 / sizeof(Map);
+
+/// 16 bytes of a map: neighbouring images of one pixel, what one thread reads and writes at once.
+struct alignas(16) Chunk {
+    Map at[kChunk];
+};
+
+/// A chunk's values.
+struct Lanes {
+    float at[kChunk];
+};
+
+__device__ __forceinline__ Lanes load_lanes(const Chunk* from) {
+    const Chunk chunk = *from;
+    Lanes lanes;
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) lanes.at[lane] = to_float(chunk.at[lane]);
+    return lanes;
+}
+
+__device__ __forceinline__ void store_lanes(Chunk* to, const Lanes& lanes) {
+    Chunk chunk;
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) put(chunk.at[lane], lanes.at[lane]);
+    *to = chunk;
+}
+
+/// Two neighbouring elements at once; `to` is the first of an even place.
+__device__ __forceinline__ void put_pair(Map* to, float first, float second) {
+    struct alignas(2 * sizeof(Map)) Pair {
+        Map at[2];
+    } pair;
+    put(pair.at[0], first);
+    put(pair.at[1], second);
+    *reinterpret_cast<Pair*>(to) = pair;
+}
+
+/// Calls body(lane) for each lane of a chunk.
+template <class Body>
+__device__ __forceinline__ void each_lane(const Body& body) {
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) body(lane);
+}
+
 /// This thread's first flat index, and the step to its next.
 __device__ __forceinline__ long long flat_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long flat_step() { return (long long)gridDim.x * blockDim.x; }

@@ -74,8 +74,8 @@ __device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, co
     });
 }
 
-/// Calls write(map, index, value) for each element of the block's tile that exists; `index` is into all
-/// target maps.
+/// Calls write(map, index, first, second) for each pair of columns of the block's tile that exists; `index`
+/// is the first one's in all target maps.
 template <class Write>
 __device__ __forceinline__ void store(const Accumulator& sum, const ConvShape& s, const Write& write) {
     const int columns = s.target_height * s.target_width * s.images;
@@ -83,8 +83,7 @@ __device__ __forceinline__ void store(const Accumulator& sum, const ConvShape& s
         row += blockIdx.y * kRows, column += blockIdx.x * kColumns;
         if (row >= s.target_maps || column >= columns) return;
         const int map = blockIdx.z * s.target_maps + row;
-        write(map, (long long)map * columns + column, first);
-        write(map, (long long)map * columns + column + 1, second);
+        write(map, (long long)map * columns + column, first, second);
     });
 }
 
@@ -92,9 +91,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     conv_forward(const Map* x, const Map* packed, const float* b, Map* y, ConvShape s, int relu) {
     Accumulator sum;
     convolve<Forward>(sum, x, packed, s);
-    store(sum, s, [&](int map, long long index, float value) {
-        value += b[map];
-        put(y[index], relu && value < 0 ? 0.0f : value);
+    store(sum, s, [&](int map, long long index, float first, float second) {
+        first += b[map], second += b[map];
+        put_pair(y + index, relu && first < 0 ? 0.0f : first, relu && second < 0 ? 0.0f : second);
     });
 }
 KERNEL(conv_forward);
@@ -103,6 +102,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     conv_backward_data(const Map* dy, const Map* packed, Map* dx, ConvShape s) {
     Accumulator sum;
     convolve<Backward>(sum, dy, packed, s);
-    store(sum, s, [&](int, long long index, float value) { put(dx[index], value); });
+    store(sum, s,
+          [&](int, long long index, float first, float second) { put_pair(dx + index, first, second); });
 }
 KERNEL(conv_backward_data);

@@ -4,14 +4,14 @@
 #include "common.cuh"
 
 struct PoolShape {
-    int images, height, width, out_height, out_width, size, stride;
+    int chunks, height, width, out_height, out_width, size, stride;  // chunks: of a pixel's images
 };
 
-/// Element i of one map: its pixel and image.
+/// Chunk i of one map: its pixel, and its number there.
 struct Place {
-    int y, x, image;
-    __device__ __forceinline__ Place(int i, int width, int images)
-        : y(i / images / width), x(i / images % width), image(i % images) {}
+    int y, x, chunk;
+    __device__ __forceinline__ Place(int i, int width, int chunks)
+        : y(i / chunks / width), x(i / chunks % width), chunk(i % chunks) {}
 };
 
 /// The windows, along one axis, that hold `place`: first..last.

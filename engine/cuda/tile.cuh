@@ -9,7 +9,6 @@ constexpr int kBlocks = 3;  // of them on a multiprocessor: what registers and s
 constexpr int kRows = 64;
 constexpr int kColumns = 128;
 constexpr int kStages = 3;
-constexpr int kChunk = 16 / sizeof(Map);  // elements of one asynchronous copy
 constexpr int kDepth = 64 / sizeof(Map);  // depth of one stage
 constexpr int kDeep = kDepth + kChunk;    // padded rows: no two lanes of a fragment meet in a bank
 constexpr int kWide = kColumns + 8;

@@ -119,6 +119,11 @@ class Array:
     def argument(self) -> Values:
         return pointer(self.address)
 
+    @property
+    def chunks(self) -> int:
+        """How many times 16 bytes: what one thread takes of a map at once."""
+        return self.nbytes // 16
+
     def __len__(self) -> int:
         return self.shape[0]
 

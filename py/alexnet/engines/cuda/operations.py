@@ -129,11 +129,10 @@ class CudaOperations:
         check_same("dropout", x, y)
         if not self._capturing:
             self.set_step(step)
-        images = x.shape[3]
-        units = x.size // images
-        sizes = np.int32(units), np.int32(images), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
+        units = x.size // x.shape[3]
+        sizes = np.int32(units), np.int32(x.chunks // units), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
         place = self._step.argument, np.uint32(layer), np.uint32(first_unit), np.uint32(first_image)
-        flat(self._device, "dropout", x.size, x.argument, y.argument, *sizes, *place)
+        flat(self._device, "dropout", x.chunks, x.argument, y.argument, *sizes, *place)
 
     def set_step(self, step: int) -> None:
         """The step that dropout draws for, from now on in the main stream's order."""
@@ -153,7 +152,7 @@ class CudaOperations:
 
     def scale(self, x: Array, y: Array, /, *, factor: float) -> None:
         check_same("scale", x, y)
-        flat(self._device, "scale", x.size, x.argument, y.argument, np.int64(x.size), np.float32(factor))
+        flat(self._device, "scale", x.chunks, x.argument, y.argument, np.int64(x.chunks), np.float32(factor))
 
     def softmax_loss(
         self,
@@ -214,7 +213,7 @@ class CudaOperations:
 
     def _elementwise(self, kernel: str, *arrays: Array) -> None:
         check_same(kernel, *arrays)
-        count = arrays[0].size
+        count = arrays[0].chunks
         flat(self._device, kernel, count, *(each.argument for each in arrays), np.int64(count))
 
     def _pool(
@@ -225,9 +224,9 @@ class CudaOperations:
             check_side(kernel, x.shape[axis], y.shape[axis], size, stride, 0, x, y)
             last = (y.shape[axis] - 1) * stride
             check(size <= 15 and last < x.shape[axis], kernel, "a window lies beyond the edge", x, y)
-        shape = make(POOL, x.shape[3], *x.shape[1:3], *y.shape[1:3], size, stride)
+        shape = make(POOL, x.chunks // math.prod(x.shape[:3]), *x.shape[1:3], *y.shape[1:3], size, stride)
         arguments = [*(each.argument for each in arrays), shape]
-        flat(self._device, kernel, over.size // over.shape[0], *arguments, rows=over.shape[0])
+        flat(self._device, kernel, over.chunks // over.shape[0], *arguments, rows=over.shape[0])
 
     def _lrn(
         self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float, groups: int
@@ -235,7 +234,7 @@ class CudaOperations:
         check_same(kernel, *arrays)
         maps = arrays[0].shape[0]
         check(groups >= 1 and maps % groups == 0, kernel, f"{groups} groups do not fit", *arrays)
-        plane = arrays[0].size // maps
+        plane = arrays[0].chunks // maps
         arguments = [*(each.argument for each in arrays), make(LRN, plane, maps // groups, n, k, alpha, beta)]
         flat(self._device, kernel, plane, *arguments, rows=maps)
 
