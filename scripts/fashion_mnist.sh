@@ -1,5 +1,5 @@
-# Sourced: sets FASHION_MNIST to a folder with the four gzipped IDX files, from Debian's package where it is or can
-# be installed, else from their public address; either way their unpacked contents are checked.
+# Sourced: sets FASHION_MNIST to a folder with the four gzipped IDX files and the classes' names. The files are those
+# of Debian's package where it is or can be installed, else from their public address; their contents are checked.
 
 fashion_sums='c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte.gz
 bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte.gz
@@ -24,18 +24,26 @@ install_package() {
 
 download() {
     local sum name
-    mkdir -p "$1"
     while read -r sum name; do
         python -c 'import sys, urllib.request as u; u.urlretrieve(*sys.argv[1:])' "$fashion_url/$name" "$1/$name" ||
             return 1
     done <<<"$fashion_sums"
 }
 
-FASHION_MNIST=/usr/share/datasets/fashion-mnist
-if ! whole "$FASHION_MNIST" && ! { install_package && whole "$FASHION_MNIST"; }; then
-    FASHION_MNIST=images/fashion-mnist
-    if ! whole "$FASHION_MNIST" && ! { download "$FASHION_MNIST" && whole "$FASHION_MNIST"; }; then
-        echo "Fashion-MNIST cannot be had: put its four .gz files into $PWD/$FASHION_MNIST and run this again" >&2
-        exit 1
+# Fills the folder $1: links to the package's files, or the files themselves, and the classes' names.
+gather() {
+    local package=/usr/share/datasets/fashion-mnist
+    mkdir -p "$1"
+    if whole "$package" || { install_package && whole "$package"; }; then
+        ln -sf "$package"/*.gz "$1"
+    else
+        download "$1"
     fi
+    printf '%s\n' T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag 'Ankle boot' >"$1/classes.txt"
+}
+
+FASHION_MNIST=images/fashion-mnist
+if ! whole "$FASHION_MNIST" && ! { gather "$FASHION_MNIST" && whole "$FASHION_MNIST"; }; then
+    echo "Fashion-MNIST cannot be had: put its four .gz files into $PWD/$FASHION_MNIST and run this again" >&2
+    exit 1
 fi

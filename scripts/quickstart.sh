@@ -17,7 +17,8 @@ say "preparing: 28x28 to 256x256 shards"
 alexctl prep "$FASHION_MNIST" --out data/fashion-mnist --limit train=1000,val=50,test=100
 
 say "training alexnet-mini, one process a column"
-alexctl train data/fashion-mnist --recipe alexnet-mini --device cpu --procs 2 --out runs/quickstart --resume
+alexctl train data/fashion-mnist --recipe alexnet-mini --device cpu --procs 2 --out runs/quickstart --resume \
+    --epochs 5 --set train.schedule=epochs --set 'train.drop_epochs=[4]'
 
 say "ten-crop errors on the test images"
 alexctl eval runs/quickstart --split test --crops ten

@@ -35,4 +35,5 @@ case $(sanitized_python -c 'import _engine_base; print(_engine_base.best_isa())'
     avx2) quietly cmake --build "$build" --target _engine_avx2 ;;
     avx512) quietly cmake --build "$build" --target _engine_avx2 _engine_avx512 ;;
 esac
-sanitized_python -m pytest -p no:cacheprovider tests/engine "$@"
+# Findings are written to the process's own standard error, which pytest must not hold back.
+sanitized_python -m pytest -p no:cacheprovider --capture=sys tests/engine "$@"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from alexnet.errors import Failure
 from alexnet.shards import ClassInfo
@@ -41,7 +41,8 @@ def listing(source: Path) -> Listing:
     ids, splits = [], {}
     content, stamp = blake2b(digest_size=16), blake2b(digest_size=16)
     for split, root in roots.items():
-        found = {name: list(_files(root / name, ignored)) for name in _folders(root)}
+        above = "" if root == source else f"{root.name}/"
+        found = {name: sorted(_files(source, above + name, ignored)) for name in _folders(root)}
         empty = sorted(name for name, files in found.items() if not files)
         if empty:
             notes.append(f"{len(empty)} folders in {root} hold no images and are left out: {empty[0]}, ...")
@@ -58,11 +59,10 @@ def listing(source: Path) -> Listing:
             )
         entries = []
         for label, name in enumerate(ids):
-            for path, status in sorted(found.get(name, ()), key=lambda item: item[0]):
-                file = path.relative_to(source).as_posix()
-                entries.append(Entry(file, label, file, 0, status.st_size))
-                content.update(f"{file}\0{status.st_size}\n".encode("utf-8", "surrogateescape"))
-                stamp.update(f"{status.st_mtime_ns}\n".encode())
+            for file, length, written in found.get(name, ()):
+                entries.append(Entry(file, label, file, 0, length))
+                content.update(f"{file}\0{length}\n".encode("utf-8", "surrogateescape"))
+                stamp.update(f"{written}\n".encode())
         splits[split] = entries
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in ignored.most_common(5))
@@ -103,24 +103,30 @@ def _folders(root: Path) -> list[str]:
         return [item.name for item in items if item.is_dir() and not item.name.startswith(".")]
 
 
-def _files(root: Path, ignored: Counter[str]) -> Iterator[tuple[Path, os.stat_result]]:
-    """The image files below `root`, through links too, but into no folder that holds itself."""
-    above = {os.path.realpath(root)}
-    stack = [(root, above)]
+def _files(source: Path, folder: str, ignored: Counter[str]) -> Iterator[tuple[str, int, int]]:
+    """Each image file below `folder`, a path in `source`: its path there, its length, when it was written.
+
+    Links are followed, but into no folder that holds itself. Strings, not Paths: there may be millions.
+    """
+    top = str(source / "_")[:-1]
+    stack = [(folder, {os.path.realpath(top + folder)})]
     while stack:
         folder, above = stack.pop()
-        with os.scandir(folder) as items:
+        with os.scandir(top + folder) as items:
             for item in items:
+                file = f"{folder}/{item.name}"
+                _, dot, kind = item.name.lower().rpartition(".")
                 if item.name.startswith("."):
                     continue
                 if item.is_dir():
                     real = os.path.realpath(item.path)
                     if real not in above:
-                        stack.append((folder / item.name, above | {real}))
-                elif PurePosixPath(item.name).suffix.lower() not in SUFFIXES:
-                    ignored[PurePosixPath(item.name).suffix.lower()] += 1
+                        stack.append((file, above | {real}))
+                elif not dot or f".{kind}" not in SUFFIXES:
+                    ignored[f".{kind}" if dot else ""] += 1
                 elif item.is_file():
-                    yield folder / item.name, item.stat()
+                    status = item.stat()
+                    yield file, status.st_size, status.st_mtime_ns
                 else:
                     raise Failure(f"{item.path} is not a file that can be read: restore or remove it")
 

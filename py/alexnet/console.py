@@ -1,8 +1,11 @@
 """What a person reads, on standard error: lines, and progress with rate and time left.
 
-On a terminal progress is a live bar; elsewhere it is a plain line now and then.
+On a terminal progress is a live bar; elsewhere it is a plain line now and then. A process started by `launch` writes
+to a terminal through a pipe, and learns of it, and of its width, from the environment.
 """
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 PLAIN_SECONDS = 15.0
+TERMINAL = "ALEXCTL_TERMINAL"
 
 
 class Advance(Protocol):
@@ -23,10 +27,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def terminal() -> int | None:
+    """The width of the terminal that a person watches; None where nobody does."""
+    if sys.stderr.isatty():
+        return shutil.get_terminal_size().columns
+    told = os.environ.get(TERMINAL, "")
+    return int(told) if told.isdecimal() else None
+
+
 @contextmanager
 def progress(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[Advance]:
     """Show how `total` units of work go, of which `done` were made before this call."""
-    show = _bar if sys.stderr.isatty() else _plain
+    show = _plain if terminal() is None else _bar
     with show(title, total, unit, done) as advance:
         yield advance
 
@@ -45,7 +57,7 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     start, made = time.monotonic(), 0
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True, force_terminal=True, width=terminal())) as bar:
         task = bar.add_task(title, total=total, completed=done, rate="", note="")
 
         def advance(count: int, note: str = "") -> None:

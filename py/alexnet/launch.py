@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from alexnet.console import say
+from alexnet.console import TERMINAL, say, terminal
 from alexnet.errors import STOPPED, Failure
 
 # Set by MPICH's and Open MPI's mpiexec, and by srun (PMI or PMIx).
@@ -33,7 +33,9 @@ def run(processes: int, arguments: list[str]) -> int:
     Raises Failure where there is no mpiexec.
     """
     command = [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py", "-m", "alexnet", *arguments]
-    child = subprocess.Popen(command, start_new_session=True, preexec_fn=_die_with_parent)
+    width = terminal()
+    environment = os.environ | ({TERMINAL: str(width)} if width else {})
+    child = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_die_with_parent)
 
     def forward(number: int, frame: FrameType | None) -> None:
         del number, frame

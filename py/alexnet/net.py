@@ -166,6 +166,11 @@ class _Builder:
         spec = shape.layer
         assert isinstance(spec, Fc)
         if self._groups(shape) > 1:  # units that see their own column alone: kernels as large as the maps
+            if shape.weight[0] % shape.groups:
+                raise Failure(
+                    f"fc '{spec.name}': its {shape.weight[0]} units do not divide by {shape.groups} columns that one "
+                    f"process owns; use --procs {shape.groups}, or put an exchange before it"
+                )
             maps, height, width = shape.input
             whole = (shape.weight[0], maps // shape.groups, height, width)
             settings = {"stride": 1, "pad": 0, "groups": self._groups(shape)}

@@ -234,7 +234,13 @@ def test_what_cannot_be_used_is_skipped_with_a_reason(content: bytes, reason: st
         result(content)
 
 
-def test_a_reason_does_not_change() -> None:
+def test_a_reason_does_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError(f"no tile in {object()!r}")
+
+    with monkeypatch.context() as patch, pytest.raises(Skip, match=r"no tile in <object object at 0x\.\.>"):
+        patch.setattr(Image, "open", fail)
+        result(encoded(RGB))
     reasons = set()
     for _ in range(3):
         with pytest.raises(Skip) as skip:

@@ -94,7 +94,8 @@ def test_limit_counts_by_class_and_split_and_is_nested() -> None:
 def test_identity_changes_with_what_is_written() -> None:
     source = listing(train=[40, 40], test=[4, 4])
     renamed = replace(source, classes=[ClassInfo(0, "0", "cat"), ClassInfo(1, "1", "dog")])
-    relabelled = replace(source, splits={"train": [e._replace(label=1 - e.label) for e in source.splits["train"]]})
+    swapped = [entry._replace(label=1 - entry.label) for entry in source.splits["train"]]
+    relabelled = replace(source, splits=source.splits | {"train": swapped})
     plans = [
         plan(source),
         plan(source, size=64),

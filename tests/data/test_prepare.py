@@ -273,6 +273,47 @@ def test_senseless_parameters(source: Path, tmp_path: Path, options: dict[str, A
     assert not (tmp_path / "out").exists()
 
 
+def test_each_file_is_on_the_disk_before_it_has_its_name(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, str]] = []
+    sync, rename = os.fsync, Path.replace
+
+    def note_sync(handle: int) -> None:
+        events.append(("sync", Path(f"/proc/self/fd/{handle}").readlink().name))
+        sync(handle)
+
+    def note_rename(part: Path, path: Path) -> Path:
+        events.append(("rename", f"{part.name} {path.name}"))
+        return rename(part, path)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_rename)
+    prep(source, tmp_path / "out")
+    names = []
+    for first, second, third in zip(*[iter(events)] * 3, strict=True):
+        part, name = second[1].split()
+        assert part.startswith(".part-") and (first, third) == (("sync", part), ("sync", "out"))
+        names.append(name)
+    assert names[0] == "prep.json" and names[-2:] == ["classes.json", "stats.h5"]
+    assert sorted(names) == sorted(files_of(tmp_path / "out"))
+
+
+def test_names_in_any_bytes(tmp_path: Path) -> None:
+    broken = os.fsdecode(b"caf\xe9")
+    source = folder_source(tmp_path / "source", {"\u732b": 3, broken: 3})
+    write(source / broken / "0000.png", b"")
+    assert prep(source, tmp_path / "out", max_skipped=0.5).skipped == 1
+    dataset = Dataset(tmp_path / "out")
+    assert {info.id for info in dataset.classes} == {"\u732b", broken}
+    for name in ("train", "val"):
+        split = dataset.split(name)
+        for index, file in enumerate(split.names):
+            assert file.startswith(dataset.classes[split.labels[index]].id + "/")
+            assert (split.image(index) == shown(source / file)).all()
+    assert json.loads((tmp_path / "out" / "skipped.jsonl").read_text())["class"] == broken
+
+
 def test_too_few_images_or_classes(tmp_path: Path) -> None:
     one = folder_source(tmp_path / "one", {"a": 5})
     with pytest.raises(Failure, match="images of one class only"):

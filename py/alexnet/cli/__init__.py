@@ -33,12 +33,13 @@ def prep(
         str | None,
         typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
     ] = None,
+    form: Annotated[str | None, typer.Option(help="What the source is: folders or idx (default: found out).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
     from alexnet.cli.data import prepare
 
-    prepare(source, out, size, workers, limit, seed)
+    prepare(source, out, size, workers, limit, form, seed)
 
 
 @app.command()

@@ -1,0 +1,43 @@
+"""What a person sees of long work: a bar on a terminal, plain lines elsewhere."""
+
+import pytest
+
+from alexnet import console
+
+
+def work(count=4):
+    with console.progress("prep", count) as advance:
+        for index in range(count):
+            advance(1, f"note {index}")
+
+
+def test_elsewhere_there_are_plain_lines(capfd, monkeypatch):
+    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
+    work()
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("prep: 1/4 images, ") and lines[0].endswith("left, note 0")
+    assert lines[-1].startswith("prep: 4 images in ") and "\x1b" not in "".join(lines)
+
+
+def test_few_lines_where_nobody_watches(capfd):
+    work()
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_a_terminal_gets_a_bar(capfd, monkeypatch):
+    """The parent's terminal, told by the environment."""
+    monkeypatch.setenv(console.TERMINAL, "90")
+    work()
+    shown = capfd.readouterr().err
+    assert "\x1b[" in shown and "4/4" in shown and "images/s" in shown and "note 3" in shown
+
+
+@pytest.mark.parametrize(("told", "width"), [("90", 90), ("", None), ("wide", None)])
+def test_terminal_width(monkeypatch, told, width):
+    monkeypatch.setenv(console.TERMINAL, told)
+    assert console.terminal() == width
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (61.4, "1:01"), (3725, "1:02:05")])
+def test_clock(seconds, shown):
+    assert console._clock(seconds) == shown

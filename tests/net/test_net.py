@@ -1,0 +1,102 @@
+"""The net's parts that the whole-net tests do not reach: fc layers without a crossing, average pooling, tanh."""
+
+import numpy as np
+import pytest
+
+from alexnet.engines.cpu import CpuEngine
+from alexnet.errors import Failure
+from alexnet.layers import Pass
+from alexnet.links.solo import SoloLink
+from alexnet.net import Net
+from alexnet.recipe import parse
+from alexnet.topology import topology
+
+IMAGES = 5
+
+
+def build(layers, classes=4, crop=9):
+    recipe = parse({"net": {"columns": 2, "crop": crop, "layers": layers}})
+    net = Net(topology(recipe.net, classes), CpuEngine(1), SoloLink(2), IMAGES, training=True)
+    net.initialise(1)
+    return net
+
+
+def run(net, images, labels, dropout=0.0):
+    values = net.engine.maps(len(images), *images.shape[1:])
+    net.engine.pack(images, values)
+    net.labels[:] = labels
+    now = Pass(len(images), len(images), dropout=dropout, training=True)
+    net.forward(values, now)
+    net.backward(now)
+    return float(net.losses.mean())
+
+
+SPLIT_FC = [
+    {"conv": "conv1", "kernels": 4, "size": 3, "std": "he"},
+    {"tanh": "act1"},
+    {"average_pool": "pool1", "size": 3, "stride": 2},
+    {"fc": "own", "units": 6, "std": "he"},
+    {"exchange": "cross"},
+    {"fc": "out", "units": "classes", "std": "he"},
+    {"exchange": "last"},
+    {"softmax": "loss"},
+]
+
+
+def test_every_gradient_by_finite_differences():
+    """(L(w + h) - L(w - h)) / 2h of the float32 net, for every parameter of a net with no kinks."""
+    net = build(SPLIT_FC)
+    generator = np.random.default_rng(2)
+    images = generator.standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
+    labels = generator.integers(4, size=IMAGES)
+    run(net, images, labels)
+    gradients = {each.name: each.gradient.copy() for each in net.parameters}
+    step = 1e-2
+    for each in net.parameters:
+        flat, gradient = each.value.reshape(-1), gradients[each.name].reshape(-1)
+        for index in generator.choice(flat.size, size=min(flat.size, 8), replace=False):
+            kept = flat[index]
+            flat[index] = kept + step
+            above = run(net, images, labels)
+            flat[index] = kept - step
+            below = run(net, images, labels)
+            flat[index] = kept
+            assert (above - below) / (2 * step) == pytest.approx(gradient[index], rel=1e-2, abs=1e-4), each.name
+
+
+def test_an_fc_layer_without_a_crossing_sees_its_own_column():
+    net = build(SPLIT_FC)
+    images = np.random.default_rng(0).standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
+    run(net, images, 0)
+    before = net.engine.unpack(net.outputs["own"].value, IMAGES)[:, :, 0, 0]
+    net.parameters[0].value[2:] += 1  # the kernels of the second column
+    run(net, images, 0)
+    after = net.engine.unpack(net.outputs["own"].value, IMAGES)[:, :, 0, 0]
+    assert np.array_equal(before[:, :3], after[:, :3])
+    assert (np.abs(before[:, 3:] - after[:, 3:]).max(axis=0) > 0).all()
+
+
+def test_unequal_columns_that_see_themselves_alone():
+    layers = [*SPLIT_FC[:3], {"fc": "own", "units": 7}, *SPLIT_FC[4:]]
+    with pytest.raises(Failure, match=r"own.*--procs 2"):
+        build(layers)
+
+
+def test_dropout_scales_at_test_only():
+    layers = [*SPLIT_FC[:4], {"dropout": "drop"}, *SPLIT_FC[4:]]
+    net = build(layers)
+    images = np.random.default_rng(0).standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
+    values = net.engine.maps(IMAGES, 3, 9, 9)
+    net.engine.pack(images, values)
+
+    def outputs(now):
+        net.forward(values, now)
+        return net.engine.unpack(net.outputs["drop"].value, IMAGES)[:, :, 0, 0]
+
+    whole = outputs(Pass(IMAGES, IMAGES, dropout=0.0))
+    assert np.allclose(outputs(Pass(IMAGES, IMAGES, dropout=0.5)), whole / 2, rtol=1e-6)
+    dropped = outputs(Pass(IMAGES, IMAGES, dropout=0.5, training=True))
+    kept = dropped != 0
+    assert np.array_equal(dropped[kept], whole[kept]) and 0.2 < kept.mean() < 0.8
+    later = outputs(Pass(IMAGES, IMAGES, dropout=0.5, training=True, step=1))
+    assert (later != dropped).any()
