@@ -6,7 +6,7 @@ import pytest
 from cuda_bench import Bench
 
 
-@pytest.mark.parametrize(("images", "maps", "units"), [(1, 1, 1), (3, 5, 7), (17, 12, 33)])
+@pytest.mark.parametrize(("images", "maps", "units"), [(1, 1, 1), (3, 5, 7), (16, 5, 9), (17, 12, 33)])
 def test_fc(bench: Bench, random: np.random.Generator, images: int, maps: int, units: int) -> None:
     x, dy = bench.values(random, images, maps, 2, 3), bench.values(random, images, units, 1, 1)
     w = bench.values(random, units, maps * 6)
