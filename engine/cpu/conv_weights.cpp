@@ -18,17 +18,19 @@ namespace alexnet {
 
 namespace {
 
+// The register block: kernels x maps vector sums. The maps' numbers stay in registers, the kernels' pass by.
 #if defined(__AVX512F__)
-constexpr int BLOCK_KERNELS = 4, BLOCK_MAPS = 6;
+constexpr int BLOCK_KERNELS = 6, BLOCK_MAPS = 4;
 #elif defined(__AVX2__)
-constexpr int BLOCK_KERNELS = 3, BLOCK_MAPS = 4;
+constexpr int BLOCK_KERNELS = 4, BLOCK_MAPS = 3;
 #else
-constexpr int BLOCK_KERNELS = 2, BLOCK_MAPS = 4;
+constexpr int BLOCK_KERNELS = 3, BLOCK_MAPS = 3;
 #endif
 constexpr int BLOCK_SUMS = BLOCK_KERNELS * BLOCK_MAPS;
 
-constexpr Index FIRST_CACHE = 6 * 1024;    // floats: three quarters of a first-level cache of 32 kB
-constexpr Index SECOND_CACHE = 64 * 1024;  // floats: half of a second-level cache of 512 kB
+constexpr Index FIRST_CACHE = 6 * 1024;     // floats: three quarters of a first-level cache of 32 kB
+constexpr Index SECOND_CACHE = 120 * 1024;  // floats: nearly a second-level cache of 512 kB
+constexpr Index UNIT_MAPS = 36;             // whole blocks for all of the block sizes above
 
 struct Range {
     Index begin, end;
@@ -54,7 +56,7 @@ struct Plan {
 Plan plan(const Gradient& g) {
     const Index stride = g.shape.stride;
     Plan p;
-    p.map_units = pieces(g.dw.maps, 8 * BLOCK_MAPS);
+    p.map_units = pieces(g.dw.maps, UNIT_MAPS);
     const Index maps = pieces(g.dw.maps, p.map_units);
     const auto input = [&](Index rows, Index columns) {  // floats of x under a tile
         return maps * LANES * ((rows - 1) * stride + g.dw.height) * ((columns - 1) * stride + g.dw.width);
@@ -67,7 +69,8 @@ Plan plan(const Gradient& g) {
     p.columns = pieces(g.dy.width, columns);
     p.rows = pieces(g.dy.height, rows);
 
-    const Index sums = SECOND_CACHE / (maps * g.window() * WIDTH);  // kernels whose sums stay in the cache
+    const Index sums =
+        SECOND_CACHE / 2 / (maps * g.window() * WIDTH);  // kernels whose sums stay in the cache
     const Index blocks = pieces(g.group_kernels(), BLOCK_KERNELS);
     const Index busy =
         pieces(2 * threads(), g.shape.groups * p.map_units);  // units that keep all threads busy
@@ -96,14 +99,14 @@ __attribute__((noinline)) void add_products(const Rectangle& r, float* sums) {
         for (Index column = 0; column < r.columns; ++column, dy += LANES, x += r.x_pixel) {
 #pragma GCC unroll 4
             for (int i = 0; i < PARTS; ++i) {
-                Vec slope[K];  // kept in registers with the sums; x passes by
+                Vec in[M];
 #pragma GCC unroll 16
-                for (int k = 0; k < K; ++k) slope[k] = load_vec(dy + k * r.dy_map + i * WIDTH);
+                for (int m = 0; m < M; ++m) in[m] = load_vec(x + m * r.x_map + i * WIDTH);
 #pragma GCC unroll 16
-                for (int m = 0; m < M; ++m) {
-                    const Vec in = load_vec(x + m * r.x_map + i * WIDTH);
+                for (int k = 0; k < K; ++k) {
+                    const Vec slope = load_vec(dy + k * r.dy_map + i * WIDTH);
 #pragma GCC unroll 16
-                    for (int k = 0; k < K; ++k) total[k][m] += slope[k] * in;
+                    for (int m = 0; m < M; ++m) total[k][m] += slope * in[m];
                 }
             }
         }

@@ -3,11 +3,11 @@
 // u-th of C*H*W. The draw of (unit, image) is word image % 4 of the counter (first_unit + unit, image / 4,
 // step, layer), with image = first_image + 16 b + lane: the same however the net is spread over processes.
 #include <algorithm>
+#include <cmath>
 
 #include "check.hpp"
 #include "engine.hpp"
 #include "philox.hpp"
-#include "simd.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
@@ -44,7 +44,8 @@ void dropout(ConstMaps x, Maps y, double rate, DropoutDraw d) {
               d.first_image + x.blocks * LANES <= 4 * WORDS,
           "dropout", "first_unit ", d.first_unit, " or first_image ", d.first_image,
           " is out of range for x ", x);
-    const double threshold = rate * static_cast<double>(WORDS);
+    const auto limit = static_cast<std::uint64_t>(std::ceil(rate * static_cast<double>(WORDS)));
+    const auto last = static_cast<std::uint32_t>(limit - 1);  // the largest draw that drops, if any does
     const Index groups = (units + UNITS - 1) / UNITS;
     parallel(x.blocks * groups, [&](Index i) {
         const Index b = i / groups, first = i % groups * UNITS;
@@ -52,8 +53,9 @@ void dropout(ConstMaps x, Maps y, double rate, DropoutDraw d) {
         draw_block(d, d.first_unit + first, d.first_image + b * LANES, draws);
         for (Index u = 0; u < std::min<Index>(UNITS, units - first); ++u) {
             const Index at = (b * units + first + u) * LANES;
+#pragma omp simd
             for (Index lane = 0; lane < LANES; ++lane)
-                y.data[at + lane] = draws[u][lane] < threshold ? 0.0f : x.data[at + lane];
+                y.data[at + lane] = limit != 0 && draws[u][lane] <= last ? 0.0f : x.data[at + lane];
         }
     });
 }

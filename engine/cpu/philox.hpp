@@ -14,6 +14,7 @@ enum class Purpose : std::uint32_t { weights = 1, order = 2, augment = 3, dropou
 template <int N>
 inline void philox(std::uint32_t (&word)[4][N], std::uint32_t seed, std::uint32_t purpose) {
     for (int round = 0; round < 10; ++round) {
+#pragma omp simd
         for (int n = 0; n < N; ++n) {
             const std::uint64_t even = std::uint64_t{0xD2511F53} * word[0][n];
             const std::uint64_t odd = std::uint64_t{0xCD9E8D57} * word[2][n];

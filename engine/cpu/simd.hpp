@@ -29,7 +29,6 @@ inline constexpr int PARTS = LANES / WIDTH;
 
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef std::int32_t IntVec __attribute__((vector_size(WIDTH * 4)));
-typedef std::uint8_t ByteVec __attribute__((vector_size(WIDTH)));
 
 inline Vec load_vec(const float* p) {
     Vec v;
@@ -163,18 +162,26 @@ inline IntLanes equal(const IntLanes& a, const IntLanes& b) {
 
 inline IntLanes load_bytes(const std::uint8_t* p) {
     IntLanes r;
-    for (int i = 0; i < PARTS; ++i) {
-        ByteVec bytes;
-        std::memcpy(&bytes, p + i * WIDTH, sizeof bytes);
-        r.part[i] = __builtin_convertvector(bytes, IntVec);
-    }
+#if defined(__AVX512F__)
+    r.part[0] =
+        reinterpret_cast<IntVec>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__AVX2__)
+    for (int i = 0; i < PARTS; ++i)
+        r.part[i] = reinterpret_cast<IntVec>(
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i * WIDTH))));
+#else
+    std::int32_t wide[LANES];
+#pragma omp simd
+    for (int i = 0; i < LANES; ++i) wide[i] = p[i];
+    std::memcpy(&r, wide, sizeof r);
+#endif
     return r;
 }
 inline void store_bytes(std::uint8_t* p, const IntLanes& v) {
-    for (int i = 0; i < PARTS; ++i) {
-        const ByteVec bytes = __builtin_convertvector(v.part[i], ByteVec);
-        std::memcpy(p + i * WIDTH, &bytes, sizeof bytes);
-    }
+    std::int32_t wide[LANES];
+    std::memcpy(wide, &v, sizeof v);
+#pragma omp simd
+    for (int i = 0; i < LANES; ++i) p[i] = static_cast<std::uint8_t>(wide[i]);
 }
 
 }  // namespace alexnet

@@ -1,7 +1,7 @@
 """Training: gradient descent over the stream of images, with validation, checkpoints, and changes by hand."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,9 +70,14 @@ class Trainer:
             )
         shapes = topology(recipe.net, len(data.classes))
         self.net = Net(shapes, engine, link, len(self.own), training=True)
-        self.net.initialise(seed)
         self.at = Progress()
         self.shelf = Shelf(run)
+
+    def begin(self, weights: Sequence[Mapping[str, Floats]]) -> None:
+        """Start from random weights, and from those given for all or some layers."""
+        self.net.initialise(self.seed)
+        for each in weights:
+            self.net.load(each)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint."""
@@ -248,6 +253,9 @@ class Trainer:
             return
         state = {
             **self.at.state(),
+            "epoch": self.stream.epoch(self.at.step),
+            "position": self.at.step * self.stream.batch,
+            "images": self.stream.images,
             "seed": self.seed,
             "recipe": self.recipe.to_toml(),
             "classes": [each.name for each in self.data.classes],

@@ -149,6 +149,25 @@ def export(
 
 
 @app.command()
+def bench(
+    recipe: Annotated[str, typer.Option(help="A recipe's name or a TOML file.")] = "alexnet",
+    device: Annotated[Literal["cpu"], typer.Option(help="What computes.")] = "cpu",
+    procs: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a column).")] = None,
+    threads: Threads = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images a step (default: the recipe's).")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the made-up data.")] = 1000,
+    repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the median counts.")] = 5,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+    json: Json = False,
+) -> None:
+    """How fast this machine trains and evaluates a net, layer by layer, on made-up images."""
+    from alexnet.cli.bench import Request, bench
+
+    del device  # so far there is one
+    bench(Request(recipe, procs, threads, batch, classes, repeat, tuple(set_ or ()), json))
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """What this machine has for training, and what to install."""
     from alexnet.cli.doctor import doctor

@@ -112,8 +112,10 @@ def _checked(plan: Plan) -> Plan:
             f"{plan.data}: images of {data.size} are smaller than the recipe's net.crop of {plan.recipe.net.crop}; "
             f"prepare them with --size {plan.recipe.net.crop} or more"
         )
-    if plan.resumed and plan.resumed.classes != [each.name for each in data.classes]:
-        raise Failure(f"{plan.data}: its classes are not those that {plan.run} was trained on; name the same data")
+    if plan.resumed:
+        began_with = (plan.resumed.classes, plan.resumed.checkpoint.state["images"])
+        if began_with != ([each.name for each in data.classes], data.counts["train"]):
+            raise Failure(f"{plan.data}: not the classes and images that {plan.run} began with; name the same data")
     return plan
 
 
@@ -154,8 +156,7 @@ def _train_here(request: Request, plan: Plan) -> bool:
     if plan.resumed:
         trainer.restore(plan.resumed.checkpoint)
     else:
-        for each in request.init:
-            trainer.net.load(_initial(each, trainer.net.topology))
+        trainer.begin([_initial(each, trainer.net.topology) for each in request.init])
     finished = trainer.run(request.steps)
     if link.rank == 0:
         latest = shelf.named("latest")

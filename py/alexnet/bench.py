@@ -1,0 +1,255 @@
+"""How fast a net is, as a whole and layer by layer, on made-up images in memory.
+
+A step is forward, backward, exchange and update of one batch. Times are by the wall clock: the median over the
+repetitions, each as long as the slowest process took. Work is counted as if every convolution were computed directly.
+"""
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.engines import Engine
+from alexnet.errors import Failure
+from alexnet.evaluate import Predictor, ten_crops
+from alexnet.layers import Layer, Parameter, Pass
+from alexnet.links import Link
+from alexnet.net import Net
+from alexnet.recipe import Exchange, Recipe
+from alexnet.topology import Topology, topology
+
+Gather = Callable[[Any], list[Any]]  # every process's value, in every process
+Times = dict[str, float]
+
+TEN = 10
+MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
+WHOLE, SUMS, UPDATE = "step", "gradient sums", "update"
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Seconds of one layer in a step, and its multiply-adds on the whole batch."""
+
+    name: str
+    forward_s: float
+    backward_s: float
+    forward_work: int
+    backward_work: int
+
+    @property
+    def gflops(self) -> float:
+        """Rate of direct work, forward and backward together, two operations a multiply-add."""
+        return gflops(self.forward_work + self.backward_work, self.forward_s + self.backward_s)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured; `sums_s` and `update_s` are the parts of a step outside its layers."""
+
+    procs: int
+    batch: int
+    step_s: float
+    sums_s: float
+    update_s: float
+    forward_s: float
+    ten_crop_s: float
+    ten_crop_images: int
+    peak_rss_mb: float
+    layers: tuple[LayerTimes, ...]
+
+    def as_json(self, device: str, threads: int) -> dict[str, Any]:
+        """The object of `bench --json`; its keys are a contract."""
+        return {
+            "device": device,
+            "procs": self.procs,
+            "threads": threads,
+            "batch": self.batch,
+            "step_s": self.step_s,
+            "images_per_s": self.batch / self.step_s,
+            "forward_images_per_s": self.batch / self.forward_s,
+            "ten_crop_images_per_s": self.ten_crop_images / self.ten_crop_s,
+            "peak_rss_mb": self.peak_rss_mb,
+            "layers": [
+                {"name": each.name, "forward_s": each.forward_s, "backward_s": each.backward_s, "gflops": each.gflops}
+                for each in self.layers
+            ],
+        }
+
+
+class Workload:
+    """One process's part of a net with made-up images and labels in memory, and what is timed on it.
+
+    Raises Failure where the batch is too small for the replicas.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int, batch: int, engine: Engine, link: Link) -> None:
+        self.recipe, self.batch, self.link = recipe, batch, link
+        self.own = link.place.slice_of(batch)
+        if not self.own:
+            raise Failure(f"--batch {batch}: too small for {link.place.replicas} replicas; use that many or more")
+        count, crop = len(self.own), recipe.net.crop
+        self.net = Net(topology(recipe.net, classes), engine, link, count, training=True)
+        self.net.initialise(0)
+        self._drawn = np.random.default_rng(self.own.start)  # the processes that share a net see the same images
+        self._images = engine.maps(count, 3, crop, crop)
+        engine.pack(self._drawn.standard_normal((count, 3, crop, crop), np.float32), self._images)
+        self.net.labels[:] = engine.upload(self._drawn.integers(classes, size=count).astype(np.int32))
+        self._steps = 0
+
+    def step(self) -> None:
+        """Forward, backward, exchange and update."""
+        first = self.own.start
+        now = Pass(len(self.own), self.batch, first, self._steps, dropout=self.recipe.dropout, training=True)
+        self.net.forward(self._images, now)
+        self.net.backward(now)
+        self.net.update(self._rates, self.recipe.train.momentum)
+        self._steps += 1
+
+    def forward(self) -> None:
+        """The test-time outputs of one batch."""
+        self.net.forward(self._images, Pass(len(self.own), self.batch, dropout=self.recipe.dropout))
+
+    def ten_crops(self) -> None:
+        """The averaged outputs of `ten_crop_images` larger images of bytes: cropping is part of it."""
+        predictor, pixels = self._larger
+        predictor(pixels)
+
+    @property
+    def ten_crop_images(self) -> int:
+        """The fewest images whose views fill whole batches."""
+        return len(self.own) // gcd(len(self.own), TEN)
+
+    @cached_property
+    def _larger(self) -> tuple[Predictor, list[Any]]:
+        crop = self.recipe.net.crop
+        size = crop + MARGIN
+        pixels = self._drawn.integers(256, size=(self.ten_crop_images, size, size, 3), dtype=np.uint8)
+        mean = np.full((size, size, 3), 127.5, np.float32)
+        return Predictor(self.net, mean, ten_crops(size, crop), self.recipe.dropout), list(pixels)
+
+    def _rates(self, parameter: Parameter) -> tuple[float, float]:
+        train = self.recipe.train
+        return train.rate, 0.0 if parameter.is_bias else train.decay
+
+
+def measure(load: Workload, repeat: int, gather: Gather) -> Report:
+    """Time steps, forward passes and ten-crop evaluations; every process takes part and gets the report."""
+    watch = _watch(load)
+    load.step()  # touches the memory for the first time
+    step = _medians(_rows(load.step, repeat, load.link, watch), gather)
+    peak = sum(gather(peak_rss_mb()))
+    forward = _medians(_rows(load.forward, repeat, load.link, watch), gather)
+    ten_crop = _medians(_rows(load.ten_crops, repeat, load.link, watch), gather)
+    place = load.link.place
+    work = direct_work(load.net.topology)
+    layers = (
+        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *(load.batch * each for each in work[name]))
+        for name, _ in _named(load.net)
+    )
+    return Report(
+        procs=place.replicas * place.shares,
+        batch=load.batch,
+        step_s=step[WHOLE],
+        sums_s=step[SUMS],
+        update_s=step[UPDATE],
+        forward_s=forward[WHOLE],
+        ten_crop_s=ten_crop[WHOLE],
+        ten_crop_images=sum(gather(load.ten_crop_images)) // place.shares,
+        peak_rss_mb=peak,
+        layers=tuple(layers),
+    )
+
+
+def direct_work(shapes: Topology) -> dict[str, tuple[int, int]]:
+    """Multiply-adds of each layer for one image, (forward, backward).
+
+    Backward there is one product for the weights and one for the values below; the first layer with weights has
+    nobody below who would want it.
+    """
+    work = {}
+    products = 1
+    for each in shapes.layers:
+        work[each.layer.name] = each.multiply_adds, products * each.multiply_adds
+        if each.weight:
+            products = 2
+    return work
+
+
+def gflops(multiply_adds: int, seconds: float) -> float:
+    """10^9 operations a second, two a multiply-add; 0 where nothing was timed."""
+    return 2e-9 * multiply_adds / seconds if seconds else 0.0
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has held so far, in 10^6 bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the program that started this one held
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
+
+
+class _Stopwatch:
+    """Adds up the seconds spent in methods that it watches."""
+
+    def __init__(self) -> None:
+        self.spent: Times = {}
+
+    def watch(self, owner: object, method: str, name: str) -> None:
+        """From now on `owner.method` counts as `name`."""
+        call = getattr(owner, method)
+        self.spent[name] = 0.0
+
+        def timed(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                self.spent[name] += time.perf_counter() - start
+
+        setattr(owner, method, timed)
+
+    def reset(self) -> None:
+        self.spent = dict.fromkeys(self.spent, 0.0)
+
+
+def _watch(load: Workload) -> _Stopwatch:
+    watch = _Stopwatch()
+    for name, layer in _named(load.net):
+        watch.watch(layer, "forward", f"{name} forward")
+        watch.watch(layer, "backward", f"{name} backward")
+    watch.watch(load.link, "average", SUMS)
+    watch.watch(load.net, "update", UPDATE)
+    return watch
+
+
+def _named(net: Net) -> list[tuple[str, Layer]]:
+    """The layers at work with their names; a crossing is none in a process that owns every column."""
+    solo = net.link.place.shares == 1
+    names = [each.layer.name for each in net.topology.layers if not (solo and isinstance(each.layer, Exchange))]
+    return list(zip(names, net.layers, strict=True))
+
+
+def _rows(act: Callable[[], None], repeat: int, link: Link, watch: _Stopwatch) -> list[Times]:
+    """For each repetition the seconds by part, and of the whole."""
+    rows = []
+    for _ in range(repeat):
+        watch.reset()
+        link.any(False)  # all processes begin together
+        start = time.perf_counter()
+        act()
+        rows.append(watch.spent | {WHOLE: time.perf_counter() - start})
+    return rows
+
+
+def _medians(rows: list[Times], gather: Gather) -> Times:
+    """For each part the median over the repetitions of the slowest process's seconds."""
+    together = list(zip(*gather(rows), strict=True))
+    return {name: statistics.median(max(row[name] for row in at_once) for at_once in together) for name in rows[0]}
