@@ -1,0 +1,96 @@
+// What every operation shares: the element of a map and its conversions, flat loops over a grid, small
+// divisions. Maps are [C][H][W][N], the image innermost; N is the minibatch rounded up to a multiple of 8.
+#pragma once
+#include "platform.cuh"
+#include "ptx.cuh"
+
+#define FP32 0
+#define TF32 1
+#define BF16 2
+#ifndef PRECISION
+#define PRECISION FP32
+#endif
+
+struct Bf16 {
+    unsigned short bits;
+};
+
+__device__ __forceinline__ float to_float(float value) { return value; }
+__device__ __forceinline__ float to_float(Bf16 value) { return __uint_as_float(unsigned(value.bits) << 16); }
+__device__ __forceinline__ void put(float& to, float value) { to = value; }
+__device__ __forceinline__ void put(Bf16& to, float value) { to.bits = round_to_bf16(value); }
+
+#if PRECISION == BF16
+using Map = Bf16;
+#else
+using Map = float;
+#endif
+
+constexpr int kChunk = 16 / sizeof(Map);
+
+/// 16 bytes of a map: neighbouring images of one pixel, what one thread reads and writes at once.
+struct alignas(16) Chunk {
+    Map at[kChunk];
+};
+
+/// A chunk's values.
+struct Lanes {
+    float at[kChunk];
+};
+
+__device__ __forceinline__ Lanes load_lanes(const Chunk* from) {
+    const Chunk chunk = *from;
+    Lanes lanes;
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) lanes.at[lane] = to_float(chunk.at[lane]);
+    return lanes;
+}
+
+__device__ __forceinline__ void store_lanes(Chunk* to, const Lanes& lanes) {
+    Chunk chunk;
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) put(chunk.at[lane], lanes.at[lane]);
+    *to = chunk;
+}
+
+/// Two neighbouring elements at once; `to` is the first of an even place.
+__device__ __forceinline__ void put_pair(Map* to, float first, float second) {
+    struct alignas(2 * sizeof(Map)) Pair {
+        Map at[2];
+    } pair;
+    put(pair.at[0], first);
+    put(pair.at[1], second);
+    *reinterpret_cast<Pair*>(to) = pair;
+}
+
+/// Calls body(lane) for each lane of a chunk.
+template <class Body>
+__device__ __forceinline__ void each_lane(const Body& body) {
+#pragma unroll
+    for (int lane = 0; lane < kChunk; ++lane) body(lane);
+}
+
+/// This thread's first flat index, and the step to its next.
+__device__ __forceinline__ long long flat_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ long long flat_step() { return (long long)gridDim.x * blockDim.x; }
+
+/// Division by a number known only at run time, for dividends up to a million, without a divide instruction.
+struct Divider {
+    int divisor;
+    float inverse;
+    __device__ __forceinline__ explicit Divider(int d) : divisor(d), inverse(1.0f / d) {}
+    __device__ __forceinline__ int of(int value) const { return int((value + 0.5f) * inverse); }
+};
+
+/// The sum over the block's threads, in thread 0; `threads` is a multiple of 32.
+template <int threads, class T>
+__device__ T block_sum(T value) {
+    using Partial = T[threads / 32];
+    SHARED(Partial, partial);
+    for (int distance = 16; distance; distance /= 2) value += __shfl_xor_sync(0xffffffffu, value, distance);
+    if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = value;
+    __syncthreads();
+    if (threadIdx.x == 0)
+        for (int warp = 1; warp < threads / 32; ++warp) value += partial[warp];
+    return value;
+}

@@ -1,0 +1,45 @@
+"""The CUDA engine: kernels of engine/cuda on a device, maps as (C, H, W, N) with the image innermost."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.engines import Floats
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, to_bf16
+from alexnet.engines.cuda.operations import CudaOperations
+
+LANES = 8  # images are rounded up to a multiple, so that 16 bytes of a map never span two pixels
+
+
+class CudaEngine:
+    """Memory and operations of one device, real (`gpu.GpuDevice`) or simulated (`simulated.SimulatedDevice`)."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.ops = CudaOperations(device)
+        self._map = BF16 if device.precision == "bf16" else FLOAT
+
+    def maps(self, images: int, maps: int, height: int, width: int, *, within: Array | None = None) -> Array:
+        shape = (maps, height, width, -(-images // LANES) * LANES)
+        return Array.empty(self.device, shape, self._map) if within is None else within.reshape(*shape)
+
+    def bytes_like(self, maps: Array) -> Array:
+        return Array.empty(self.device, maps.shape, np.dtype(np.uint8))
+
+    def upload(self, values: NDArray[Any]) -> Array:
+        array = Array.empty(self.device, values.shape, values.dtype)
+        array[...] = values
+        return array
+
+    def download(self, values: Array) -> NDArray[Any]:
+        return values.download()
+
+    def pack(self, values: Floats, out: Array) -> None:
+        plain = np.zeros((out.shape[3], *out.shape[:3]), np.float32)
+        plain[: len(values)] = values
+        inner = np.ascontiguousarray(plain.transpose(1, 2, 3, 0))
+        out[...] = to_bf16(inner) if out.dtype == BF16 else inner
+
+    def unpack(self, values: Array, images: int) -> Floats:
+        return np.ascontiguousarray(values.download().transpose(3, 0, 1, 2)[:images])

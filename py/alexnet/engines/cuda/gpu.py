@@ -1,0 +1,182 @@
+"""A real device: CuPy's memory, streams and graphs, the kernels as one RawModule, cuBLAS for dense products."""
+
+import ctypes
+import hashlib
+import importlib
+import platform
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, packed
+from alexnet.engines.cuda.sources import kernel_options, prebuilt, source_directory
+from alexnet.errors import Failure, reason
+
+_ONE, _ZERO = np.array(1, np.float32), np.array(0, np.float32)
+
+
+def import_cupy() -> Any:
+    """CuPy, with a driver and a GPU behind it. Raises Failure saying which of them is missing."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        why = reason(error)
+        raise Failure(f"CuPy cannot be loaded ({why}); pip install cupy-cuda13x, or use `--device cpu`") from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise Failure(f"CUDA finds no usable GPU ({reason(error)}); use `--device cpu`") from error
+    if not count:
+        raise Failure("CUDA finds no GPU; use `--device cpu`")
+    return cupy
+
+
+class GpuMemory:
+    """Bytes of CuPy's pool."""
+
+    def __init__(self, pointer: Any) -> None:
+        self._pointer = pointer
+        self.address = int(pointer.ptr)
+
+
+class GpuStream:
+    """A CUDA stream that does not wait for the default one."""
+
+    def __init__(self, cupy: Any, lock: Any) -> None:
+        self.handle = cupy.cuda.Stream(non_blocking=True)
+        self._lock = lock
+
+    def wait_for(self, other: Stream) -> None:
+        assert isinstance(other, GpuStream)
+        with self._lock:
+            self.handle.wait_event(other.handle.record())
+
+    def synchronize(self) -> None:
+        with self._lock:
+            event = self.handle.record()
+        event.synchronize()  # without the lock, so that other threads go on meanwhile
+
+
+class GpuGraph:
+    """A captured CUDA graph."""
+
+    def __init__(self, graph: Any, stream: Any) -> None:
+        self._graph, self._stream = graph, stream
+
+    def launch(self) -> None:
+        self._graph.launch(self._stream)
+
+
+class GpuDevice:
+    """GPU `index`, counted as CUDA counts the visible ones. Threads may share it; a capture holds the others up."""
+
+    def __init__(self, index: int, precision: Precision) -> None:
+        self._cupy = cupy = import_cupy()
+        if index >= cupy.cuda.runtime.getDeviceCount():
+            found = cupy.cuda.runtime.getDeviceCount()
+            raise Failure(f"GPU {index} is not there: CUDA finds {found}; choose from 0..{found - 1} with --gpus")
+        self.precision: Precision = precision
+        self.index = index
+        self._device = cupy.cuda.Device(index)
+        self._lock = threading.RLock()
+        self._kernels: dict[str, int] = {}
+        with self._device:
+            capability = int(self._device.compute_capability)
+            if capability < 80:
+                raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
+            self.main = GpuStream(cupy, self._lock)
+            self._module = self._load(prebuilt(precision))
+
+    @property
+    def identity(self) -> str:
+        """The same for processes that share this GPU, and for no others."""
+        return f"{platform.node()} {self._device.pci_bus_id}"
+
+    def stream(self) -> GpuStream:
+        with self._device:
+            return GpuStream(self._cupy, self._lock)
+
+    def allocate(self, size: int) -> GpuMemory:
+        with self._device, self.main.handle:
+            return GpuMemory(self._cupy.cuda.alloc(size))
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        if not size:
+            return np.empty(0, np.uint8)
+        with self._device:
+            return np.frombuffer(self._cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
+
+    def launch(
+        self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
+    ) -> None:
+        addresses = packed(arguments)
+        driver = self._cupy.cuda.driver
+        with self._lock, self._device:
+            function = self._kernels.get(kernel)
+            if function is None:
+                function = self._kernels[kernel] = self._module.get_function(kernel).kernel.ptr
+            parameters = ctypes.addressof(addresses)
+            driver.launchKernel(function, *grid, *block, 0, self._handle(stream).ptr, parameters, 0)
+
+    def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        """Row-major c = a b is column-major c' = b' a'."""
+        cublas, runtime = self._cupy.cuda.cublas, self._cupy.cuda.runtime
+        rows, columns = c.shape
+        depth = a.shape[0] if transpose_a else a.shape[1]
+        kinds = [runtime.CUDA_R_16BF if each.dtype == BF16 else runtime.CUDA_R_32F for each in (a, b, c)]
+        fast = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if self.precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
+        operations = [cublas.CUBLAS_OP_T if each else cublas.CUBLAS_OP_N for each in (transpose_b, transpose_a)]
+        alpha, beta = _ONE.ctypes.data, _ZERO.ctypes.data
+        with self._lock, self._device, self.main.handle:
+            handle = self._cupy.cuda.device.get_cublas_handle()
+            left, right = (b.address, kinds[1], b.shape[1]), (a.address, kinds[0], a.shape[1])
+            target = (c.address, kinds[2], columns)
+            cublas.gemmEx(
+                handle, *operations, columns, rows, depth, alpha, *left, *right, beta, *target, fast,
+                cublas.CUBLAS_GEMM_DEFAULT,
+            )  # fmt: skip
+
+    def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
+        self._copy(address, values.ctypes.data, values.nbytes, "memcpyHostToDevice", stream)
+
+    def to_host(self, address: int, values: Values) -> None:
+        self._copy(values.ctypes.data, address, values.nbytes, "memcpyDeviceToHost", None)
+        self.main.synchronize()
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        self._copy(target, source, size, "memcpyDeviceToDevice", None)
+
+    def capture(self, work: Callable[[], None]) -> GpuGraph:
+        """Whatever `work` needs must have been compiled and allocated by an earlier call."""
+        stream = self.main.handle
+        with self._lock, self._device, stream:
+            stream.begin_capture(self._cupy.cuda.runtime.streamCaptureModeRelaxed)
+            try:
+                work()
+            finally:
+                graph = stream.end_capture()
+            return GpuGraph(graph, stream)
+
+    def _copy(self, target: int, source: int, size: int, kind: str, stream: Stream | None) -> None:
+        runtime = self._cupy.cuda.runtime
+        with self._lock, self._device:
+            runtime.memcpyAsync(target, source, size, getattr(runtime, kind), self._handle(stream).ptr)
+
+    def _handle(self, stream: Stream | None) -> Any:
+        chosen = self.main if stream is None else stream
+        assert isinstance(chosen, GpuStream)
+        return chosen.handle
+
+    def _load(self, binary: Path | None) -> Any:
+        """The fat binary made at build time, or the sources through NVRTC, cached by CuPy."""
+        if binary is not None:
+            return self._cupy.RawModule(path=str(binary))
+        sources = source_directory()
+        digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources.glob("*.cu*")))).hexdigest()
+        # CuPy's cache knows the text of engine.cu and the options, not the files it includes.
+        options = (*kernel_options(self.precision), f"-DSOURCES_{digest[:16]}")
+        return self._cupy.RawModule(code=(sources / "engine.cu").read_text(encoding="utf-8"), options=options)

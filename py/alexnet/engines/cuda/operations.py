@@ -1,0 +1,263 @@
+"""The operations of alexnet.engines.Operations as kernel launches; no arithmetic is done here.
+
+Maps are (C, H, W, N) with N the minibatch rounded up to 8; outputs are wholly overwritten. Shapes that do not fit
+raise ValueError.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.engines import Floats
+from alexnet.engines.cuda.convolution import Convolutions, Geometry
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Graph, Stream, flat, pointer
+from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_same, check_side, make
+from alexnet.engines.cuda.staging import Staging
+from alexnet.engines.cuda.workspace import Workspace
+
+
+class CudaOperations:
+    """The kernels of one device; `Operations` says what each does, the .cu files how."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._workspace = Workspace(device)
+        self._convolutions = Convolutions(device, self._workspace)
+        self._staging = Staging(device)
+        self._step = Array.empty(device, (1,), np.dtype(np.uint32))
+        self._known_step = -1
+        self._capturing = False
+
+    def conv_forward(
+        self, x: Array, w: Array, b: Array, y: Array, /, *, stride: int, pad: int, groups: int, relu: bool = False
+    ) -> None:
+        """Also ReLU in the same pass where asked (paper, 3.5 and 3.1)."""
+        geometry = Geometry(x, w, y, stride, pad, groups)
+        geometry.check("conv_forward")
+        check(b.shape == w.shape[:1], "conv_forward", "a bias a kernel", w, b)
+        self._convolutions.forward(geometry, b, relu)
+
+    def conv_backward_data(self, dy: Array, w: Array, dx: Array, /, *, stride: int, pad: int, groups: int) -> None:
+        geometry = Geometry(dx, w, dy, stride, pad, groups)
+        geometry.check("conv_backward_data")
+        self._convolutions.backward_data(geometry)
+
+    def conv_backward_weights(
+        self, x: Array, dy: Array, dw: Array, db: Array, /, *, stride: int, pad: int, groups: int
+    ) -> None:
+        geometry = Geometry(x, dw, dy, stride, pad, groups)
+        geometry.check("conv_backward_weights")
+        check(db.shape == dw.shape[:1], "conv_backward_weights", "a bias a kernel", dw, db)
+        self._convolutions.backward_weights(geometry, dw, db)
+
+    def max_pool_forward(self, x: Array, y: Array, argmax: Array, /, *, size: int, stride: int) -> None:
+        self._pool("max_pool_forward", x, y, size, stride, y, [x, y, argmax])
+
+    def max_pool_backward(self, dy: Array, argmax: Array, dx: Array, /, *, size: int, stride: int) -> None:
+        self._pool("max_pool_backward", dx, dy, size, stride, dx, [dy, argmax, dx])
+
+    def average_pool_forward(self, x: Array, y: Array, /, *, size: int, stride: int) -> None:
+        self._pool("average_pool_forward", x, y, size, stride, y, [x, y])
+
+    def average_pool_backward(self, dy: Array, dx: Array, /, *, size: int, stride: int) -> None:
+        self._pool("average_pool_backward", dx, dy, size, stride, dx, [dy, dx])
+
+    def lrn_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int) -> None:
+        self._lrn("lrn_forward", [x, y], n, k, alpha, beta, groups)
+
+    def lrn_backward(
+        self, x: Array, dy: Array, dx: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int
+    ) -> None:
+        self._lrn("lrn_backward", [x, dy, dx], n, k, alpha, beta, groups)
+
+    def lrn_spatial_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float) -> None:
+        self._spatial("lrn_spatial_forward", [x, y], n, k, alpha, beta)
+
+    def lrn_spatial_backward(
+        self, x: Array, dy: Array, dx: Array, /, *, n: int, k: float, alpha: float, beta: float
+    ) -> None:
+        check_same("lrn_spatial_backward", x, dy, dx)
+        scales = self._workspace.take("scales", x.shape, FLOAT)
+        self._spatial("lrn_spatial_scales", [x, scales], n, k, alpha, beta)
+        self._spatial("lrn_spatial_backward", [x, dy, scales, dx], n, k, alpha, beta)
+
+    def relu_forward(self, x: Array, y: Array, /) -> None:
+        self._elementwise("relu_forward", x, y)
+
+    def relu_backward(self, y: Array, dy: Array, dx: Array, /) -> None:
+        self._elementwise("relu_backward", y, dy, dx)
+
+    def tanh_forward(self, x: Array, y: Array, /) -> None:
+        self._elementwise("tanh_forward", x, y)
+
+    def tanh_backward(self, y: Array, dy: Array, dx: Array, /) -> None:
+        self._elementwise("tanh_backward", y, dy, dx)
+
+    def fc_forward(self, x: Array, w: Array, b: Array, y: Array, /, *, relu: bool = False) -> None:
+        """Also ReLU in the same pass as the bias where asked."""
+        rows, outputs = self._rows("fc_forward", x, w, y)
+        check(b.shape == w.shape[:1], "fc_forward", "a bias a unit", w, b)
+        self._device.gemm(self._operand(w), rows, outputs)
+        units, columns = outputs.shape
+        flat(self._device, "add_bias", columns, y.argument, b.argument, np.int32(columns), np.int32(relu), rows=units)
+
+    def fc_backward_data(self, dy: Array, w: Array, dx: Array, /) -> None:
+        rows, outputs = self._rows("fc_backward_data", dx, w, dy)
+        self._device.gemm(self._operand(w), outputs, rows, transpose_a=True)
+
+    def fc_backward_weights(self, x: Array, dy: Array, dw: Array, db: Array, /) -> None:
+        rows, outputs = self._rows("fc_backward_weights", x, dw, dy)
+        self._device.gemm(outputs, rows, dw, transpose_b=True)
+        self._convolutions.sum_rows(outputs, db)
+
+    def dropout(
+        self,
+        x: Array,
+        y: Array,
+        /,
+        *,
+        rate: float,
+        seed: int,
+        step: int,
+        layer: int,
+        first_unit: int,
+        first_image: int,
+    ) -> None:
+        """In a captured graph the step is the one that `set_step` was last given, not `step`."""
+        check_same("dropout", x, y)
+        if not self._capturing:
+            self.set_step(step)
+        units = x.size // x.shape[3]
+        sizes = np.int32(units), np.int32(x.chunks // units), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
+        place = self._step.argument, np.uint32(layer), np.uint32(first_unit), np.uint32(first_image)
+        flat(self._device, "dropout", x.chunks, x.argument, y.argument, *sizes, *place)
+
+    def set_step(self, step: int) -> None:
+        """The step that dropout draws for, from now on in the main stream's order."""
+        if step != self._known_step:
+            one = (1, 1, 1)
+            arguments = [self._step.argument, np.asarray(np.uint32(step))]
+            self._device.launch("set_word", one, one, arguments)
+            self._known_step = step
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """A training step as one graph. Its memory must exist: run `work` once before; rates are fixed in it."""
+        self._capturing = True
+        try:
+            return self._device.capture(work)
+        finally:
+            self._capturing = False
+
+    def scale(self, x: Array, y: Array, /, *, factor: float) -> None:
+        check_same("scale", x, y)
+        flat(self._device, "scale", x.chunks, x.argument, y.argument, np.int64(x.chunks), np.float32(factor))
+
+    def softmax_loss(
+        self,
+        logits: Array,
+        labels: Array,
+        probs: Array,
+        dlogits: Array,
+        losses: Array,
+        /,
+        *,
+        images: int,
+        factor: float,
+    ) -> None:
+        check_same("softmax_loss", logits, probs, dlogits)
+        fits = labels.shape == losses.shape == (images,) and images <= logits.shape[3]
+        check(fits, "softmax_loss", f"{images} images", logits, labels, losses)
+        columns = logits.shape[3]
+        arrays = [each.argument for each in (logits, labels, probs, dlogits, losses)]
+        sizes = np.int32(logits.size // columns), np.int32(columns), np.int32(images), np.float32(factor)
+        arguments = arrays + [np.asarray(each) for each in sizes]
+        self._device.launch("softmax_loss", (columns // 8, 1, 1), (256, 1, 1), arguments)
+
+    def sgd(self, w: Array, v: Array, g: Array, /, *, rate: float, momentum: float, decay: float) -> None:
+        check_same("sgd", w, v, g)
+        shadow = pointer(0) if w.shadow is None else w.shadow.argument
+        scalars = np.int64(w.size), np.float32(rate), np.float32(momentum), np.float32(decay)
+        flat(self._device, "sgd", w.size, w.argument, v.argument, g.argument, shadow, *scalars)
+
+    def augment(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        mean: Array,
+        out: Array,
+        offsets: NDArray[np.int32],
+        reflect: NDArray[np.uint8],
+        shift: Floats,
+        /,
+        *,
+        divide: float,
+    ) -> None:
+        """On a stream of its own; `out` is whole when this returns. May run in another thread than the step."""
+        fits = len(images) <= out.shape[3] and out.shape[0] == 3 and out.shape[1] == out.shape[2]
+        fits = fits and all(image.shape == mean.shape for image in images)
+        fits = fits and len(offsets) == len(reflect) == len(shift) == len(images)
+        check(fits, "augment", f"{len(images)} images", mean, out)
+        crop = out.shape[1]
+        inside = len(images) == 0 or (offsets.min() >= 0 and offsets.max() + crop <= mean.shape[0])
+        check(bool(inside), "augment", "a crop reaches beyond its image", mean, out)
+
+        def kernel(stream: Stream, bytes_: Array, offsets_: Array, reflect_: Array, shift_: Array) -> None:
+            arrays = [each.argument for each in (bytes_, mean, out, offsets_, reflect_, shift_)]
+            sizes = [np.asarray(np.int32(each)) for each in (len(images), out.shape[3], mean.shape[0], crop)]
+            grid = (-(-out.shape[3] // 32), -(-crop // 32), crop)
+            arguments = [*arrays, *sizes, np.asarray(np.float32(divide))]
+            self._device.launch("augment", grid, (32, 8, 1), arguments, stream)
+
+        self._staging.run(kernel, images, offsets, reflect, shift)
+
+    def _elementwise(self, kernel: str, *arrays: Array) -> None:
+        check_same(kernel, *arrays)
+        count = arrays[0].chunks
+        flat(self._device, kernel, count, *(each.argument for each in arrays), np.int64(count))
+
+    def _pool(
+        self, kernel: str, x: Array, y: Array, size: int, stride: int, over: Array, arrays: Sequence[Array]
+    ) -> None:
+        check(x.shape[0] == y.shape[0] and x.shape[3] == y.shape[3], kernel, "as many maps and images", x, y)
+        for axis in (1, 2):
+            check_side(kernel, x.shape[axis], y.shape[axis], size, stride, 0, x, y)
+            last = (y.shape[axis] - 1) * stride
+            check(size <= 15 and last < x.shape[axis], kernel, "a window lies beyond the edge", x, y)
+        shape = make(POOL, x.chunks // math.prod(x.shape[:3]), *x.shape[1:3], *y.shape[1:3], size, stride)
+        arguments = [*(each.argument for each in arrays), shape]
+        flat(self._device, kernel, over.chunks // over.shape[0], *arguments, rows=over.shape[0])
+
+    def _lrn(
+        self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float, groups: int
+    ) -> None:
+        check_same(kernel, *arrays)
+        maps = arrays[0].shape[0]
+        check(groups >= 1 and maps % groups == 0, kernel, f"{groups} groups do not fit", *arrays)
+        plane = arrays[0].chunks // maps
+        arguments = [*(each.argument for each in arrays), make(LRN, plane, maps // groups, n, k, alpha, beta)]
+        flat(self._device, kernel, plane, *arguments, rows=maps)
+
+    def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
+        check_same(kernel, *arrays)
+        maps, height, width, images = arrays[0].shape
+        shape = make(SPATIAL, images, height, width, n, k, alpha, beta)
+        arguments = [*(each.argument for each in arrays), shape]
+        flat(self._device, kernel, height * width * images, *arguments, rows=maps)
+
+    def _rows(self, operation: str, x: Array, w: Array, y: Array) -> tuple[Array, Array]:
+        """x as (features, images), y as (units, images)."""
+        images = x.shape[3]
+        features = x.size // images
+        fits = w.shape == (y.size // images, features) and y.shape[3] == images
+        check(fits, operation, "weights are (units, features)", x, w, y)
+        return x.reshape(features, images), y.reshape(w.shape[0], images)
+
+    def _operand(self, w: Array) -> Array:
+        """Weights in the type of maps; sgd and assignment keep the copy up to date."""
+        if self._device.precision != "bf16":
+            return w
+        if w.shadow is None:
+            w.shadow = Array.empty(self._device, w.shape, BF16)
+            w.refresh()
+        return w.shadow

@@ -1,0 +1,253 @@
+"""A device that is none: the engine's .cu files compiled for the CPU, a fiber per CUDA thread (engine/cuda/simt).
+
+It is for tests. `main` runs at once; every other stream runs as late as it may, when somebody waits for it, so a
+missing wait shows.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, from_bf16, packed, to_bf16
+from alexnet.engines.cuda.sources import DEFINES, source_directory
+from alexnet.errors import Failure
+
+Sanitizer = Literal["none", "address", "thread"]
+
+_FLAGS: dict[Sanitizer, list[str]] = {
+    "none": ["-O2", "-march=native", "-ffp-contract=off"],
+    "address": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=alignment,vptr"],
+    "thread": ["-O1", "-g", "-fsanitize=thread"],
+}
+
+
+class _Options(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint) for name in ("seed", "threads", "poison", "strict")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the simulated machine runs: the order of threads and blocks, OS threads, traps."""
+
+    seed: int = 0
+    threads: int = 1
+    poison: bool = True
+    strict: bool = True
+
+
+def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "none") -> Path:
+    """A shared library of `source`'s kernels; built once for each state of the sources.
+
+    Raises Failure where there is no C++ compiler or it refuses the source.
+    """
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        raise Failure("no C++ compiler: the simulated CUDA device needs one; install g++")
+    simt = source_directory() / "simt"
+    common = ["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ftls-model=initial-exec"]
+    common += [*_FLAGS[sanitizer], DEFINES[precision], f"-I{source_directory()}"]
+    digest = hashlib.sha256(repr((compiler, common, source.name)).encode())
+    for file in sorted({*source_directory().glob("*.cu*"), *simt.iterdir(), *source.parent.glob("*.cu*")}):
+        digest.update(file.read_bytes())
+    library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest.hexdigest()[:16]}.so"
+    if library.exists():
+        return library
+    runtime = [each for each in common if each != "-fsanitize=thread"]
+    if sanitizer == "thread":
+        runtime.append("-DSIMT_TSAN")
+    with tempfile.TemporaryDirectory(dir=_cache()) as work:
+        made = [f"{work}/kernels.o", f"{work}/simt.o", f"{work}/all.so"]
+        _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", made[0]])
+        _compile([compiler, *runtime, "-c", str(simt / "simt.cpp"), "-o", made[1]])
+        _compile([compiler, *common, "-shared", *made[:2], "-pthread", "-o", made[2]])
+        Path(made[2]).replace(library)
+    return library
+
+
+def _cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(root) / "alexnet" / "simt"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _compile(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"{' '.join(command)}: {done.stderr.strip() or 'failed'}")
+
+
+@cache
+def load(library: Path) -> ctypes.CDLL:
+    """The library with its functions' types."""
+    loaded = ctypes.CDLL(str(library))
+    loaded.simt_allocate.restype = ctypes.c_void_p
+    loaded.simt_allocate.argtypes = [ctypes.c_size_t]
+    loaded.simt_free.argtypes = [ctypes.c_void_p]
+    loaded.simt_launch.restype = ctypes.c_char_p
+    loaded.simt_launch.argtypes = [
+        ctypes.c_char_p,
+        ctypes.POINTER(ctypes.c_uint),
+        ctypes.POINTER(ctypes.c_uint),
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.POINTER(_Options),
+    ]
+    return loaded
+
+
+class _Memory:
+    """Bytes that a sanitizer knows the ends of, filled with NaN."""
+
+    def __init__(self, library: ctypes.CDLL, size: int) -> None:
+        self._free = library.simt_free
+        self.address = int(library.simt_allocate(size) or 0)
+        if not self.address:
+            raise MemoryError(f"no room for {size} bytes")
+
+    def __del__(self) -> None:
+        self._free(self.address)
+
+
+Work = Callable[[], None]
+
+
+class MainStream:
+    """Runs what it is given at once, or records it while a graph is captured."""
+
+    def __init__(self) -> None:
+        self.recorded: list[Work] | None = None
+
+    def give(self, work: Work) -> None:
+        if self.recorded is None:
+            work()
+        else:
+            self.recorded.append(work)
+
+    def wait_for(self, other: Stream) -> None:
+        self.give(other.synchronize)
+
+    def synchronize(self) -> None:
+        pass
+
+
+class SideStream:
+    """Runs what it is given only when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._work: list[Work] = []
+
+    def give(self, work: Work) -> None:
+        self._work.append(work)
+
+    def wait_for(self, other: Stream) -> None:
+        self.give(other.synchronize)
+
+    def synchronize(self) -> None:
+        while self._work:
+            self._work.pop(0)()
+
+
+@dataclass
+class Recording:
+    """A captured graph."""
+
+    work: list[Work] = field(default_factory=list)
+
+    def launch(self) -> None:
+        for each in self.work:
+            each()
+
+
+class SimulatedDevice:
+    """The kernels of `source` on the CPU."""
+
+    def __init__(
+        self,
+        precision: Precision,
+        options: Options | None = None,
+        *,
+        sanitizer: Sanitizer = "none",
+        source: Path | None = None,
+    ) -> None:
+        self.precision: Precision = precision
+        self.main = MainStream()
+        self._options = options or Options()
+        self._library = load(compile_kernels(source or source_directory() / "engine.cu", precision, sanitizer))
+
+    def stream(self) -> SideStream:
+        return SideStream()
+
+    def allocate(self, size: int) -> _Memory:
+        return _Memory(self._library, size)
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        return np.empty(size, np.uint8)
+
+    def launch(
+        self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
+    ) -> None:
+        addresses = packed(arguments)
+
+        def run() -> None:
+            o = self._options
+            error = self._library.simt_launch(
+                kernel.encode(),
+                (ctypes.c_uint * 3)(*grid),
+                (ctypes.c_uint * 3)(*block),
+                addresses,
+                _Options(o.seed, o.threads, o.poison, o.strict),
+            )
+            if error:
+                raise RuntimeError(f"{kernel}: {error.decode()}")
+
+        self._give(run, stream)
+
+    def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        def run() -> None:
+            left, right, out = _view(a), _view(b), _view(c)
+            product = _floats(left.T if transpose_a else left) @ _floats(right.T if transpose_b else right)
+            out[...] = to_bf16(product) if c.dtype == BF16 else product
+
+        self._give(run, None)
+
+    def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
+        self._give(lambda: ctypes.memmove(address, values.ctypes.data, values.nbytes), stream)
+
+    def to_host(self, address: int, values: Values) -> None:
+        ctypes.memmove(values.ctypes.data, address, values.nbytes)
+
+    def copy(self, source: int, target: int, size: int) -> None:
+        self._give(lambda: ctypes.memmove(target, source, size), None)
+
+    def capture(self, work: Callable[[], None]) -> Recording:
+        self.main.recorded = []
+        try:
+            work()
+            return Recording(self.main.recorded)
+        finally:
+            self.main.recorded = None
+
+    def _give(self, work: Callable[[], Any], stream: Stream | None) -> None:
+        target = self.main if stream is None else stream
+        assert isinstance(target, MainStream | SideStream)
+        target.give(work)
+
+
+def _view(array: Array) -> Values:
+    memory = (ctypes.c_char * array.nbytes).from_address(array.address)
+    return np.frombuffer(memoryview(memory), array.dtype).reshape(array.shape)
+
+
+def _floats(values: Values) -> Values:
+    return from_bf16(values) if values.dtype == BF16 else values

@@ -1,0 +1,43 @@
+"""Exchanges of device arrays through the host and MPI: for processes that share one GPU, which NCCL refuses."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from mpi4py import MPI
+
+from alexnet.engines import Floats, Tensor
+from alexnet.engines.cuda.device import BF16, Array, to_bf16
+from alexnet.links.mpi import MpiLink
+
+
+class StagedLink(MpiLink):
+    """Maps are (C, H, W, N): a column's maps are a contiguous part, so they travel as they lie; sums are float32."""
+
+    def gather(self, own: Tensor, whole: Tensor) -> None:
+        values = np.empty(whole.shape, np.float32)
+        counts = self._counts(whole)
+        self._group.Allgatherv(own.download(), [values, counts])
+        self._assign(whole, values)
+
+    def scatter(self, whole: Tensor, own: Tensor) -> None:
+        values = np.empty(own.shape, np.float32)
+        self._group.Reduce_scatter(whole.download(), values, self._counts(whole), MPI.SUM)
+        self._assign(own, values)
+
+    def average(self, gradients: Sequence[Tensor]) -> None:
+        if self.place.replicas > 1:
+            for gradient in gradients:
+                values = gradient.download()
+                self._replicas.Allreduce(MPI.IN_PLACE, values, MPI.SUM)
+                gradient[...] = values
+
+    def _counts(self, whole: Array) -> list[int]:
+        """How many values of `whole` are each column's."""
+        columns, maps = self.place.columns, whole.shape[0]
+        ends = [column * maps // columns for column in range(columns + 1)]
+        return [(end - begin) * (whole.size // maps) for begin, end in pairwise(ends)]
+
+    @staticmethod
+    def _assign(target: Array, values: Floats) -> None:
+        target[...] = to_bf16(values) if target.dtype == BF16 else values

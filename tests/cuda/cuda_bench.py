@@ -1,0 +1,79 @@
+"""Engines under test: plain arrays in and out, at one precision's bound.
+
+With ALEXNET_GPU=1 the device is the first real one, else the simulated one.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.engines.cuda import CudaEngine
+from alexnet.engines.cuda.device import Array, Device, Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.simulated import Options, SimulatedDevice, compile_kernels
+from alexnet.engines.cuda.sources import source_directory
+
+REAL = os.environ.get("ALEXNET_GPU") == "1"
+SEEDS = [0] if REAL else [1, 2, 3]
+BOUND: dict[Precision, float] = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 1e-2}
+
+
+@cache
+def device(precision: Precision, seed: int) -> Device:
+    if REAL:
+        from alexnet.engines.cuda.gpu import GpuDevice
+
+        return GpuDevice(0, precision)
+    return SimulatedDevice(precision, Options(seed=seed))
+
+
+def compile_engine(precision: Any) -> None:
+    """Before processes that would all compile it."""
+    compile_kernels(source_directory() / "engine.cu", precision)
+
+
+@dataclass
+class Bench:
+    """Arrays that come from `maps` start out as NaN on the simulated device."""
+
+    engine: CudaEngine
+    precision: Precision
+
+    @property
+    def ops(self) -> Any:
+        return self.engine.ops
+
+    def values(self, random: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+        """Normal values that the precision's maps hold exactly."""
+        return self.rounded(random.standard_normal(shape).astype(np.float32))
+
+    def rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return from_bf16(to_bf16(values)) if self.precision == "bf16" else values
+
+    def maps(self, values: NDArray[np.float32]) -> Array:
+        array = self.engine.maps(*values.shape)
+        self.engine.pack(values, array)
+        return array
+
+    def empty(self, *shape: int) -> Array:
+        return self.engine.maps(*shape)
+
+    def plain(self, array: Array, images: int) -> NDArray[np.float32]:
+        return self.engine.unpack(array, images)
+
+    def upload(self, values: NDArray[Any]) -> Array:
+        return self.engine.upload(values)
+
+    def poisoned(self, values: NDArray[Any]) -> Array:
+        """Memory for such values, all NaN."""
+        return self.engine.upload(np.full(values.shape, np.nan, values.dtype))
+
+    def close(self, found: Any, wanted: Any, bound: float | None = None) -> None:
+        """The largest difference is within the bound, relative to the largest value."""
+        assert found.shape == wanted.shape
+        assert np.isfinite(found).all(), "a NaN came through"
+        error = np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30)
+        assert error <= (BOUND[self.precision] if bound is None else bound), f"relative error {error:.2e}"

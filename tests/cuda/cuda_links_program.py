@@ -1,0 +1,99 @@
+"""Run by mpiexec in 2 or 4 processes: the links for device arrays, on whole numbers, bit for bit.
+
+`python cuda_links_program.py staged|nccl|real PRECISION`: nccl has an MPI likeness of NCCL in its place; real takes
+two GPUs and the link that suits them.
+"""
+
+import ctypes
+import sys
+from typing import Any
+
+import numpy as np
+from cuda_bench import device
+from mpi4py import MPI
+
+from alexnet.engines.cuda import CudaEngine
+from alexnet.engines.cuda.device import Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.gpu import GpuDevice
+from alexnet.links.mpi import MpiLink
+from alexnet.links.nccl import Nccl, NcclLink, link_gpus, own_gpu
+from alexnet.links.staged import StagedLink
+
+FLOAT32, BFLOAT16, SUM, STREAM = 7, 9, 0, 1234
+
+
+class Likeness:
+    """NCCL's collectives on host memory, through MPI; counts are in elements, as NCCL's are."""
+
+    def __init__(self, processes: MPI.Comm) -> None:
+        self._processes = processes
+
+    def allGather(self, send: int, receive: int, count: int, kind: int, stream: int) -> None:
+        assert stream == STREAM
+        size = self._processes.size
+        self._processes.Allgather(_view(send, count, kind), _view(receive, count * size, kind))
+
+    def reduceScatter(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None:
+        assert (op, stream) == (SUM, STREAM)
+        total = np.empty(count, np.float32)
+        values = _floats(_view(send, count * self._processes.size, kind))
+        self._processes.Reduce_scatter_block(values, total, MPI.SUM)
+        _view(receive, count, kind)[...] = to_bf16(total) if kind == BFLOAT16 else total
+
+    def allReduce(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None:
+        assert (op, stream, kind, send) == (SUM, STREAM, FLOAT32, receive)
+        self._processes.Allreduce(MPI.IN_PLACE, _view(receive, count, kind), MPI.SUM)
+
+    def check_async_error(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        raise AssertionError("nobody is gone")
+
+
+def _view(address: int, count: int, kind: int) -> np.ndarray:  # type: ignore[type-arg]
+    dtype = np.dtype(np.uint16 if kind == BFLOAT16 else np.float32)
+    return np.frombuffer((ctypes.c_char * (count * dtype.itemsize)).from_address(address), dtype)
+
+
+def _floats(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    return from_bf16(values) if values.dtype == np.uint16 else np.ascontiguousarray(values)
+
+
+def link(kind: str, there: Any) -> MpiLink:
+    def ended(why: str) -> None:
+        raise AssertionError(why)
+
+    if kind == "real":
+        return link_gpus(2, there, ended)
+    if kind == "staged":
+        return StagedLink(2)
+    likeness = Nccl(Likeness, lambda: None, lambda: None, FLOAT32, BFLOAT16, SUM)
+    return NcclLink(2, likeness, STREAM, ended)
+
+
+def main(kind: str, precision: Precision) -> None:
+    there = GpuDevice(own_gpu(range(2)), precision) if kind == "real" else device(precision, 1)
+    engine, connection = CudaEngine(there), link(kind, there)
+    column, replica = connection.place.owned.start, connection.place.replica
+    whole_values = np.arange(3 * 4 * 2 * 2, dtype=np.float32).reshape(3, 4, 2, 2) % 13 + 16 * replica
+    own_values = whole_values[:, 2 * column : 2 * column + 2]
+    own, whole = engine.maps(3, 2, 2, 2), engine.maps(3, 4, 2, 2)
+
+    engine.pack(own_values, own)
+    connection.gather(own, whole)
+    assert np.array_equal(engine.unpack(whole, 3), whole_values)
+
+    engine.pack(whole_values * (column + 1), whole)
+    connection.scatter(whole, own)
+    assert np.array_equal(engine.unpack(own, 3), own_values * 3)  # 1 + 2 times the values
+
+    gradients = [engine.upload(np.full(size, 1.0 + connection.rank, np.float32)) for size in (1, 7)]
+    connection.average(gradients)
+    same_column = range(column, connection.world.size, 2)
+    wanted = sum(1.0 + rank for rank in same_column)
+    assert all((engine.download(each) == wanted).all() for each in gradients)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])  # type: ignore[arg-type]
