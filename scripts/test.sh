@@ -7,12 +7,13 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "installing into .venv"
 . scripts/environment.sh '[test]'
+pip install --quiet --disable-pip-version-check -r scripts/cuda-toolchain.txt
 
 say "lint, format, types"
 ruff check .
 ruff format --check .
 mypy
-git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run --Werror
+git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror
 
 say "sanitizers: the engine's tests with ASan and UBSan"
 bash scripts/sanitize.sh

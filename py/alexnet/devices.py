@@ -20,11 +20,8 @@ def gpus() -> list[str]:
     return found
 
 
-def no_gpu_engine() -> str:
-    """Why GPUs cannot be used here, in a few words."""
+def no_gpu() -> str:
+    """Why there is none, in a few words."""
     if not _DRIVER.exists():
         return f"this machine has no NVIDIA driver ({_DRIVER} is absent)"
-    names = gpus()
-    if not names:
-        return "the NVIDIA driver is there, but lists no GPU"
-    return f"found {', '.join(names)}, but this version has the CPU engine only"
+    return "the NVIDIA driver is there, but lists no GPU"

@@ -45,6 +45,7 @@ def train(engine: object, data: Path, run: Path) -> tuple[np.ndarray, dict[str, 
     (run / "checkpoints").mkdir(parents=True)
     recipe = load(str(HERE / "small.toml"))
     trainer = Trainer(run, Dataset(data), recipe, 1, engine, SoloLink(2), {})  # type: ignore[arg-type]
+    trainer.begin([])
     assert trainer.run(STEPS)
     losses = [row["loss"] for row in read_log(run / "log.jsonl") if "loss" in row]
     return np.array(losses), read(run / "checkpoints" / f"step-{STEPS:08d}.h5").weights

@@ -50,6 +50,9 @@ def train(
     device: Annotated[Literal["cpu"] | None, typer.Option(help="Train without a GPU.")] = None,
     procs: Annotated[int | None, typer.Option(min=1, help="Processes: 1, or a multiple of the columns.")] = None,
     threads: Threads = None,
+    precision: Annotated[
+        Literal["fp32", "tf32", "bf16"], typer.Option(help="Of the products on GPUs; weights are always fp32.")
+    ] = "fp32",
     out: Annotated[Path | None, typer.Option(help="The run's directory (default: a new one in runs).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs.")] = None,
@@ -71,6 +74,7 @@ def train(
         device,
         procs,
         threads,
+        precision,
         out,
         resume,
         epochs,

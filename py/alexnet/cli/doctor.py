@@ -8,6 +8,7 @@ from importlib import metadata
 
 from alexnet import __version__, devices, launch, native
 from alexnet.console import say
+from alexnet.engines.cuda.facts import facts
 from alexnet.errors import Failure, reason
 
 
@@ -21,8 +22,9 @@ def doctor(as_json: bool) -> None:
         "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": _asked(_mpi),
         "mpiexec": _asked(launch.mpiexec),
-        "gpus": ", ".join(devices.gpus()) or devices.no_gpu_engine(),
+        "gpus": ", ".join(devices.gpus()) or devices.no_gpu(),
         "onnx export": _asked(_onnx),
+        **facts(),
     }
     width = max(map(len, found))
     for name, value in found.items():

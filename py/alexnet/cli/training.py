@@ -3,15 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alexnet import control, devices, launch, runs
+from alexnet import control, launch, runs
 from alexnet.checkpoint import Shelf
+from alexnet.cli.hardware import Hardware, assemble, choose
 from alexnet.console import say
-from alexnet.engines.cpu import CpuEngine
+from alexnet.engines.cuda.device import Precision
 from alexnet.errors import STOPPED, Failure
 from alexnet.export import Weights, fitting, load_safetensors
 from alexnet.files import write_whole
-from alexnet.links import Link, place
-from alexnet.links.solo import SoloLink
 from alexnet.recipe import Recipe, load
 from alexnet.recipe.recipe import _override
 from alexnet.shards import Dataset
@@ -29,6 +28,7 @@ class Request:
     device: str | None
     procs: int | None
     threads: int | None
+    precision: Precision
     out: Path | None
     resume: bool
     epochs: int | None
@@ -51,14 +51,13 @@ class Plan:
 
 def train(request: Request) -> bool:
     """Train as asked, in as many processes as asked; false where a signal stopped it with a whole checkpoint."""
-    if request.gpus is not None:
-        raise Failure(f"--gpus {request.gpus}: {devices.no_gpu_engine()}; use --device cpu")
     plan = settle(request)
-    processes = request.procs or plan.recipe.net.columns
-    place(plan.recipe.net.columns, processes, 0)
-    if processes == 1 or launch.inside():
-        return _train_here(request, plan)
-    code = launch.run(processes, _arguments(request, plan.run))
+    hardware = choose(
+        request.gpus, request.device, request.procs, request.threads, request.precision, plan.recipe.net.columns
+    )
+    if hardware.processes == 1 or launch.inside():
+        return _train_here(request, plan, hardware)
+    code = launch.run(hardware.processes, _arguments(request, plan.run, hardware))
     if code in (0, STOPPED):
         return code == 0
     raise SystemExit(code)
@@ -119,13 +118,15 @@ def _checked(plan: Plan) -> Plan:
     return plan
 
 
-def _arguments(request: Request, run: Path) -> list[str]:
+def _arguments(request: Request, run: Path, hardware: Hardware) -> list[str]:
     """The command line again, with what was left to default settled."""
     options = {
         "--recipe": request.recipe,
-        "--device": request.device,
-        "--procs": request.procs,
-        "--threads": request.threads,
+        "--gpus": ",".join(map(str, hardware.gpus)) or None,
+        "--device": None if hardware.gpus else "cpu",
+        "--procs": None if hardware.gpus else hardware.processes,
+        "--threads": hardware.threads,
+        "--precision": hardware.precision,
         "--out": run,
         "--epochs": request.epochs,
         "--steps": request.steps,
@@ -140,36 +141,28 @@ def _arguments(request: Request, run: Path) -> list[str]:
     return arguments + (["--resume"] if request.resume else [])
 
 
-def _train_here(request: Request, plan: Plan) -> bool:
-    link = _link(plan.recipe.net.columns)
+def _train_here(request: Request, plan: Plan, hardware: Hardware) -> bool:
+    engine, link = assemble(hardware, plan.recipe.net.columns)
     plan = replace(plan, run=link.share(plan.run))
     processes = link.place.replicas * link.place.shares
-    threads = request.threads or max(1, devices.cores() // processes)
     shelf = Shelf(plan.run)
     if link.rank == 0:
         shelf.folder.mkdir(parents=True, exist_ok=True)
         shelf.sweep()
         write_whole(plan.run / "recipe.toml", plan.recipe.to_toml())
-        say(f"run {plan.run}: {processes} processes of {threads} threads, seed {plan.seed}")
-    facts = runs.facts("cpu", processes, threads, plan.seed) | {"data": str(plan.data)}
-    trainer = Trainer(plan.run, Dataset(plan.data), plan.recipe, plan.seed, CpuEngine(threads), link, facts)
+        say(f"run {plan.run}: {processes} processes of {hardware.threads} threads on {hardware.name}, seed {plan.seed}")
+    facts = runs.facts(hardware.name, processes, hardware.threads, plan.seed) | {"data": str(plan.data)}
+    trainer = Trainer(plan.run, Dataset(plan.data), plan.recipe, plan.seed, engine, link, facts)
     if plan.resumed:
         trainer.restore(plan.resumed.checkpoint)
     else:
         trainer.begin([_initial(each, trainer.net.topology) for each in request.init])
     finished = trainer.run(request.steps)
+    link.close()
     if link.rank == 0:
         latest = shelf.named("latest")
         say(f"{'trained' if finished else 'stopped; run again with --resume'}: {latest}")
     return finished
-
-
-def _link(columns: int) -> Link:
-    if not launch.inside():
-        return SoloLink(columns)
-    from alexnet.links.mpi import MpiLink
-
-    return MpiLink(columns)
 
 
 def _initial(argument: str, shapes: Topology) -> Weights:

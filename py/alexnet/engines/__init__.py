@@ -101,7 +101,9 @@ class Operations(Protocol):
 class Engine(Protocol):
     """Memory and operations of one device."""
 
-    ops: Operations
+    @property
+    def ops(self) -> Operations:
+        """The operations on its memory."""
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Tensor = None) -> Tensor:
         """Memory for the maps of a minibatch, new or inside larger maps; the contents are undefined."""

@@ -81,5 +81,8 @@ class Link(Protocol):
     def rows(self, own: Tensor) -> Tensor | None:
         """The columns' rows put together, in the first process; None elsewhere."""
 
+    def close(self) -> None:
+        """The exchanges are over."""
+
     def images(self, own: NDArray[Any]) -> NDArray[Any] | None:
         """The replicas' images put together, in the first process; None elsewhere."""

@@ -65,6 +65,9 @@ class MpiLink:
         self._group.Gatherv(own, [whole, counts], root=0)
         return whole
 
+    def close(self) -> None:
+        pass
+
     def images(self, own: NDArray[Any]) -> NDArray[Any] | None:
         if self.place.owned.start:
             return None

@@ -39,5 +39,8 @@ class SoloLink:
     def rows(self, own: Tensor) -> Tensor | None:
         return own
 
+    def close(self) -> None:
+        pass
+
     def images(self, own: NDArray[Any]) -> NDArray[Any] | None:
         return own

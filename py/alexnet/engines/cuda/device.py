@@ -44,7 +44,9 @@ class Device(Protocol):
     """One GPU, or its likeness. Work goes to `main` where no stream is named."""
 
     precision: Precision
-    main: Stream
+
+    @property
+    def main(self) -> Stream: ...
 
     def stream(self) -> Stream: ...
 
