@@ -293,7 +293,7 @@ namespace naive {
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
     check_conv("conv_forward", x, w, y, s);
     CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
-    for_each_output(x, w, y, s, [&](const Place& p) {
+    for_each_output(x, w, y, [&](const Place& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             double total = b.data[p.kernel];
             for_each_tap(x, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
@@ -307,7 +307,7 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
     check_conv("conv_backward_data", dx, w, dy, s);
     std::vector<double> total(dx.size());
-    for_each_output(dx, w, dy, s, [&](const Place& p) {
+    for_each_output(dx, w, dy, [&](const Place& p) {
         for_each_tap(dx, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
             for (Index lane = 0; lane < LANES; ++lane)
                 total[dx.at(p.block, c, in[0], in[1]) - dx.data + lane] +=

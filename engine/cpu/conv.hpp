@@ -15,8 +15,7 @@ struct Place {
 };
 
 template <class Body>
-void for_each_output(const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape,
-                     const Body& body) {
+void for_each_output(const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, const Body& body) {
     for (Index b = 0; b < x.blocks; ++b)
         for (Index k = 0; k < w.kernels; ++k)
             for (Index oy = 0; oy < y.height; ++oy)

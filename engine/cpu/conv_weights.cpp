@@ -243,7 +243,7 @@ void naive::conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, 
     check_gradient(x, dy, dw, db, s);
     std::vector<double> kernel_total(dw.kernels * dw.taps()), bias_total(dw.kernels);
     const ConstKernels w{dw.data, dw.kernels, dw.maps, dw.height, dw.width};
-    for_each_output(x, w, dy, s, [&](const Place& p) {
+    for_each_output(x, w, dy, [&](const Place& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             const double slope = dy.at(p.block, p.kernel, p.y, p.x)[lane];
             bias_total[p.kernel] += slope;
