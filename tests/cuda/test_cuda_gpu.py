@@ -8,7 +8,7 @@ from cuda_bench import Bench
 from cuda_fake_cupy import FakeCupy
 from cuda_runner import every_kernel
 
-from alexnet.engines.cuda import CudaEngine
+from alexnet.engines.cuda import CudaEngine, gpu
 from alexnet.engines.cuda.device import BF16, FLOAT, Array, Precision, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure
@@ -20,6 +20,7 @@ MODULES = ("runtime", "cublas", "driver", "device")
 def cupy(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> FakeCupy:
     fake = FakeCupy(precision)
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
     return fake
 
 

@@ -4,9 +4,13 @@ Every run has dropout and augmentation on. How far two runs may part is measured
 the first weights by 1e-7 makes of one of them (DESIGN: randomness is a function, not a state).
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from alexnet import launch
 from alexnet.checkpoint import read
 from alexnet.export import load_safetensors, save_safetensors
 from alexnet.log import read as read_log
@@ -63,3 +67,15 @@ def test_twenty_steps(workshop, runs, processes, tmp_path):
     parted = np.abs(losses(runs[processes, STEPS]) - straight).max()
     assert len(straight) == STEPS and allowed > 0
     assert parted <= allowed, f"parted by {parted:.2e}, allowed {allowed:.2e}"
+
+
+def test_processes_that_a_launcher_started_are_joined(workshop, runs, tmp_path):
+    """As under `mpiexec` or `srun`: no process is started here, the run is the same."""
+    arguments = ["train", workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--threads", 1]
+    command = [launch.mpiexec(), "-n", 2, sys.executable, "-m", "mpi4py", "-m", "alexnet", *arguments]
+    done = subprocess.run(
+        [*map(str, command), "--out", str(tmp_path / "run"), "--steps", str(STEPS)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("2 processes of 1 threads") == 1
+    assert (losses(tmp_path / "run") == losses(runs[2, STEPS])).all()

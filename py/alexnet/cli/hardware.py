@@ -34,7 +34,7 @@ def choose(
     """
     if gpus is not None and device == "cpu":
         raise Failure("--gpus and --device cpu exclude each other; leave out one")
-    chosen = _asked(gpus) if gpus is not None else () if device == "cpu" or procs else _found(columns)
+    chosen = asked(gpus) if gpus is not None else () if device == "cpu" or procs else _found(columns)
     processes = len(chosen) or procs or columns
     place(columns, processes, 0)
     return Hardware(chosen, processes, threads or max(1, devices.cores() // processes), precision)
@@ -66,8 +66,8 @@ def _on_gpu(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
     return CudaEngine(device), link_gpus(columns, device, launch.fail)
 
 
-def _asked(text: str) -> tuple[int, ...]:
-    """The GPUs that `--gpus` names, all of them there."""
+def asked(text: str) -> tuple[int, ...]:
+    """The GPUs that `--gpus` names. Raises Failure where one of them is not there."""
     try:
         chosen = tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alexnet import control, launch, runs
 from alexnet.checkpoint import Shelf
-from alexnet.cli.hardware import Hardware, assemble, choose
+from alexnet.cli.hardware import Hardware, asked, assemble, choose
 from alexnet.console import say
 from alexnet.engines.cuda.device import Precision
 from alexnet.errors import STOPPED, Failure
@@ -51,6 +51,8 @@ class Plan:
 
 def train(request: Request) -> bool:
     """Train as asked, in as many processes as asked; false where a signal stopped it with a whole checkpoint."""
+    if request.gpus is not None:
+        asked(request.gpus)  # before the data and the recipe are looked at
     plan = settle(request)
     hardware = choose(
         request.gpus, request.device, request.procs, request.threads, request.precision, plan.recipe.net.columns
