@@ -195,10 +195,12 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
     run = start(source, out, workers=1)
     wait_for(lambda: (out / "prep.json").exists())
     run.send_signal(signal.SIGSTOP)
-    if run.poll() is None and not (out / "stats.h5").exists():
-        with pytest.raises(Failure, match=r"another prep is writing to"):
-            prepare(source, out, size=SIZE, workers=1)
-    run.send_signal(signal.SIGCONT)
+    try:
+        if run.poll() is None and not (out / "stats.h5").exists():
+            with pytest.raises(Failure, match=r"another prep is writing to"):
+                prepare(source, out, size=SIZE, workers=1)
+    finally:
+        run.send_signal(signal.SIGCONT)
     run.communicate(timeout=20)
     assert run.returncode == 0
 
