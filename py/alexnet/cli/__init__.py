@@ -34,12 +34,15 @@ def prep(
         typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
     ] = None,
     form: Annotated[str | None, typer.Option(help="What the source is: folders or idx (default: found out).")] = None,
+    max_skipped: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
+    ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
     from alexnet.cli.data import prepare
 
-    prepare(source, out, size, workers, limit, form, seed)
+    prepare(source, out, size, workers, limit, form, max_skipped, seed)
 
 
 @app.command()

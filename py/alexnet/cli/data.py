@@ -10,14 +10,23 @@ from alexnet.topology import topology
 
 
 def prepare(
-    source: Path, out: Path, size: int, workers: int | None, limit: str | None, form: str | None, seed: int
+    source: Path,
+    out: Path,
+    size: int,
+    workers: int | None,
+    limit: str | None,
+    form: str | None,
+    max_skipped: float,
+    seed: int,
 ) -> None:
     """Images to shards."""
     from data_prep.prepare import prepare as prepare_data
 
     if not source.exists():
         raise Failure(f"{source}: no such folder; give your images: `alexctl prep IMAGES --out {out}`")
-    prepared = prepare_data(source, out, size=size, workers=workers, seed=seed, limit=_limit(limit), form=form)
+    prepared = prepare_data(
+        source, out, size=size, workers=workers, seed=seed, limit=_limit(limit), form=form, max_skipped=max_skipped
+    )
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
     skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
     reused = "" if prepared.made else " (was whole already)"
