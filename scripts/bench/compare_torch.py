@@ -102,7 +102,8 @@ class Torch:
         import torch
 
         torch.set_num_threads(threads)
-        self._torch, self._batch = torch, batch
+        self._torch: Any = torch
+        self._batch = batch
         model = torch_model()
         with torch.no_grad():
             for name, value in model.named_parameters():
@@ -110,7 +111,7 @@ class Torch:
         self._form = torch.channels_last if channels_last else torch.contiguous_format
         self._plain = model.to(memory_format=self._form)
         # One program for each batch size: what is compiled for any size is slower.
-        self._model = torch.compile(model, dynamic=False) if compiled else model
+        self._model: Any = torch.compile(model, dynamic=False) if compiled else model
         weights = [value for name, value in model.named_parameters() if name.endswith("weight")]
         biases = [value for name, value in model.named_parameters() if name.endswith("bias")]
         groups = [{"params": weights, "weight_decay": 0.0005}, {"params": biases, "weight_decay": 0.0}]
@@ -128,7 +129,7 @@ class Torch:
     def step(self) -> None:
         self._model.train()
         self._optimizer.zero_grad()
-        loss = self._torch.nn.functional.cross_entropy(self._model(self._images), self._labels)
+        loss: Any = self._torch.nn.functional.cross_entropy(self._model(self._images), self._labels)
         loss.backward()
         self._optimizer.step()
 
@@ -307,9 +308,8 @@ def table(found: dict[str, Any], batch: int) -> str:
     counts = {"step": batch, "forward": batch, "ten_crop": batch // gcd(batch, 10)}
     for action, by_program in found["seconds"].items():
         median = {name: statistics.median(by_program[name]) for name in programs}
-        cells = [
-            f"{1e3 * each:.1f}" if action == "single" else f"{counts[action] / each:.3g}" for each in median.values()
-        ]
+        shown = (1e3 * each if action == "single" else counts[action] / each for each in median.values())
+        cells = [f"{each:.1f}" if each >= 10 else f"{each:.2f}" for each in shown]
         cells += [f"{median[name] / median['ours']:.2f} x" for name in peers]
         lines.append(f"| {ACTIONS[action]} | " + " | ".join(cells) + " |")
     if found["peak_mb"]:

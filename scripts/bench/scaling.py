@@ -104,12 +104,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     axes = found["axes"]
-    figure, panels = pyplot.subplots(1, len(axes), figsize=(3.4 * len(axes), 3.2), squeeze=False, layout="constrained")
+    figure, panels = pyplot.subplots(1, len(axes), figsize=(4.0 * len(axes), 3.4), squeeze=False, layout="constrained")
     for panel, (axis, points) in zip(panels[0], axes.items(), strict=True):
         places = range(len(points))
         for kind, marker in (("forward", "s"), ("training", "o")):
             panel.plot(places, [each[kind] for each in points.values()], marker=marker, label=kind)
-        panel.set_xticks(places, points.keys())
+        panel.set_xticks(places, points.keys(), fontsize="small")
         panel.set_xlabel(axis)
         panel.set_ylim(bottom=0)
         panel.grid(axis="y", alpha=0.3)
