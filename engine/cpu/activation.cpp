@@ -1,7 +1,7 @@
 // Activations (section 3.1), number by number; x, y, dy, dx (B, C, H, W, 16). y may be x, and dx may be dy.
 //   relu: y = max(x, 0),  dx = dy where y > 0, else 0      tanh: y = tanh(x),  dx = dy (1 - y) (1 + y)
-#include "check.hpp"
 #include "engine.hpp"
+#include "shapes.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
@@ -17,10 +17,6 @@ void for_each_pixel(const ConstMaps& x, const Body& body) {
     });
 }
 
-void check_forward(const char* op, const ConstMaps& x, const ConstMaps& y) {
-    CHECK(same_shape(x, y), op, "y ", y, " is not like x ", x);
-}
-
 void check_backward(const char* op, const ConstMaps& y, const ConstMaps& dy, const ConstMaps& dx) {
     CHECK(same_shape(y, dy) && same_shape(y, dx), op, "shapes differ: y ", y, ", dy ", dy, ", dx ", dx);
 }
@@ -28,7 +24,7 @@ void check_backward(const char* op, const ConstMaps& y, const ConstMaps& dy, con
 }  // namespace
 
 void relu_forward(ConstMaps x, Maps y) {
-    check_forward("relu_forward", x, y);
+    check_alike("relu_forward", x, y);
     for_each_pixel(x, [&](Index i) {
         const Lanes v = load(x.data + i);
         store(y.data + i, select(less(v, splat(0)), splat(0), v));  // a NaN stays one
@@ -43,7 +39,7 @@ void relu_backward(ConstMaps y, ConstMaps dy, Maps dx) {
 }
 
 void tanh_forward(ConstMaps x, Maps y) {
-    check_forward("tanh_forward", x, y);
+    check_alike("tanh_forward", x, y);
     for_each_pixel(x, [&](Index i) { store(y.data + i, tangent(load(x.data + i))); });
 }
 
@@ -56,7 +52,7 @@ void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx) {
 }
 
 void scale(ConstMaps x, Maps y, float factor) {
-    check_forward("scale", x, y);
+    check_alike("scale", x, y);
     for_each_pixel(x, [&](Index i) { store(y.data + i, load(x.data + i) * factor); });
 }
 

@@ -1,64 +1,16 @@
 // The engine as a Python module: arrays positional, scalars by keyword, the GIL released while an operation
 // runs. Built once for each instruction set, as ENGINE_MODULE.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "bindings.hpp"
+
 #include <nanobind/stl/vector.h>
 
 #include "check.hpp"
-#include "engine.hpp"
 #include "philox.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-
 namespace alexnet {
 namespace {
-
-template <class T, class... Shape>
-using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu, Shape...>;
-template <class T>
-using Blocks = Array<T, nb::shape<-1, -1, -1, -1, LANES>>;
-using In = Blocks<const float>;
-using Out = Blocks<float>;
-using WeightsIn = Array<const float, nb::ndim<4>>;
-using WeightsOut = Array<float, nb::ndim<4>>;
-using MatrixIn = Array<const float, nb::ndim<2>>;
-using MatrixOut = Array<float, nb::ndim<2>>;
-using VectorIn = Array<const float, nb::ndim<1>>;
-using VectorOut = Array<float, nb::ndim<1>>;
-
-template <class T>
-Index side(const T& array, size_t i) {
-    return static_cast<Index>(array.shape(i));
-}
-
-template <class T>
-Grid<T> view(const Blocks<T>& a) {
-    return {a.data(), side(a, 0), side(a, 1), side(a, 2), side(a, 3)};
-}
-template <class T>
-Kernels<T> view(const Array<T, nb::ndim<4>>& a) {
-    return {a.data(), side(a, 0), side(a, 1), side(a, 2), side(a, 3)};
-}
-template <class T>
-Matrix<T> view(const Array<T, nb::ndim<2>>& a) {
-    return {a.data(), side(a, 0), side(a, 1)};
-}
-template <class T>
-Matrix<T> view(const Array<T, nb::ndim<1>>& a) {
-    return {a.data(), 1, side(a, 0)};
-}
-template <class T>
-Matrix<T> view(const Array<T>& a) {
-    return {a.data(), 1, static_cast<Index>(a.size())};
-}
-
-// An array argument is taken as it is: a converted copy of an output would be written and lost.
-auto array(const char* name) { return nb::arg(name).noconvert(); }
-
-using Released = nb::call_guard<nb::gil_scoped_release>;
 
 // The operations that have a naive form beside the fast one, by their kind of signature.
 struct Convolution {
@@ -67,27 +19,21 @@ struct Convolution {
     decltype(&conv_backward_weights) backward_weights;
 
     void bind(nb::module_& m) const {
-        m.def(
-            "conv_forward",
-            [f = forward](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups) {
-                f(view(x), view(w), view(b), view(y), {stride, pad, groups});
-            },
-            array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-            Released());
+        def_conv_forward<In, Out>(m, forward);
         m.def(
             "conv_backward_data",
-            [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups) {
-                f(view(dy), view(w), view(dx), {stride, pad, groups});
-            },
-            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a, Released());
+            [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups,
+                                bool fast) { f(view(dy), view(w), view(dx), {stride, pad, groups, fast}); },
+            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
+            "fast"_a = false, Released());
         m.def(
             "conv_backward_weights",
             [f = backward_weights](In x, In dy, WeightsOut dw, VectorOut db, Index stride, Index pad,
-                                   Index groups) {
-                f(view(x), view(dy), view(dw), view(db), {stride, pad, groups});
+                                   Index groups, bool fast) {
+                f(view(x), view(dy), view(dw), view(db), {stride, pad, groups, fast});
             },
             array("x"), array("dy"), array("dw"), array("db"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-            Released());
+            "fast"_a = false, Released());
     }
 };
 
@@ -98,24 +44,14 @@ struct Pooling {
     decltype(&average_pool_backward) average_backward;
 
     void bind(nb::module_& m) const {
-        m.def(
-            "max_pool_forward",
-            [f = max_forward](In x, Out y, Blocks<std::uint8_t> argmax, Index size, Index stride) {
-                f(view(x), view(y), view(argmax), {size, stride});
-            },
-            array("x"), array("y"), array("argmax"), nb::kw_only(), "size"_a, "stride"_a, Released());
+        def_max_pool_forward<In, Out, Blocks<std::uint8_t>>(m, max_forward);
         m.def(
             "max_pool_backward",
             [f = max_backward](In dy, Blocks<const std::uint8_t> argmax, Out dx, Index size, Index stride) {
                 f(view(dy), view(argmax), view(dx), {size, stride});
             },
             array("dy"), array("argmax"), array("dx"), nb::kw_only(), "size"_a, "stride"_a, Released());
-        m.def(
-            "average_pool_forward",
-            [f = average_forward](In x, Out y, Index size, Index stride) {
-                f(view(x), view(y), {size, stride});
-            },
-            array("x"), array("y"), nb::kw_only(), "size"_a, "stride"_a, Released());
+        def_average_pool_forward<In, Out>(m, average_forward);
         m.def(
             "average_pool_backward",
             [f = average_backward](In dy, Out dx, Index size, Index stride) {
@@ -132,12 +68,7 @@ struct Normalisation {
     decltype(&lrn_spatial_backward) spatial_backward;
 
     void bind(nb::module_& m) const {
-        m.def(
-            "lrn_forward",
-            [f = forward](In x, Out y, Index n, float k, float alpha, float beta, Index groups) {
-                f(view(x), view(y), {n, k, alpha, beta}, groups);
-            },
-            array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, "groups"_a, Released());
+        def_lrn_forward<In, Out>(m, forward);
         m.def(
             "lrn_backward",
             [f = backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta, Index groups) {
@@ -145,12 +76,7 @@ struct Normalisation {
             },
             array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a,
             "groups"_a, Released());
-        m.def(
-            "lrn_spatial_forward",
-            [f = spatial_forward](In x, Out y, Index n, float k, float alpha, float beta) {
-                f(view(x), view(y), {n, k, alpha, beta});
-            },
-            array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, Released());
+        def_lrn_spatial_forward<In, Out>(m, spatial_forward);
         m.def(
             "lrn_spatial_backward",
             [f = spatial_backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta) {
@@ -167,10 +93,7 @@ struct FullyConnected {
     decltype(&fc_backward_weights) backward_weights;
 
     void bind(nb::module_& m) const {
-        m.def(
-            "fc_forward",
-            [f = forward](In x, MatrixIn w, VectorIn b, Out y) { f(view(x), view(w), view(b), view(y)); },
-            array("x"), array("w"), array("b"), array("y"), Released());
+        def_fc_forward<In, Out>(m, forward);
         m.def(
             "fc_backward_data",
             [f = backward_data](In dy, MatrixIn w, Out dx) { f(view(dy), view(w), view(dx)); }, array("dy"),
@@ -185,21 +108,15 @@ struct FullyConnected {
 };
 
 void bind_pointwise(nb::module_& m) {
-    m.def(
-        "relu_forward", [](In x, Out y) { relu_forward(view(x), view(y)); }, array("x"), array("y"),
-        Released());
+    def_activation<In, Out>(m, "relu_forward", &relu_forward);
     m.def(
         "relu_backward", [](In y, In dy, Out dx) { relu_backward(view(y), view(dy), view(dx)); }, array("y"),
         array("dy"), array("dx"), Released());
-    m.def(
-        "tanh_forward", [](In x, Out y) { tanh_forward(view(x), view(y)); }, array("x"), array("y"),
-        Released());
+    def_activation<In, Out>(m, "tanh_forward", &tanh_forward);
     m.def(
         "tanh_backward", [](In y, In dy, Out dx) { tanh_backward(view(y), view(dy), view(dx)); }, array("y"),
         array("dy"), array("dx"), Released());
-    m.def(
-        "scale", [](In x, Out y, float factor) { scale(view(x), view(y), factor); }, array("x"), array("y"),
-        nb::kw_only(), "factor"_a, Released());
+    def_scale<In, Out>(m, &scale);
     m.def(
         "dropout",
         [](In x, Out y, double rate, std::uint32_t seed, std::uint32_t step, std::uint32_t layer,
@@ -216,24 +133,15 @@ void bind_pointwise(nb::module_& m) {
         array("w"), array("v"), array("g"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a, Released());
 }
 
-void bind_loss(nb::module_& m) {
-    m.def(
-        "softmax_loss",
-        [](In logits, Array<const std::int32_t, nb::ndim<1>> labels, Out probs, Out dlogits,
-           Array<double, nb::ndim<1>> losses, Index images, float factor) {
-            softmax_loss(view(logits), view(labels), view(probs), view(dlogits), view(losses), images,
-                         factor);
-        },
-        array("logits"), array("labels"), array("probs"), array("dlogits"), array("losses"), nb::kw_only(),
-        "images"_a, "factor"_a, Released());
-}
+using Pixels = Array<const std::uint8_t, nb::shape<-1, -1, 3>>;
 
-using Image = Array<const std::uint8_t, nb::shape<-1, -1, 3>>;
+using Mean = Array<const float, nb::shape<-1, -1, 3>>;
+using Offsets = Array<const std::int32_t, nb::shape<-1, 2>>;
+using Reflect = Array<const std::uint8_t, nb::ndim<1>>;
+using Shift = Array<const float, nb::shape<-1, 3>>;
 
-void augment_images(const std::vector<Image>& images, Array<const float, nb::shape<-1, -1, 3>> mean, Out out,
-                    Array<const std::int32_t, nb::shape<-1, 2>> offsets,
-                    Array<const std::uint8_t, nb::ndim<1>> reflect,
-                    Array<const float, nb::shape<-1, 3>> shift, float divide) {
+std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Mean& mean, const Offsets& offsets,
+                           const Reflect& reflect, const Shift& shift) {
     const size_t count = images.size();
     CHECK(offsets.shape(0) == count && reflect.shape(0) == count && shift.shape(0) == count, "augment",
           "offsets, reflect and shift must be one for each of ", count, " images, got ", offsets.shape(0),
@@ -248,8 +156,21 @@ void augment_images(const std::vector<Image>& images, Array<const float, nb::sha
         crops.push_back({images[n].data(), offsets.data()[2 * n], offsets.data()[2 * n + 1],
                          reflect.data()[n] != 0, shift.data() + 3 * n});
     }
-    nb::gil_scoped_release released;  // only here: the list above holds Python objects
-    augment(crops, size, mean.data(), view(out), divide);
+    return crops;
+}
+
+template <class Out, class F>
+void def_augment(nb::module_& m, F f) {
+    m.def(
+        "augment",
+        [f](const std::vector<Pixels>& images, Mean mean, Out out, Offsets offsets, Reflect reflect,
+            Shift shift, float divide) {
+            const auto crops = crops_of(images, mean, offsets, reflect, shift);
+            nb::gil_scoped_release released;  // only here: the list of images holds Python objects
+            f(crops, side(mean, 0), mean.data(), view(out), divide);
+        },
+        array("images"), array("mean"), array("out"), array("offsets"), array("reflect"), array("shift"),
+        nb::kw_only(), "divide"_a);
 }
 
 // A new array for Python, of the given shape, filled by fill(data).
@@ -285,6 +206,20 @@ void bind_random(nb::module_& m) {
         "seed"_a, "purpose"_a, "layer"_a, "first"_a, "count"_a);
 }
 
+void bind_one(nb::module_& m) {
+    def_conv_forward<SingleIn, SingleOut>(m, &one::conv_forward);
+    def_max_pool_forward<SingleIn, SingleOut, Single<std::uint8_t>>(m, &one::max_pool_forward);
+    def_average_pool_forward<SingleIn, SingleOut>(m, &one::average_pool_forward);
+    def_lrn_forward<SingleIn, SingleOut>(m, &one::lrn_forward);
+    def_lrn_spatial_forward<SingleIn, SingleOut>(m, &one::lrn_spatial_forward);
+    def_fc_forward<SingleIn, SingleOut>(m, &one::fc_forward);
+    def_activation<SingleIn, SingleOut>(m, "relu_forward", &one::relu_forward);
+    def_activation<SingleIn, SingleOut>(m, "tanh_forward", &one::tanh_forward);
+    def_scale<SingleIn, SingleOut>(m, &one::scale);
+    def_softmax_loss<SingleIn, SingleOut>(m, &one::softmax_loss);
+    def_augment<SingleOut>(m, &one::augment);
+}
+
 #if defined(ENGINE_CHOOSES)
 const char* best_isa() {
 #if defined(__x86_64__)
@@ -309,10 +244,17 @@ void bind_engine(nb::module_& m) {
     Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(m);
     FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(m);
     bind_pointwise(m);
-    bind_loss(m);
-    m.def("augment", &augment_images, array("images"), array("mean"), array("out"), array("offsets"),
-          array("reflect"), array("shift"), nb::kw_only(), "divide"_a);
+    def_softmax_loss<In, Out>(m, &softmax_loss);
+    def_augment<Out>(m, &augment);
     bind_random(m);
+
+    nb::module_ few =
+        m.def_submodule("fast", "Convolution with few products, wherever there is such a form.");
+    Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights}.bind(few);
+
+    nb::module_ one =
+        m.def_submodule("one", "What a net needs at test time, for one image in the plain form.");
+    bind_one(one);
 
     nb::module_ plain =
         m.def_submodule("naive", "The same operations as plain loops: the readable definition.");

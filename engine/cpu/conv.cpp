@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "conv_fast.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
@@ -32,6 +33,12 @@ void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const
               fits(y.width, x.width + 2 * s.pad - w.width, s.stride),
           op, "y's sides do not follow from x ", x, ", w ", w, ", stride ", s.stride, ", pad ", s.pad, ": y ",
           y);
+}
+
+void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers& b, const ConstMaps& y,
+                   ConvShape s) {
+    check_conv("conv_forward", x, w, y, s);
+    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
 }
 
 namespace {
@@ -269,8 +276,8 @@ thread_local Scratch packed_weights;
 }  // namespace
 
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
-    check_conv("conv_forward", x, w, y, s);
-    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
+    check_forward(x, w, b, y, s);
+    if (s.fast && fast::pays(w, y, s)) return fast::conv_forward(x, w, b, y, s);
     const Index taps = w.taps();
     const float* packed = pack(packed_weights, s.groups, w.kernels / s.groups, taps,
                                [&](Index k, Index t) { return w.data[k * taps + t]; });
@@ -279,6 +286,7 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
 
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
     check_conv("conv_backward_data", dx, w, dy, s);
+    if (s.fast && s.stride == 1 && fast::pays(w, dx, s)) return fast::conv_backward_data(dy, w, dx, s);
     const Index window = w.height * w.width, kernels = w.kernels / s.groups;
     const float* packed = pack(packed_weights, s.groups, w.maps, kernels * window, [&](Index map, Index tap) {
         const Index group = map / w.maps, kernel = group * kernels + tap / window;
@@ -291,8 +299,7 @@ void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
 namespace naive {
 
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
-    check_conv("conv_forward", x, w, y, s);
-    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
+    check_forward(x, w, b, y, s);
     for_each_output(x, w, y, [&](const Place& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             double total = b.data[p.kernel];

@@ -7,6 +7,12 @@
 namespace alexnet {
 
 void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s);
+void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers& b, const ConstMaps& y,
+                   ConvShape s);
+void check_gradient(const ConstMaps& x, const ConstMaps& dy, const ConstKernels& dw, const Numbers& db,
+                    ConvShape s);
+
+void bias_gradient(const ConstMaps& dy, const Numbers& db);
 
 namespace naive {
 

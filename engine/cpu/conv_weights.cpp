@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "conv.hpp"
+#include "conv_fast.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
@@ -198,6 +199,8 @@ struct Unit {
     }
 };
 
+}  // namespace
+
 void bias_gradient(const ConstMaps& dy, const Numbers& db) {
     parallel(dy.maps, [&](Index k) {
         Lanes total = splat(0);
@@ -210,17 +213,15 @@ void bias_gradient(const ConstMaps& dy, const Numbers& db) {
     });
 }
 
-void check_gradient(const ConstMaps& x, const ConstMaps& dy, const Kernels<float>& dw, const Numbers& db,
+void check_gradient(const ConstMaps& x, const ConstMaps& dy, const ConstKernels& dw, const Numbers& db,
                     ConvShape s) {
-    const char* op = "conv_backward_weights";
-    check_conv(op, x, {dw.data, dw.kernels, dw.maps, dw.height, dw.width}, dy, s);
-    CHECK(db.columns == dw.kernels, op, "db ", db, " does not fit dw ", dw);
+    check_conv("conv_backward_weights", x, dw, dy, s);
+    CHECK(db.columns == dw.kernels, "conv_backward_weights", "db ", db, " does not fit dw ", dw);
 }
-
-}  // namespace
 
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
     check_gradient(x, dy, dw, db, s);
+    if (s.fast && fast::pays(dw, dy, s)) return fast::conv_backward_weights(x, dy, dw, db, s);
     const Gradient g{x, dy, dw, s};
     const Plan p = plan(g);
     parallel(s.groups * p.kernel_units * p.map_units, [&](Index i) {

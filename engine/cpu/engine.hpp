@@ -15,6 +15,10 @@ using ConstNumbers = Matrix<const float>;
 
 struct ConvShape {
     Index stride, pad, groups;
+    bool fast;  // with few products (conv_fast.hpp) where that pays
+
+    // Taps in one direction that a kernel has on each phase of a map.
+    Index phase_taps(Index kernel) const { return (kernel + stride - 1) / stride; }
 };
 struct PoolShape {
     Index size, stride;
@@ -51,6 +55,13 @@ struct Crop {  // one image of a batch
     void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
 
 ALEXNET_OPERATIONS_WITH_NAIVE_FORM
+
+// Convolution with few products wherever there is such a form, without regard to time.
+namespace fast {
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
+void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
+}  // namespace fast
 
 // The same operations as plain loops in double: the readable definition.
 namespace naive {

@@ -3,14 +3,14 @@
 //   dw[o,f] = sum over images of dy[o] x[f]     db[o] = sum over images of dy[o]
 // with x, dx any (B, C, H, W, 16), w, dw (out, f), b, db (out), y, dy (B, out, 1, 1, 16).
 // All images are laid side by side, (features, 16 B), so that each is one matrix product over the whole
-// batch.
+// batch, cut into slices of rows that the threads share: BLAS's own threads would wait in a loop for their
+// next task, on the cores that the other operations need.
 #include <cblas.h>
 
 #include <algorithm>
-#include <limits>
 
-#include "check.hpp"
 #include "engine.hpp"
+#include "shapes.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
@@ -18,21 +18,7 @@ namespace alexnet {
 
 namespace {
 
-Index features(const ConstMaps& x) { return x.maps * x.pixels(); }
-
-void check_fc(const char* op, const ConstMaps& x, const ConstNumbers& w, const ConstMaps& y) {
-    CHECK(x.blocks == y.blocks && y.height == 1 && y.width == 1, op, "y ", y, " must be (", x.blocks,
-          ", out, 1, 1, 16) for x ", x);
-    CHECK(w.rows == y.maps && w.columns == features(x), op, "w ", w, " must be (", y.maps, ", ", features(x),
-          ") for x ", x, ", y ", y);
-    CHECK(w.rows >= 1 && w.columns >= 1 && x.blocks >= 1, op, "empty shape: w ", w, ", x ", x);
-    CHECK(std::max({w.rows, w.columns, x.blocks * LANES}) <= std::numeric_limits<int>::max(), op,
-          "too large for the matrix product: w ", w, ", x ", x);
-}
-
-void check_bias(const char* op, const ConstNumbers& b, const ConstNumbers& w) {
-    CHECK(b.columns == w.rows, op, "b ", b, " does not fit w ", w);
-}
+constexpr Index SLICE_ROWS = 512;  // so many that packing the right operand once a slice costs little
 
 // Copies between (B, features, 16) and (features, B, 16).
 template <bool PACK>
@@ -60,18 +46,30 @@ const float* side_by_side(Scratch& scratch, const ConstMaps& x) {
 
 thread_local Scratch first_operand, second_operand;
 
+// body(first row, how many) for slices of `count` rows.
+template <class Body>
+void for_each_slice(Index count, const Body& body) {
+    parallel((count + SLICE_ROWS - 1) / SLICE_ROWS, [&](Index i) {
+        const Index first = i * SLICE_ROWS;
+        body(first, static_cast<int>(std::min(SLICE_ROWS, count - first)));
+    });
+}
+
 }  // namespace
 
 void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
     check_fc("fc_forward", x, w, y);
     check_bias("fc_forward", b, w);
-    const int images = static_cast<int>(x.blocks * LANES), out = static_cast<int>(w.rows);
-    const int in = static_cast<int>(w.columns);
+    const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(w.columns);
     float* product = x.blocks == 1 ? y.data : second_operand.floats(y.size());
-    for (Index o = 0; o < out; ++o) std::fill_n(product + o * images, images, b.data[o]);
-    scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, out, images, in, 1.0f, w.data, in,
-                      side_by_side(first_operand, x), images, 1.0f, product, images);
-    if (x.blocks != 1) swap_layout<false>(product, y.data, x.blocks, out);
+    const float* inputs = side_by_side(first_operand, x);
+    for_each_slice(w.rows, [&](Index first, int rows) {
+        float* to = product + first * images;
+        for (Index o = 0; o < rows; ++o) std::fill_n(to + o * images, images, b.data[first + o]);
+        scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, images, in, 1.0f,
+                          w.data + first * in, in, inputs, images, 1.0f, to, images);
+    });
+    if (x.blocks != 1) swap_layout<false>(product, y.data, x.blocks, w.rows);
 }
 
 void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx) {
@@ -79,8 +77,11 @@ void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx) {
     const int images = static_cast<int>(dx.blocks * LANES), out = static_cast<int>(w.rows);
     const int in = static_cast<int>(w.columns);
     float* product = dx.blocks == 1 ? dx.data : second_operand.floats(dx.size());
-    scipy_cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, images, out, 1.0f, w.data, in,
-                      side_by_side(first_operand, dy), images, 0.0f, product, images);
+    const float* slopes = side_by_side(first_operand, dy);
+    for_each_slice(w.columns, [&](Index first, int rows) {
+        scipy_cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, rows, images, out, 1.0f, w.data + first,
+                          in, slopes, images, 0.0f, product + first * images, images);
+    });
     if (dx.blocks != 1) swap_layout<false>(product, dx.data, dx.blocks, in);
 }
 
@@ -89,12 +90,13 @@ void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db) {
     const ConstNumbers w{dw.data, dw.rows, dw.columns};
     check_fc(op, x, w, dy);
     check_bias(op, {db.data, db.rows, db.columns}, w);
-    const int images = static_cast<int>(x.blocks * LANES), out = static_cast<int>(dw.rows);
-    const int in = static_cast<int>(dw.columns);
-    scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, out, in, images, 1.0f,
-                      side_by_side(second_operand, dy), images, side_by_side(first_operand, x), images, 0.0f,
-                      dw.data, in);
-    for (Index o = 0; o < out; ++o) {
+    const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(dw.columns);
+    const float *slopes = side_by_side(second_operand, dy), *inputs = side_by_side(first_operand, x);
+    for_each_slice(dw.rows, [&](Index first, int rows) {
+        scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, in, images, 1.0f,
+                          slopes + first * images, images, inputs, images, 0.0f, dw.data + first * in, in);
+    });
+    for (Index o = 0; o < dw.rows; ++o) {
         Lanes total = splat(0);
         for (Index b = 0; b < dy.blocks; ++b) total = total + load(dy.at(b, o));
         db.data[o] = sum(total);

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "engine.hpp"
+#include "shapes.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
@@ -14,11 +16,6 @@ namespace alexnet {
 namespace {
 
 constexpr Index TILE_PIXELS = 16;  // 1 kB a map: the window and the backward scratch stay in the caches
-
-void check_lrn(const char* op, const ConstMaps& x, const ConstMaps& y, Response r, Index groups) {
-    check_response(op, x, y, r);
-    CHECK(groups >= 1 && x.maps % groups == 0, op, "x ", x, " does not divide into ", groups, " groups");
-}
 
 // Some pixels of all maps of one group of one block; offset(i) leads to those of map i.
 struct Tile {

@@ -4,7 +4,9 @@
 // with x, y, dy, dx (B, C, H, W, 16); the window reaches n/2 pixels each way and is clipped at the edges.
 #include <algorithm>
 
+#include "engine.hpp"
 #include "lrn.hpp"
+#include "shapes.hpp"
 #include "threads.hpp"
 
 namespace alexnet {

@@ -34,6 +34,7 @@ struct Kernels {
     Index kernels, maps, height, width;
 
     Index taps() const { return maps * height * width; }
+    operator Kernels<const T>() const { return {data, kernels, maps, height, width}; }
     T& at(Index k, Index c, Index y, Index x) const {
         return data[((k * maps + c) * height + y) * width + x];
     }

@@ -8,31 +8,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "check.hpp"
 #include "engine.hpp"
+#include "shapes.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
 
 namespace {
-
-void check_pool(const char* op, const ConstMaps& x, const ConstMaps& y, PoolShape s) {
-    CHECK(s.size >= 1 && s.stride >= 1, op, "size ", s.size, " or stride ", s.stride, " is out of range");
-    CHECK(x.blocks == y.blocks && x.maps == y.maps, op, "batch or maps differ: x ", x, ", y ", y);
-    CHECK(x.height >= 1 && x.width >= 1 && fits(y.height, x.height - s.size, s.stride) &&
-              fits(y.width, x.width - s.size, s.stride),
-          op, "y's sides do not follow from x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
-    CHECK((y.height - 1) * s.stride < x.height && (y.width - 1) * s.stride < x.width, op,
-          "the last window lies outside x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
-}
-
-void check_max_pool(const char* op, const ConstMaps& x, const ConstMaps& y,
-                    const Grid<const std::uint8_t>& argmax, PoolShape s) {
-    check_pool(op, x, y, s);
-    CHECK(s.size <= 16, op, "size ", s.size, " is over 16: its positions do not fit a byte");
-    CHECK(same_shape(argmax, y), op, "argmax ", argmax, " is not like y ", y);
-}
 
 // The pixels of window o in one direction.
 struct Span {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "maps.hpp"
 
@@ -43,6 +44,24 @@ inline float sum(Vec v) {
     for (int i = 0; i < WIDTH; ++i) total += v[i];
     return total;
 }
+
+// WIDTH vectors of WIDTH numbers, rows to columns: each round interleaves the first half with the second.
+template <int... I>
+inline void transpose(Vec v[WIDTH], std::integer_sequence<int, I...>) {
+#pragma GCC unroll 4
+    for (int round = 1; round < WIDTH; round *= 2) {
+        Vec next[WIDTH];
+#pragma GCC unroll 8
+        for (int i = 0; i < WIDTH / 2; ++i) {
+            const Vec a = v[i], b = v[i + WIDTH / 2];
+            next[2 * i] = __builtin_shufflevector(a, b, (I / 2 + I % 2 * WIDTH)...);
+            next[2 * i + 1] = __builtin_shufflevector(a, b, (WIDTH / 2 + I / 2 + I % 2 * WIDTH)...);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < WIDTH; ++i) v[i] = next[i];
+    }
+}
+inline void transpose(Vec v[WIDTH]) { transpose(v, std::make_integer_sequence<int, WIDTH>()); }
 
 inline Vec square_root(Vec v) {
 #if defined(__AVX512F__)

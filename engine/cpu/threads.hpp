@@ -1,6 +1,8 @@
 // Threads and their scratch memory.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <exception>
 #include <memory>
 #include <new>
@@ -38,13 +40,16 @@ class Scratch {
         if (count > size_) {
             data_.reset();
             data_.reset(static_cast<float*>(::operator new(count * sizeof(float), ALIGNMENT)));
+#if defined(MADV_HUGEPAGE)
+            madvise(data_.get(), count * sizeof(float), MADV_HUGEPAGE);
+#endif
             size_ = count;
         }
         return data_.get();
     }
 
   private:
-    static constexpr std::align_val_t ALIGNMENT{64};
+    static constexpr std::align_val_t ALIGNMENT{2 << 20};  // a huge page: few entries for many streams
     struct Free {
         void operator()(float* data) const { ::operator delete(data, ALIGNMENT); }
     };

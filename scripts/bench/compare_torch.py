@@ -72,7 +72,7 @@ class Ours:
         self._net, self.step, self.forward, self.ten_crop = work.net, work.step, work.forward, work.ten_crops
 
         def one() -> Net:
-            net = Net(shapes, self._engine, SoloLink(recipe.net.columns), 1, training=False)
+            net = Net(shapes, self._engine.for_test(1), SoloLink(recipe.net.columns), 1, training=False)
             net.load(weights)
             return net
 
@@ -88,9 +88,10 @@ class Ours:
 
     def single(self) -> None:
         if self._single is None:
-            image = self._engine.maps(1, 3, CROP, CROP)
-            self._engine.pack(drawn("image", (1, 3, CROP, CROP)), image)
-            self._single = (self._one(), image)
+            net = self._one()
+            image = net.engine.maps(1, 3, CROP, CROP)
+            net.engine.pack(drawn("image", (1, 3, CROP, CROP)), image)
+            self._single = (net, image)
         net, image = self._single
         net.forward(image, self._pass(1, 1))
 

@@ -50,6 +50,32 @@ def ops(request: pytest.FixtureRequest) -> Any:
     return ENGINES["base"].naive if request.param == "naive" else ENGINES[request.param]
 
 
+FAST = [f"{isa}.fast" for isa in ENGINES]
+
+
+def convolutions(name: str) -> Any:
+    isa, _, fast = name.partition(".")
+    return ENGINES[isa].fast if fast else ENGINES[isa]
+
+
+@pytest.fixture(params=[*ENGINES, *FAST])
+def conv(request: pytest.FixtureRequest) -> Any:
+    """Each build's convolution, with all products and with few."""
+    return convolutions(request.param)
+
+
+@pytest.fixture(params=[*ENGINES, *FAST, "naive"])
+def any_conv(request: pytest.FixtureRequest) -> Any:
+    """These, and the plain loops beside them."""
+    return ENGINES["base"].naive if request.param == "naive" else convolutions(request.param)
+
+
+@pytest.fixture
+def naive() -> Any:
+    """The plain loops."""
+    return ENGINES["base"].naive
+
+
 @pytest.fixture(autouse=True)
 def two_threads() -> None:
     for module in ENGINES.values():

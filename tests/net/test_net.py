@@ -100,3 +100,40 @@ def test_dropout_scales_at_test_only():
     assert np.array_equal(dropped[kept], whole[kept]) and 0.2 < kept.mean() < 0.8
     later = outputs(Pass(IMAGES, IMAGES, dropout=0.5, training=True, step=1))
     assert (later != dropped).any()
+
+
+EVERY_KIND = [
+    {"conv": "conv1", "kernels": 8, "size": 5, "stride": 2, "edge": "ceil", "std": "he", "bias": 0.1},
+    {"relu": "relu1"},
+    {"lrn": "norm1", "n": 5, "k": 2.0, "alpha": 0.1, "beta": 0.75},
+    {"max_pool": "pool1", "size": 3, "stride": 2},
+    {"conv": "conv2", "kernels": 12, "size": 3, "pad": 1, "std": "he"},
+    {"tanh": "act2"},
+    {"lrn_spatial": "norm2", "n": 3, "k": 1.0, "alpha": 0.1, "beta": 0.75},
+    {"exchange": "cross"},
+    {"average_pool": "pool2", "size": 3, "stride": 2},
+    {"fc": "fc3", "units": 10, "std": "he"},
+    {"dropout": "drop3"},
+    {"exchange": "joined"},
+    {"fc": "out", "units": "classes", "std": "he"},
+    {"exchange": "last"},
+    {"softmax": "loss"},
+]
+
+
+def test_one_image_alone_is_as_in_a_batch():
+    """Every kind of layer in the single image's layout gives the probabilities that the blocks of images give."""
+    recipe = parse({"net": {"columns": 2, "crop": 30, "layers": EVERY_KIND}})
+    shapes, engine = topology(recipe.net, 7), CpuEngine(2)
+    image = np.random.default_rng(4).standard_normal((1, 3, 30, 30)).astype(np.float32)
+    found = []
+    for own in (engine, engine.for_test(1)):
+        net = Net(shapes, own, SoloLink(2), 1, training=False)
+        net.initialise(1)
+        values = own.maps(1, 3, 30, 30)
+        own.pack(image, values)
+        net.forward(values, Pass(1, 1, dropout=0.5))
+        found.append(own.unpack(net.probs, 1))
+    assert engine.for_test(1) is not engine and engine.for_test(2) is engine
+    assert found[0].max() - found[0].min() > 0.01
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)

@@ -47,7 +47,8 @@ def bench(request: Request) -> None:
     processes = link.place.replicas * link.place.shares
     threads = request.threads or max(1, devices.cores() // processes)
     batch = request.batch or recipe.train.batch
-    report = measure(Workload(recipe, request.classes, batch, CpuEngine(threads), link), request.repeat, gather)
+    engine = CpuEngine(threads, fast=recipe.engine.fast)
+    report = measure(Workload(recipe, request.classes, batch, engine, link), request.repeat, gather)
     if link.rank:
         return
     _show(report, f"{request.recipe}, batch {batch}: {processes} processes of {threads} threads on the CPU")

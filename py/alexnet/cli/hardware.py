@@ -9,6 +9,7 @@ from alexnet.engines.cuda.device import Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
+from alexnet.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ def choose(
     return Hardware(chosen, processes, threads or max(1, devices.cores() // processes), precision)
 
 
-def assemble(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
+def assemble(hardware: Hardware, recipe: Recipe) -> tuple[Engine, Link]:
     """This process's engine, and its link to the others."""
+    columns = recipe.net.columns
     if hardware.gpus:
         return _on_gpu(hardware, columns)
     from alexnet.engines.cpu import CpuEngine
 
-    engine = CpuEngine(hardware.threads)
+    engine = CpuEngine(hardware.threads, fast=recipe.engine.fast)
     if not launch.inside():
         return engine, SoloLink(columns)
     from alexnet.links.mpi import MpiLink

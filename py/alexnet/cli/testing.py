@@ -20,23 +20,23 @@ from alexnet.shards import Dataset
 from alexnet.topology import topology
 
 BATCH = 128
-TOP = 5
+TOP, TEN = 5, 10
 
 
-def _net(trained: Trained, threads: int | None) -> Net:
-    """The whole net of a run in this process, its weights loaded."""
+def _net(trained: Trained, batch: int, threads: int | None) -> Net:
+    """The whole net of a run in this process, for so many views at once, its weights loaded."""
     shapes = topology(trained.recipe.net, len(trained.classes))
-    engine = CpuEngine(threads or devices.cores())
-    net = Net(shapes, engine, SoloLink(shapes.columns), BATCH, training=False)
+    engine = CpuEngine(threads or devices.cores(), fast=trained.recipe.engine.fast)
+    net = Net(shapes, engine.for_test(batch), SoloLink(shapes.columns), batch, training=False)
     net.load(trained.checkpoint.weights)
     return net
 
 
-def _predictor(trained: Trained, data: Dataset, crops: CropsName, threads: int | None) -> Predictor:
+def _predictor(trained: Trained, data: Dataset, crops: CropsName, threads: int | None, batch: int = BATCH) -> Predictor:
     if trained.classes != [each.name for each in data.classes]:
         raise Failure(f"{data.path}: its classes are not those of {trained.run}; name the data it was trained on")
     views = CROPS[crops](data.size, trained.recipe.net.crop)
-    return Predictor(_net(trained, threads), data.mean, views, trained.recipe.dropout)
+    return Predictor(_net(trained, batch, threads), data.mean, views, trained.recipe.dropout)
 
 
 def evaluate(
@@ -91,7 +91,7 @@ def predict(run: Path, images: Sequence[Path], threads: int | None, as_json: boo
 
     trained = runs.open_run(runs.resolve(run))
     data = Dataset(trained.data)
-    predictor = _predictor(trained, data, "ten", threads)
+    predictor = _predictor(trained, data, "ten", threads, batch=TEN)  # one image at a time
     results = []
     for path in images:
         pixels = np.empty((data.size, data.size, 3), np.uint8)

@@ -144,7 +144,7 @@ def _arguments(request: Request, run: Path, hardware: Hardware) -> list[str]:
 
 
 def _train_here(request: Request, plan: Plan, hardware: Hardware) -> bool:
-    engine, link = assemble(hardware, plan.recipe.net.columns)
+    engine, link = assemble(hardware, plan.recipe)
     plan = replace(plan, run=link.share(plan.run))
     processes = link.place.replicas * link.place.shares
     shelf = Shelf(plan.run)
@@ -153,7 +153,8 @@ def _train_here(request: Request, plan: Plan, hardware: Hardware) -> bool:
         shelf.sweep()
         write_whole(plan.run / "recipe.toml", plan.recipe.to_toml())
         say(f"run {plan.run}: {processes} processes of {hardware.threads} threads on {hardware.name}, seed {plan.seed}")
-    facts = runs.facts(hardware.name, processes, hardware.threads, plan.seed) | {"data": str(plan.data)}
+    facts = runs.facts(hardware.name, processes, hardware.threads, plan.seed)
+    facts |= {"data": str(plan.data), "convolution": plan.recipe.engine.convolution}
     trainer = Trainer(plan.run, Dataset(plan.data), plan.recipe, plan.seed, engine, link, facts)
     if plan.resumed:
         trainer.restore(plan.resumed.checkpoint)

@@ -105,6 +105,9 @@ class Engine(Protocol):
     def ops(self) -> Operations:
         """The operations on its memory."""
 
+    def for_test(self, images: int) -> "Engine":
+        """An engine for test-time passes over so many images at once, which may keep them in another layout."""
+
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Tensor = None) -> Tensor:
         """Memory for the maps of a minibatch, new or inside larger maps; the contents are undefined."""
 

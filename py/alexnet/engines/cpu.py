@@ -1,6 +1,8 @@
 """The CPU engine: C++ operations on blocks of 16 images, the image innermost: (blocks, maps, height, width, 16)."""
 
+from functools import partial
 from math import prod
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -9,15 +11,26 @@ from numpy.typing import NDArray
 from alexnet import native
 from alexnet.engines import Floats, Operations
 
+CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights")
+
 
 class CpuEngine:
-    """Memory is NumPy's; the operations are the compiled module's, over `threads` threads."""
+    """Memory is NumPy's; the operations are the compiled module's, over `threads` threads.
 
-    def __init__(self, threads: int) -> None:
+    `fast` convolutions make fewer products where their shape has such a form (engine/cpu/minimal.hpp).
+    """
+
+    def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
         module.set_threads(threads)
-        self.ops = cast(Operations, module)
+        self.threads = threads
+        convolutions = {name: partial(getattr(module, name), fast=fast) for name in CONVOLUTIONS}
+        self.ops = cast(Operations, SimpleNamespace(**vars(module) | convolutions))
         self.lanes = int(module.LANES)
+
+    def for_test(self, images: int) -> "CpuEngine":
+        """A single image has a layout of its own: it is not worth a block of sixteen."""
+        return OneImageEngine(self.threads) if images == 1 else self
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
         shape = (-(-images // self.lanes), maps, height, width, self.lanes)
@@ -42,3 +55,21 @@ class CpuEngine:
         blocks, *shape, lanes = values.shape
         plain = values.transpose(0, 4, 1, 2, 3).reshape(blocks * lanes, *shape)
         return np.ascontiguousarray(plain[:images])
+
+
+class OneImageEngine(CpuEngine):
+    """Test-time passes of one image in the plain form (1, maps, height, width)."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self.ops = cast(Operations, native.module().one)
+
+    def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
+        assert images == 1 and within is None
+        return np.empty((images, maps, height, width), np.float32)
+
+    def pack(self, values: Floats, out: Floats) -> None:
+        out[...] = values
+
+    def unpack(self, values: Floats, images: int) -> Floats:
+        return values.copy()

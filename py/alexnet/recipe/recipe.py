@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Failure, reason
-from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, NetSpec, Share, TrainSpec
+from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, EngineSpec, NetSpec, Share, TrainSpec
 from alexnet.recipe.tables import dotted, nearest, plain, read, shown, written
 
 # What an event may change while the net trains: never a shape, an order or the epoch's length.
@@ -31,6 +31,7 @@ class Recipe:
     net: NetSpec
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     data: DataSpec = field(default_factory=DataSpec)
+    engine: EngineSpec = field(default_factory=EngineSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
 
     def with_changes(self, changes: Mapping[str, Any]) -> "Recipe":

@@ -36,6 +36,7 @@ Positive = Annotated[float, Range(0, above=True)]
 NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1, below=True)]
 Edge = Literal["floor", "ceil"]
+Convolution = Literal["fast", "direct"]
 Scalar = bool | int | float | str
 
 
@@ -204,6 +205,20 @@ class DataSpec:
     """The order of the images: a new one each epoch, or always that of the shards."""
 
     shuffle: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """How the CPU engine computes; what comes out agrees within rounding.
+
+    "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
+    """
+
+    convolution: Convolution = "fast"
+
+    @property
+    def fast(self) -> bool:
+        return self.convolution == "fast"
 
 
 @dataclass(frozen=True, kw_only=True)

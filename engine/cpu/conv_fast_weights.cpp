@@ -1,0 +1,149 @@
+// The weight gradient with few products (minimal.hpp): the maps are transformed and dy evaluated at the same
+// points, their products summed over tiles and images, and only the sums combined to the taps.
+#include <vector>
+
+#include "conv_fast.hpp"
+#include "minimal.hpp"
+#include "threads.hpp"
+
+namespace alexnet::fast {
+
+namespace {
+
+// The register block: kernels x vectors of maps, whose sums stay in registers.
+#if defined(__AVX512F__)
+constexpr int BLOCK_KERNELS = 12, BLOCK_VECTORS = 2;
+#elif defined(__AVX2__)
+constexpr int BLOCK_KERNELS = 6, BLOCK_VECTORS = 2;
+#else
+constexpr int BLOCK_KERNELS = 4, BLOCK_VECTORS = 2;
+#endif
+constexpr int BLOCK_MAPS = BLOCK_VECTORS * WIDTH;
+constexpr int BLOCK_SUMS = BLOCK_KERNELS * BLOCK_MAPS;
+
+struct Gradient {
+    Phases x;
+    ConstMaps dy;
+    Kernels<float> dw;
+    Index groups;
+    Tiles tiles_y, tiles_x;
+
+    Index maps() const { return dw.maps * x.count(); }  // of a group, as the kernels are
+    Index kernels() const { return dw.kernels / groups; }
+    Index map_blocks() const { return (maps() + BLOCK_MAPS - 1) / BLOCK_MAPS; }
+    Index kernel_blocks() const { return (kernels() + BLOCK_KERNELS - 1) / BLOCK_KERNELS; }
+    Index points() const { return tiles_y.points() * tiles_x.points(); }
+    // Sums of a group at one point, [block of kernels][block of maps][kernel][map]; whole lines of LANES.
+    Index sums() const { return (kernel_blocks() * map_blocks() * BLOCK_SUMS + LANES - 1) / LANES * LANES; }
+};
+
+// Adds to sums[kernel][map] the products of a block of kernels and maps, over `images` of all tiles.
+void add_products(const float* dy, Index dy_step, const float* x, Index x_step, Index images, float* sums) {
+    Vec total[BLOCK_KERNELS][BLOCK_VECTORS] = {};
+    for (Index at = 0; at < images; ++at, ++dy, x += WIDTH) {
+        Vec in[BLOCK_VECTORS];
+#pragma GCC unroll 16
+        for (int m = 0; m < BLOCK_VECTORS; ++m) in[m] = load_vec(x + m * x_step);
+#pragma GCC unroll 16
+        for (int k = 0; k < BLOCK_KERNELS; ++k)
+#pragma GCC unroll 16
+            for (int m = 0; m < BLOCK_VECTORS; ++m) total[k][m] += in[m] * dy[k * dy_step];
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < BLOCK_KERNELS; ++k)
+#pragma GCC unroll 16
+        for (int m = 0; m < BLOCK_VECTORS; ++m) {
+            float* to = sums + k * BLOCK_MAPS + m * WIDTH;
+            store_vec(to, load_vec(to) + total[k][m]);
+        }
+}
+
+// All maps of a group and the kernels of the blocks [begin, end), over a chunk, by one thread.
+void add_chunk(const Gradient& g, const Chunk& chunk, Index group, Index begin, Index end, float* sums) {
+    thread_local Scratch map_room, kernel_room;
+    const Index maps = g.map_blocks() * BLOCK_MAPS, kernels = (end - begin) * BLOCK_KERNELS;
+    const Index images = chunk.tiles() * LANES;  // and tiles
+    const Index map_step = AtPoints::floats(chunk, maps), kernel_step = AtPoints::floats(chunk, kernels);
+    const AtPoints x{map_room.floats(g.points() * map_step), map_step, WIDTH * LANES, LANES};
+    const AtPoints dy{kernel_room.floats(g.points() * kernel_step), kernel_step, LANES, images};
+    const Index first_map = group * g.maps(), first_kernel = group * g.kernels();
+    for (Index m = 0; m < maps; m += WIDTH)
+        transform_maps(chunk, MapsTogether{g.x, first_map + m, first_map + g.maps()}, x.from(m * images));
+    for (Index k = 0; k < kernels; ++k) {  // the last block is filled up with copies; their sums are not read
+        const Index kernel = std::min(begin * BLOCK_KERNELS + k, g.kernels() - 1);
+        evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, first_kernel + kernel}, dy.from(k * images));
+    }
+    for (Index q = 0; q < g.points(); ++q)
+        for (Index m = 0; m < g.map_blocks(); ++m)
+            for (Index k = begin; k < end; ++k)
+                add_products(dy.at(q, 0, (k - begin) * BLOCK_KERNELS), images,
+                             x.at(q, 0, 0) + m * BLOCK_MAPS * images, WIDTH * images,
+                             chunk.tiles_having(q) * LANES,
+                             sums + q * g.sums() + (k * g.map_blocks() + m) * BLOCK_SUMS);
+}
+
+// Combines LANES neighbouring sums at all points to their taps.
+void write_taps(const Gradient& g, Index group, const float* sums, Index line) {
+    Square half, taps;
+    with_points(g.tiles_y.points(), [&](auto n) {
+        for (Index qx = 0; qx < g.tiles_x.points(); ++qx)
+            for (int i = 0; i < LANES; i += WIDTH)
+                combine<n>(
+                    g.tiles_y.taps,
+                    [&](int q) {
+                        const Index point = q * g.tiles_x.points() + qx;
+                        return load_vec(sums + point * g.sums() + line * LANES + i);
+                    },
+                    [&](int y, Vec v) { store_vec(half[y][qx] + i, v); });
+    });
+    with_points(g.tiles_x.points(), [&](auto n) {
+        for (Index y = 0; y < g.tiles_y.taps; ++y)
+            for (int i = 0; i < LANES; i += WIDTH)
+                combine<n>(
+                    g.tiles_x.taps, [&](int q) { return load_vec(half[y][q] + i); },
+                    [&](int x, Vec v) { store_vec(taps[y][x] + i, v); });
+    });
+    for (Index lane = 0; lane < LANES; ++lane) {
+        const Index sum = line * LANES + lane, block = sum / BLOCK_SUMS, place = sum % BLOCK_SUMS;
+        const Index kernel = block / g.map_blocks() * BLOCK_KERNELS + place / BLOCK_MAPS;
+        const Index map = block % g.map_blocks() * BLOCK_MAPS + place % BLOCK_MAPS;
+        if (kernel >= g.kernels() || map >= g.maps()) continue;
+        const Index stride = g.x.stride, phase = map % g.x.count();
+        for (Index y = 0; y < g.tiles_y.taps; ++y)
+            for (Index x = 0; x < g.tiles_x.taps; ++x) {
+                const Index ky = y * stride + phase / stride, kx = x * stride + phase % stride;
+                if (ky < g.dw.height && kx < g.dw.width)
+                    g.dw.at(group * g.kernels() + kernel, map / g.x.count(), ky, kx) = taps[y][x][lane];
+            }
+    }
+}
+
+}  // namespace
+
+void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
+    check_gradient(x, dy, dw, db, s);
+    check_form("conv_backward_weights", dw, s);
+    bias_gradient(dy, db);
+    const Gradient g{{x, s.stride, s.pad, s.pad},
+                     dy,
+                     dw,
+                     s.groups,
+                     Tiles(dy.height, s.phase_taps(dw.height)),
+                     Tiles(dy.width, s.phase_taps(dw.width))};
+    thread_local Scratch sum_room;
+    float* sums = sum_room.floats(g.groups * g.points() * g.sums());
+    std::fill(sums, sums + g.groups * g.points() * g.sums(), 0.0f);
+    const auto all = chunks(g.tiles_y, g.tiles_x, x.blocks, 1);
+    const Index parts = std::min((threads() + g.groups - 1) / g.groups, g.kernel_blocks());
+    parallel(g.groups * parts, [&](Index i) {
+        const Index group = i / parts, part = i % parts;
+        const Index begin = part * g.kernel_blocks() / parts, end = (part + 1) * g.kernel_blocks() / parts;
+        for (const Chunk& chunk : all)
+            add_chunk(g, chunk, group, begin, end, sums + group * g.points() * g.sums());
+    });
+    const Index lines = g.sums() / LANES;
+    parallel(g.groups * lines,
+             [&](Index i) { write_taps(g, i / lines, sums + i / lines * g.points() * g.sums(), i % lines); });
+}
+
+}  // namespace alexnet::fast

@@ -1,0 +1,321 @@
+// Winograd's minimal filtering: a tile of m outputs under a kernel of r taps by n = m + r - 1 products.
+//
+// Kernel and outputs are seen as polynomials: the kernel's is evaluated at n points, multiplied there with
+// the n transformed inputs, and the m outputs are combined from the products. In two directions: along x,
+// along y.
+//   y_i = sum over q of p_q^i * (sum over j of p_q^j g_j) * (sum over k of data[q][k] d_k)
+// The last point is infinity, whose value is that of the highest power. data[q] holds the coefficients of the
+// Lagrange polynomial that is 1 at p_q and 0 at the other finite points; for infinity, of the product of all
+// (x - p_q). The same three maps serve the weight gradient: there dy is evaluated, and r taps are combined.
+//
+// All of them run over vectors: get(i) gives the i-th input, put(i, v) takes the i-th output.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "simd.hpp"
+#include "threads.hpp"
+
+namespace alexnet {
+
+inline constexpr int MOST_POINTS = 8;
+inline constexpr int MOST_TAPS = 5;
+inline constexpr Index CHUNK_TILES = 8;
+
+using Square = float[MOST_POINTS][MOST_POINTS][LANES];  // a tile, on its way
+
+// In this order the first 5 and the first 7 round least of all sets tried (test_conv.py holds the bounds).
+inline constexpr double FINITE_POINTS[MOST_POINTS - 1] = {0, 1, -1, 0.5, -2, 2, -0.5};
+
+template <int N>
+struct Points {
+    float data[N][N]{};   // [point][input]
+    float power[N][N]{};  // [power][point], the finite ones
+
+    constexpr Points() {
+        for (int q = 0; q < N; ++q) {
+            double polynomial[N + 1] = {1};
+            for (int other = 0; other < N - 1; ++other) {
+                if (other == q) continue;
+                const double root = FINITE_POINTS[other], scale = q < N - 1 ? FINITE_POINTS[q] - root : 1;
+                for (int k = N; k >= 0; --k)
+                    polynomial[k] = ((k > 0 ? polynomial[k - 1] : 0) - root * polynomial[k]) / scale;
+            }
+            for (int k = 0; k < N; ++k) data[q][k] = static_cast<float>(polynomial[k]);
+        }
+        for (int q = 0; q < N - 1; ++q) {
+            double power_of = 1;
+            for (int i = 0; i < N; ++i, power_of *= FINITE_POINTS[q])
+                power[i][q] = static_cast<float>(power_of);
+        }
+    }
+};
+template <int N>
+inline constexpr Points<N> POINTS{};
+
+// N inputs to N points.
+template <int N, class Get, class Put>
+inline void transform(const Get& get, const Put& put) {
+    Vec in[N];
+#pragma GCC unroll 8
+    for (int k = 0; k < N; ++k) in[k] = get(k);
+#pragma GCC unroll 8
+    for (int q = 0; q < N; ++q) {
+        Vec total{};
+        bool begun = false;
+#pragma GCC unroll 8
+        for (int k = 0; k < N; ++k) {
+            if (POINTS<N>.data[q][k] == 0) continue;
+            const Vec term = in[k] * POINTS<N>.data[q][k];
+            total = begun ? total + term : term;
+            begun = true;
+        }
+        put(q, total);
+    }
+}
+
+// `count` coefficients to the polynomial's values at N points.
+template <int N, class Get, class Put>
+inline void evaluate(Index count, const Get& get, const Put& put) {
+    Vec total[N];
+#pragma GCC unroll 8
+    for (int q = 0; q < N; ++q) total[q] = get(0);
+#pragma GCC unroll 8
+    for (int i = 1; i < N; ++i) {
+        if (i >= count) break;
+        const Vec coefficient = get(i);
+#pragma GCC unroll 8
+        for (int q = 1; q < N - 1; ++q) total[q] += coefficient * POINTS<N>.power[i][q];
+        total[N - 1] = coefficient;
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < N; ++q) put(q, total[q]);
+}
+
+// Products at N points to `count` outputs: the transpose of `evaluate`.
+template <int N, class Get, class Put>
+inline void combine(Index count, const Get& get, const Put& put) {
+    Vec in[N];
+#pragma GCC unroll 8
+    for (int q = 0; q < N; ++q) in[q] = get(q);
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) {
+        if (i >= count) break;
+        Vec total = i == count - 1 ? in[N - 1] : Vec{};
+#pragma GCC unroll 8
+        for (int q = 0; q < N - 1; ++q)
+            if (POINTS<N>.power[i][q] != 0) total += in[q] * POINTS<N>.power[i][q];
+        put(i, total);
+    }
+}
+
+// f(N) with the number of points as a constant.
+template <class F, int... N>
+inline void with_points(Index points, const F& f, std::integer_sequence<int, N...>) {
+    static_cast<void>(((points == N + 1 && (f(std::integral_constant<int, N + 1>()), true)) || ...));
+}
+template <class F>
+inline void with_points(Index points, const F& f) {
+    with_points(points, f, std::make_integer_sequence<int, MOST_POINTS>());
+}
+
+// One direction of the outputs cut into nearly equal tiles, the larger ones first. Points are numbered as
+// those of the largest tile: a smaller one lacks the last finite point.
+struct Tiles {
+    Index taps, count, small, larger;  // `larger` tiles have one output more than `small`
+
+    Tiles(Index side, Index kernel)
+        : taps(kernel),
+          count((side + MOST_POINTS - kernel) / (MOST_POINTS - kernel + 1)),
+          small(side / count),
+          larger(side % count) {}
+
+    Index begin(Index t) const { return t * small + std::min(t, larger); }
+    Index size(Index t) const { return small + (t < larger); }
+    Index points(Index t) const { return size(t) + taps - 1; }
+    Index points() const { return points(0); }
+    Index all_points() const { return count * (small + taps - 1) + larger; }
+    // The number among all points of point q of tile t, and the number of tiles that have point q.
+    Index point(Index t, Index q) const { return q == points(t) - 1 ? points() - 1 : q; }
+    Index having(Index q) const { return larger > 0 && q == points() - 2 ? larger : count; }
+};
+
+// Some blocks of images, all tiles of some rows of tiles: what is transformed, multiplied and combined at
+// once.
+struct Chunk {
+    Tiles y, x;
+    Index block, blocks, row, rows;
+
+    Index points() const { return y.points() * x.points(); }
+    Index rows_having(Index qy) const { return std::clamp<Index>(y.having(qy) - row, 0, rows); }
+    Index tiles() const { return blocks * rows * x.count; }
+    // The tiles that have a point stand one after the other.
+    Index tiles_having(Index q) const {
+        return blocks * rows_having(q / x.points()) * x.having(q % x.points());
+    }
+    Index slot(Index b, Index ty, Index tx, Index qy, Index qx) const {
+        return ((b - block) * rows_having(qy) + ty - row) * x.having(qx) + tx;
+    }
+
+    template <class Body>
+    void for_each_tile(const Body& body) const {
+        for (Index b = block; b < block + blocks; ++b)
+            for (Index ty = row; ty < row + rows; ++ty)
+                for (Index tx = 0; tx < x.count; ++tx) body(b, ty, tx);
+    }
+};
+
+// Cuts the work into chunks of some rows of tiles: enough to use a transformed kernel several times and to
+// make long sums, but no more, for the points of all maps should stay in a cache; and enough chunks to share.
+inline std::vector<Chunk> chunks(Tiles y, Tiles x, Index all_blocks, Index workers) {
+    const Index all_tiles = y.count * x.count * all_blocks;
+    const Index tiles = std::clamp<Index>(all_tiles / workers, 1, CHUNK_TILES);
+    const Index rows = std::min((tiles + x.count - 1) / x.count, y.count);
+    const Index blocks = std::clamp<Index>(tiles / (y.count * x.count), 1, all_blocks);
+    std::vector<Chunk> all;
+    for (Index b = 0; b < all_blocks; b += blocks)
+        for (Index r = 0; r < y.count; r += rows)
+            all.push_back({y, x, b, std::min(blocks, all_blocks - b), r, std::min(rows, y.count - r)});
+    return all;
+}
+
+// A chunk's maps at all points.
+struct AtPoints {
+    float* data;
+    Index point_step, slot_step, map_step;
+
+    AtPoints from(Index offset) const { return {data + offset, point_step, slot_step, map_step}; }
+
+    float* at(Index q, Index slot, Index map) const {
+        return data + q * point_step + slot * slot_step + map * map_step;
+    }
+    // Where the points of one column of a tile's points stand.
+    void column(const Chunk& c, Index b, Index ty, Index tx, Index column, Index map, float** points) const {
+        const Index qx = c.x.point(tx, column);
+        for (Index q = 0; q < c.y.points(ty); ++q) {
+            const Index qy = c.y.point(ty, q);
+            points[q] = at(qy * c.x.points() + qx, c.slot(b, ty, tx, qy, qx), map);
+        }
+    }
+    // Floats from one point to the next: not a multiple of a page, where all points would share cache lines.
+    static Index floats(const Chunk& c, Index maps) { return c.tiles() * maps * LANES + LANES; }
+};
+
+// The maps that a kernel of stride 1 sees in place of a strided one: the stride^2 phases of each map.
+struct Phases {
+    ConstMaps x;
+    Index stride, pad_y, pad_x;
+
+    Index count() const { return stride * stride; }
+
+    // Copies the first pixels of one row of a phase, zeros beyond the edge.
+    void copy_row(Index b, Index map, Index y, Index columns, float* to) const {
+        const Index phase = map % count();
+        const Index iy = y * stride + phase / stride - pad_y, shift = phase % stride - pad_x;
+        const bool inside = iy >= 0 && iy < x.height;
+        const float* from = inside ? x.at(b, map / count(), iy) : nullptr;
+        for (Index k = 0; k < columns; ++k, to += LANES) {
+            const Index ix = k * stride + shift;
+            store(to, inside && ix >= 0 && ix < x.width ? load(from + ix * LANES) : splat(0));
+        }
+    }
+};
+
+// The source of one map's pixels, or of WIDTH maps' with their numbers exchanged: those of one image stand
+// together, which makes WIDTH pseudo-maps of LANES numbers a pixel. Maps beyond `end` are zero.
+struct OneMap {
+    static constexpr int MAPS = 1;
+    Phases from;
+    Index map;
+
+    void copy_row(Index b, Index y, Index columns, float* to, Index) const {
+        from.copy_row(b, map, y, columns, to);
+    }
+};
+struct MapsTogether {
+    static constexpr int MAPS = WIDTH;
+    Phases from;
+    Index first, end;
+
+    void copy_row(Index b, Index y, Index columns, float* to, Index map_step) const {
+        thread_local Scratch scratch;
+        float* rows = scratch.floats(WIDTH * columns * LANES);
+        for (Index m = 0; m < WIDTH; ++m) {
+            float* row = rows + m * columns * LANES;
+            if (first + m < end)
+                from.copy_row(b, first + m, y, columns, row);
+            else
+                std::fill(row, row + columns * LANES, 0.0f);
+        }
+        for (Index column = 0; column < columns; ++column)
+            for (Index lane = 0; lane < LANES; lane += WIDTH) {
+                Vec v[WIDTH];
+                for (Index m = 0; m < WIDTH; ++m)
+                    v[m] = load_vec(rows + (m * columns + column) * LANES + lane);
+                transpose(v);
+                for (Index i = 0; i < WIDTH; ++i) {
+                    const Index at = (lane + i) * WIDTH;
+                    store_vec(to + at / LANES * map_step + column * LANES + at % LANES, v[i]);
+                }
+            }
+    }
+};
+
+// Writes a source's maps at all points of a chunk. A tile reads side(direction, tile) pixels in each
+// direction, and line(n, how many, get, put) takes them to n points.
+template <class Source, class Side, class Line>
+void write_points(const Chunk& c, const Source& from, const AtPoints& to, const Side& side,
+                  const Line& line) {
+    thread_local Scratch scratch;
+    const Index width = c.x.begin(c.x.count - 1) + side(c.x, c.x.count - 1);
+    const Index map_step = MOST_POINTS * width * LANES;
+    float* pixels = scratch.floats(Source::MAPS * map_step);  // of a row of tiles
+    c.for_each_tile([&](Index b, Index ty, Index tx) {
+        const Index rows = side(c.y, ty), columns = side(c.x, tx);
+        if (tx == 0)
+            for (Index r = 0; r < rows; ++r)
+                from.copy_row(b, c.y.begin(ty) + r, width, pixels + r * width * LANES, map_step);
+        for (Index map = 0; map < Source::MAPS; ++map) {
+            Square half;  // [row][point of x]
+            with_points(c.x.points(tx), [&](auto n) {
+                for (Index r = 0; r < rows; ++r) {
+                    const float* in = pixels + map * map_step + (r * width + c.x.begin(tx)) * LANES;
+                    for (int i = 0; i < LANES; i += WIDTH)
+                        line(
+                            n, columns, [&](int k) { return load_vec(in + k * LANES + i); },
+                            [&](int q, Vec v) { store_vec(half[r][q] + i, v); });
+                }
+            });
+            with_points(c.y.points(ty), [&](auto n) {
+                float* points[n];
+                for (Index column = 0; column < c.x.points(tx); ++column) {
+                    to.column(c, b, ty, tx, column, map, points);
+                    for (int i = 0; i < LANES; i += WIDTH)
+                        line(
+                            n, rows, [&](int k) { return load_vec(half[k][column] + i); },
+                            [&](int q, Vec v) { store_vec(points[q] + i, v); });
+                }
+            });
+        }
+    });
+}
+
+// The inputs of the convolution.
+template <class Source>
+void transform_maps(const Chunk& c, const Source& from, const AtPoints& to) {
+    write_points(
+        c, from, to, [](const Tiles& t, Index i) { return t.points(i); },
+        [](auto n, Index, const auto& get, const auto& put) { transform<n>(get, put); });
+}
+
+// The gradient of its outputs.
+template <class Source>
+void evaluate_maps(const Chunk& c, const Source& from, const AtPoints& to) {
+    write_points(
+        c, from, to, [](const Tiles& t, Index i) { return t.size(i); },
+        [](auto n, Index count, const auto& get, const auto& put) { evaluate<n>(count, get, put); });
+}
+
+}  // namespace alexnet
