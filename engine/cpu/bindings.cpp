@@ -248,6 +248,13 @@ void bind_engine(nb::module_& m) {
     def_augment<Out>(m, &augment);
     bind_random(m);
 
+    m.def(
+        "conv_products",
+        [](WeightsIn w, In y, Index stride, Index pad, Index groups, bool fast) {
+            return conv_products(view(w), view(y), {stride, pad, groups, fast});
+        },
+        array("w"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a, "fast"_a = false);
+
     nb::module_ few =
         m.def_submodule("fast", "Convolution with few products, wherever there is such a form.");
     Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights}.bind(few);

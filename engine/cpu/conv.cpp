@@ -275,6 +275,10 @@ thread_local Scratch packed_weights;
 
 }  // namespace
 
+Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
+    return s.fast && fast::pays(w, y, s) ? fast::products(w, y, s) : w.kernels * w.taps() * y.pixels();
+}
+
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
     check_forward(x, w, b, y, s);
     if (s.fast && fast::pays(w, y, s)) return fast::conv_forward(x, w, b, y, s);

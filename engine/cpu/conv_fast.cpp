@@ -25,7 +25,7 @@ constexpr int BLOCK_KERNELS = 2, BLOCK_TILES = 1;
 #endif
 
 constexpr Index PART_FLOATS = 256 * 1024;  // of products at all points: they should stay in a cache
-constexpr Index MOST_SUMMED = 32;          // maps: a sum of sums rounds less
+constexpr Index MOST_SUMMED = 96;          // maps: a sum of sums rounds less
 
 struct Correlation {
     Phases x;
@@ -192,6 +192,11 @@ void correlate(const Correlation& c, const Weight& weight) {
 
 void check_form(const char* op, const ConstKernels& w, ConvShape s) {
     CHECK(has_form(w, s), op, "no fast form for w ", w, " at stride ", s.stride);
+}
+
+Index products(const ConstKernels& w, const ConstMaps& y, ConvShape s) {
+    const Tiles tiles_y(y.height, s.phase_taps(w.height)), tiles_x(y.width, s.phase_taps(w.width));
+    return w.kernels * w.maps * s.stride * s.stride * tiles_y.all_points() * tiles_x.all_points();
 }
 
 // Measured in products: what the transforms cost a map and a point, and those of the kernels a block of

@@ -10,6 +10,9 @@ namespace alexnet::fast {
 // Whether it takes less time than all the products, for outputs like `y` (dx in the data gradient).
 bool pays(const ConstKernels& w, const ConstMaps& y, ConvShape s);
 
+// Those that are left, for one image.
+Index products(const ConstKernels& w, const ConstMaps& y, ConvShape s);
+
 // Throws where kernels have no such form.
 void check_form(const char* op, const ConstKernels& w, ConvShape s);
 

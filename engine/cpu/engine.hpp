@@ -56,6 +56,10 @@ struct Crop {  // one image of a batch
 
 ALEXNET_OPERATIONS_WITH_NAIVE_FORM
 
+// Products that conv_forward makes for one image of outputs like y; conv_backward_weights makes as many, and
+// conv_backward_data so many for outputs like dx at stride 1.
+Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
+
 // Convolution with few products wherever there is such a form, without regard to time.
 namespace fast {
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);

@@ -22,7 +22,7 @@ namespace alexnet {
 
 inline constexpr int MOST_POINTS = 8;
 inline constexpr int MOST_TAPS = 5;
-inline constexpr Index CHUNK_TILES = 8;
+inline constexpr Index CHUNK_TILES = 7;
 
 using Square = float[MOST_POINTS][MOST_POINTS][LANES];  // a tile, on its way
 

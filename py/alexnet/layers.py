@@ -87,6 +87,14 @@ class Convolution:
     def parameters(self) -> Sequence[Parameter]:
         return self.weight, self.bias
 
+    @property
+    def products(self) -> tuple[int, int]:
+        """Multiplications for one image, (forward, backward): fewer than the definition's, where an engine can."""
+        own = self.ops.conv_products(self.weight.value, self.top.value, **self.settings)
+        if self.bottom.gradient is None:
+            return own, own
+        return own, own + self.ops.conv_products(self.weight.value, self.bottom.value, **self.settings | {"stride": 1})
+
     def forward(self, now: Pass) -> None:
         weight, bias = self.weight.value, self.bias.value
         self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings)

@@ -47,7 +47,7 @@ def test_the_contract(workshop, processes):
     names = [name for name in LAYERS.split() if processes > 1 or not name.startswith("cross")]
     assert [each["name"] for each in found["layers"]] == names
     for each in found["layers"]:
-        assert list(each) == ["name", "forward_s", "backward_s", "gflops"]
+        assert list(each) == ["name", "forward_s", "backward_s", "gflops", "gflops_done"]
         assert each["forward_s"] > 0 and each["backward_s"] > 0, each
         products = (2 if each["name"] == "conv1" else 3) * 2 * BATCH * WORK.get(each["name"], 0)
         assert each["gflops"] == pytest.approx(products / (each["forward_s"] + each["backward_s"]) / 1e9)

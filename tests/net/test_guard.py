@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from alexnet.engines.cpu import CpuEngine
-from alexnet.layers import Pass
+from alexnet.layers import Convolution, Pass
 from alexnet.links import Place
 from alexnet.links.solo import SoloLink
 from alexnet.net import Net
@@ -190,6 +190,25 @@ def test_multiply_adds_of_a_step():
     }
     assert net.topology.multiply_adds == conv + fc
     assert net.engine.ops.calls["sgd"] == 2 * (len(CONV) + len(FC))
+
+
+# Points of the tiles in one direction (paper's shapes, 3.5): n outputs under r taps take n + r - 1, in tiles of at most
+# 8 points. 55 rows under 3 taps of a phase (11 at stride 4): 5 tiles of 6 and 5 of 5; 27 under 5: 6 of 4, 1 of 3;
+# 13 under 3: 1 of 5, 2 of 4.
+POINTS = {"conv1": 5 * 8 + 5 * 7, "conv2": 6 * 8 + 7, "conv3": 7 + 2 * 6, "conv4": 7 + 2 * 6, "conv5": 7 + 2 * 6}
+PAIRS = {"conv1": 96 * 3 * 16, "conv2": 256 * 48, "conv3": 384 * 256, "conv4": 384 * 192, "conv5": 256 * 192}
+
+
+@pytest.mark.parametrize("convolution", ["fast", "direct"])
+def test_products_of_the_papers_net(convolution):
+    """What is multiplied for one image: a product a point, map and kernel, or a tap, map and kernel."""
+    engine = CpuEngine(1, fast=convolution == "fast")
+    shapes = topology(load("alexnet").net, 1000)
+    net = Net(shapes, engine, SoloLink(2), 128, training=False)
+    found = {layer.weight.name: layer.products[0] for layer in net.layers if isinstance(layer, Convolution)}
+    direct = {f"{each.layer.name}.weight": each.multiply_adds for each in shapes.layers}
+    few = {f"{name}.weight": PAIRS[name] * POINTS[name] ** 2 for name in POINTS}
+    assert found == {name: few[name] if engine.fast else direct[name] for name in few}
 
 
 def test_a_column_does_half_the_work():

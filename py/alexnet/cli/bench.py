@@ -101,23 +101,27 @@ def _show(report: Report, title: str) -> None:
 def _table(report: Report, title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", no_wrap=True)
-    for heading in ("forward ms", "GFLOP/s", "backward ms", "GFLOP/s", "share"):
+    for heading in ("forward ms", "GFLOP/s", "done", "backward ms", "GFLOP/s", "done", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in report.layers:
         table.add_row(
             each.name,
             _ms(each.forward_s),
             _rate(each.forward_work, each.forward_s),
+            _rate(each.forward_done, each.forward_s),
             _ms(each.backward_s),
             _rate(each.backward_work, each.backward_s),
+            _rate(each.backward_done, each.backward_s),
             f"{(each.forward_s + each.backward_s) / report.step_s:.1%}",
             style="bold" if each.forward_work else "",
         )
     table.add_section()
     for name, seconds in (("gradient sums", report.sums_s), ("update", report.update_s)):
-        table.add_row(name, "", "", _ms(seconds), "", f"{seconds / report.step_s:.1%}")
-    forward, backward = (sum(each.forward_work for each in report.layers), sum(e.backward_work for e in report.layers))
-    table.add_row("step", _ms(report.step_s), _rate(forward + backward, report.step_s), "", "", "100.0%", style="bold")
+        table.add_row(name, "", "", "", _ms(seconds), "", "", f"{seconds / report.step_s:.1%}")
+    direct = sum(each.forward_work + each.backward_work for each in report.layers)
+    done = sum(each.forward_done + each.backward_done for each in report.layers)
+    rates = _rate(direct, report.step_s), _rate(done, report.step_s)
+    table.add_row("step", _ms(report.step_s), *rates, "", "", "", "100.0%", style="bold")
     return table
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alexnet import native
 from alexnet.engines import Floats, Operations
 
-CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights")
+CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights", "conv_products")
 
 
 class CpuEngine:
@@ -23,7 +23,7 @@ class CpuEngine:
     def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
         module.set_threads(threads)
-        self.threads = threads
+        self.threads, self.fast = threads, fast
         convolutions = {name: partial(getattr(module, name), fast=fast) for name in CONVOLUTIONS}
         self.ops = cast(Operations, SimpleNamespace(**vars(module) | convolutions))
         self.lanes = int(module.LANES)

@@ -52,6 +52,10 @@ class CudaOperations:
         check(db.shape == dw.shape[:1], "conv_backward_weights", "a bias a kernel", dw, db)
         self._convolutions.backward_weights(geometry, dw, db)
 
+    def conv_products(self, w: Array, y: Array, /, *, stride: int, pad: int, groups: int) -> int:
+        products: int = math.prod(w.shape) * y.shape[1] * y.shape[2]
+        return products
+
     def max_pool_forward(self, x: Array, y: Array, argmax: Array, /, *, size: int, stride: int) -> None:
         self._pool("max_pool_forward", x, y, size, stride, y, [x, y, argmax])
 
