@@ -107,9 +107,7 @@ class Workload:
         """Forward, backward, exchange and update."""
         first = self.own.start
         now = Pass(len(self.own), self.batch, first, self._steps, dropout=self.recipe.dropout, training=True)
-        self.net.forward(self._images, now)
-        self.net.backward(now)
-        self.net.update(self._rates, self.recipe.train.momentum)
+        self.net.step(self._images, now, self._rates, self.recipe.train.momentum)
         self._steps += 1
 
     def forward(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from alexnet import draws
-from alexnet.engines import Operations, Tensor
+from alexnet.engines import Operations, Scalar, Tensor
 from alexnet.links import Link
 from alexnet.recipe import AveragePool, Conv, Fc, Lrn, LrnSpatial, MaxPool
 
@@ -45,7 +45,7 @@ class Pass:
     images: int
     batch: int
     first_image: int = 0
-    step: int = 0
+    step: Scalar = 0
     seed: int = 0
     dropout: float = 0.0
     training: bool = False

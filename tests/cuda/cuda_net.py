@@ -1,12 +1,13 @@
 """A net on an engine for the tests: losses and gradients of a step, a few steps of descent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Engine
+from alexnet.engines import Engine, Scalar
 from alexnet.layers import Parameter, Pass
 from alexnet.links import Link
 from alexnet.net import Net
@@ -16,7 +17,7 @@ from alexnet.topology import topology
 Floats = NDArray[np.float32]
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """One process's part of a training on fixed images; dropout is drawn anew each step."""
 
@@ -26,6 +27,7 @@ class Run:
     images: Floats
     labels: NDArray[np.int32]
     seed: int = 3
+    resting: tuple[str, ...] = ()  # layers that do not learn
 
     def __post_init__(self) -> None:
         batch = len(self.images)
@@ -48,19 +50,24 @@ class Run:
         return float(self.engine.download(self.net.losses).mean())
 
     def record(self, step: int, rate: float) -> None:
-        """One step of descent, nothing read back: what a graph captures."""
+        """One step of descent, nothing read back."""
 
         def rates(parameter: Parameter) -> tuple[float, float]:
-            return rate, self.recipe.train.decay
+            return 0.0 if parameter.spec.name in self.resting else rate, self.recipe.train.decay
 
-        self._pass(step)
-        self.net.update(rates, self.recipe.train.momentum)
+        self.net.step(self.input, self._now(step), rates, self.recipe.train.momentum)
 
     def _pass(self, step: int) -> None:
+        def work(numbers: Sequence[Scalar]) -> None:
+            now = self._now(numbers[0])
+            self.net.forward(self.input, now)
+            self.net.backward(now)
+
+        self.engine.repeat(work, [step], (self, "gradients"))
+
+    def _now(self, step: Scalar) -> Pass:
         batch = len(self.images)
-        now = Pass(batch, batch, step=step, seed=self.seed, dropout=self.recipe.dropout, training=True)
-        self.net.forward(self.input, now)
-        self.net.backward(now)
+        return Pass(batch, batch, step=step, seed=self.seed, dropout=self.recipe.dropout, training=True)
 
     def perturb(self, size: float) -> None:
         """Every weight times 1 + `size` or 1 - `size`: what rounding of that size may do."""

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from cuda_net import ROUNDING, Run, images, part
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Precision
+from alexnet.engines.cuda.recorder import Recorder
 from alexnet.launch import mpiexec
 from alexnet.links.solo import SoloLink
 from alexnet.recipe import load
@@ -67,24 +70,34 @@ def test_gradients_are_the_losses_slopes() -> None:
         assert (ends[0] - ends[1]) / 4e-3 == pytest.approx(length, rel=0.02), each.name
 
 
-def test_a_captured_step_is_the_step() -> None:
-    """Captured once and launched for other steps: the same weights, bit for bit, dropout included."""
-    plain, captured = (small(CudaEngine(device("fp32", 1)), np.random.default_rng(0)) for _ in range(2))
-    for step in range(4):
-        plain.step(step, 0.01)
-    captured.step(0, 0.01)
-    engine = captured.engine
-    assert isinstance(engine, CudaEngine)
+def varied(engine: CudaEngine) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """The weights after steps that change in every way: step, rate, dropout, a layer that rests."""
+    run = small(engine, np.random.default_rng(0))
+    for step in range(12):
+        run.recipe = replace(run.recipe, dropout=0.5 if step < 8 else 0.3)
+        run.resting = ("conv1",) if 4 <= step < 8 else ()
+        run.step(step, 0.01 / (1 + step))
+    return {each.name: run.engine.download(each.value) for each in run.net.parameters}
 
-    def work() -> None:
-        captured.record(1, 0.01)
 
-    graph = engine.ops.capture(work)
-    for step in range(1, 4):
-        engine.ops.set_step(step)
-        graph.launch()
-    for one, other in zip(plain.net.parameters, captured.net.parameters, strict=True):
-        assert np.array_equal(plain.engine.download(one.value), engine.download(other.value)), one.name
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_recorded_step_is_the_step(precision: Precision) -> None:
+    """The same weights, bit for bit, and not those of a recorder that is blind to a change."""
+    plain, recorded = (varied(CudaEngine(device(precision, 1), records=records)) for records in (False, True))
+    for name, values in plain.items():
+        assert np.array_equal(recorded[name], values), name
+
+
+def test_a_recorder_blind_to_a_change_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, repeat = varied(CudaEngine(device("fp32", 1))), Recorder.repeat
+
+    def without_dropout(self: Recorder, work: Any, numbers: Any, fixed: tuple[Any, ...]) -> None:
+        net, images, now, *rest = fixed
+        repeat(self, work, numbers, (net, images, replace(now, dropout=0.0), *rest))
+
+    monkeypatch.setattr(Recorder, "repeat", without_dropout)
+    found = varied(CudaEngine(device("fp32", 1)))
+    assert not all(np.array_equal(found[name], values) for name, values in wanted.items())
 
 
 @pytest.mark.parametrize(("recipe", "precision"), [("alexnet", "fp32"), ("alexnet-mini", "bf16")])

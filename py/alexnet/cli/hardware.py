@@ -61,9 +61,11 @@ def _on_gpu(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
     if not launch.inside():
         return CudaEngine(GpuDevice(hardware.gpus[0], hardware.precision)), SoloLink(columns)
     from alexnet.links.nccl import link_gpus, own_gpu
+    from alexnet.links.staged import StagedLink
 
     device = GpuDevice(own_gpu(hardware.gpus), hardware.precision)
-    return CudaEngine(device), link_gpus(columns, device, launch.fail)
+    link = link_gpus(columns, device, launch.fail)
+    return CudaEngine(device, records=not isinstance(link, StagedLink)), link
 
 
 def asked(text: str) -> tuple[int, ...]:

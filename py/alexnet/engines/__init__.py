@@ -4,13 +4,14 @@ Arrays belong to the engine (`Tensor`); only `pack`, `unpack`, `upload` and `dow
 forms. No file here knows of processes, files or recipes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Tensor = Any
+Scalar = Any  # a number, or an engine's place for one that changes from step to step
 Floats = NDArray[np.float32]
 
 
@@ -65,7 +66,7 @@ class Operations(Protocol):
         *,
         rate: float,
         seed: int,
-        step: int,
+        step: Scalar,
         layer: int,
         first_unit: int,
         first_image: int,
@@ -83,7 +84,7 @@ class Operations(Protocol):
         images: int,
         factor: float,
     ) -> None: ...
-    def sgd(self, w: Tensor, v: Tensor, g: Tensor, /, *, rate: float, momentum: float, decay: float) -> None: ...
+    def sgd(self, w: Tensor, v: Tensor, g: Tensor, /, *, rate: Scalar, momentum: Scalar, decay: Scalar) -> None: ...
     def augment(
         self,
         images: Sequence[NDArray[np.uint8]],
@@ -122,3 +123,12 @@ class Engine(Protocol):
 
     def unpack(self, values: Tensor, images: int) -> Floats:
         """The first images of `values` as (images, maps, height, width)."""
+
+    def repeat(
+        self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
+    ) -> None:
+        """work(numbers), which an engine may record and run again without calling it.
+
+        `work` gives operations to the engine and reads nothing back. What it does hangs on `fixed` alone (memory in it
+        by identity), and on `numbers` only where an operation takes a `Scalar`.
+        """

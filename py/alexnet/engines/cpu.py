@@ -1,5 +1,6 @@
 """The CPU engine: C++ operations on blocks of 16 images, the image innermost: (blocks, maps, height, width, 16)."""
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import native
-from alexnet.engines import Floats, Operations
+from alexnet.engines import Floats, Operations, Scalar
 
 
 class CpuEngine:
@@ -42,3 +43,9 @@ class CpuEngine:
         blocks, *shape, lanes = values.shape
         plain = values.transpose(0, 4, 1, 2, 3).reshape(blocks * lanes, *shape)
         return np.ascontiguousarray(plain[:images])
+
+    def repeat(
+        self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
+    ) -> None:
+        del fixed
+        work(numbers)
