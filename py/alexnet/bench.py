@@ -6,9 +6,8 @@ repetitions, each as long as the slowest process took. Work is counted as if eve
 
 import resource
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.engines import Engine
+from alexnet.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
+from alexnet.engines import Engine, Scalar
 from alexnet.errors import Failure
 from alexnet.evaluate import Predictor, ten_crops
 from alexnet.layers import Layer, Parameter, Pass
@@ -42,6 +42,11 @@ class LayerTimes:
     backward_s: float
     forward_work: int
     backward_work: int
+    traffic: int  # bytes read and written, each operand of a product once
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self.traffic / (self.forward_s + self.backward_s)
 
     @property
     def gflops(self) -> float:
@@ -63,10 +68,11 @@ class Report:
     ten_crop_images: int
     peak_rss_mb: float
     layers: tuple[LayerTimes, ...]
+    ceilings: Ceilings | None = None  # of engines that record their work
 
     def as_json(self, device: str, threads: int) -> dict[str, Any]:
-        """The object of `bench --json`; its keys are a contract."""
-        return {
+        """The object of `bench --json`; its keys are a contract. With ceilings, they and bytes a second are added."""
+        found: dict[str, Any] = {
             "device": device,
             "procs": self.procs,
             "threads": threads,
@@ -81,6 +87,11 @@ class Report:
                 for each in self.layers
             ],
         }
+        if self.ceilings:
+            found["ceilings"] = asdict(self.ceilings)
+            for each, layer in zip(found["layers"], self.layers, strict=True):
+                each["bytes_per_s"] = layer.bytes_per_s
+        return found
 
 
 class Workload:
@@ -105,10 +116,12 @@ class Workload:
 
     def step(self) -> None:
         """Forward, backward, exchange and update."""
-        first = self.own.start
-        now = Pass(len(self.own), self.batch, first, self._steps, dropout=self.recipe.dropout, training=True)
-        self.net.step(self._images, now, self._rates, self.recipe.train.momentum)
+        self.net.step(self._images, self.now(self._steps), self._rates, self.recipe.train.momentum)
         self._steps += 1
+
+    def now(self, step: Scalar) -> Pass:
+        first = self.own.start
+        return Pass(len(self.own), self.batch, first, step, dropout=self.recipe.dropout, training=True)
 
     def forward(self) -> None:
         """The test-time outputs of one batch."""
@@ -141,15 +154,26 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
     """Time steps, forward passes and ten-crop evaluations; every process takes part and gets the report."""
     watch = _watch(load)
     load.step()  # touches the memory for the first time
-    step = _medians(_rows(load.step, repeat, load.link, watch), gather)
+    if load.net.engine.records:
+        load.step()  # to be recorded
+    step = _medians(_rows(load.step, repeat, load, watch), gather)
+    if load.net.engine.records:
+        step |= _medians(recorded_parts(load.net.engine, _parts(load), repeat), gather)
     peak = sum(gather(peak_rss_mb()))
-    forward = _medians(_rows(load.forward, repeat, load.link, watch), gather)
-    ten_crop = _medians(_rows(load.ten_crops, repeat, load.link, watch), gather)
+    forward = _medians(_rows(load.forward, repeat, load, watch), gather)
+    ten_crop = _medians(_rows(load.ten_crops, repeat, load, watch), gather)
     place = load.link.place
     work = direct_work(load.net.topology)
     layers = (
-        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *(load.batch * each for each in work[name]))
-        for name, _ in _named(load.net)
+        LayerTimes(
+            name,
+            step[f"{name} forward"],
+            step[f"{name} backward"],
+            load.batch * work[name][0],
+            load.batch * work[name][1],
+            traffic(layer),
+        )
+        for name, layer in _named(load.net)
     )
     return Report(
         procs=place.replicas * place.shares,
@@ -162,7 +186,24 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
         ten_crop_images=sum(gather(load.ten_crop_images)) // place.shares,
         peak_rss_mb=peak,
         layers=tuple(layers),
+        ceilings=ceilings(load.net.engine) if load.net.engine.records else None,
     )
+
+
+def _parts(load: Workload) -> dict[str, Work]:
+    """The parts of a step by name, each to be run by itself; the numbers are a step and a zero."""
+    net = load.net
+
+    def part(act: Callable[[Pass], None]) -> Work:
+        return lambda numbers: act(load.now(numbers[0]))
+
+    parts: dict[str, Work] = {}
+    for name, layer in _named(net):
+        parts[f"{name} forward"] = part(layer.forward)
+        parts[f"{name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
+    parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
+    parts[UPDATE] = lambda numbers: net.update({each.name: (numbers[1],) * 2 for each in net.parameters}, numbers[1])
+    return parts
 
 
 def direct_work(shapes: Topology) -> dict[str, tuple[int, int]]:
@@ -197,7 +238,8 @@ def peak_rss_mb() -> float:
 class _Stopwatch:
     """Adds up the seconds spent in methods that it watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.spent: Times = {}
 
     def watch(self, owner: object, method: str, name: str) -> None:
@@ -206,11 +248,11 @@ class _Stopwatch:
         self.spent[name] = 0.0
 
         def timed(*arguments: Any) -> Any:
-            start = time.perf_counter()
+            start = self._engine.mark()
             try:
                 return call(*arguments)
             finally:
-                self.spent[name] += time.perf_counter() - start
+                self.spent[name] += self._engine.seconds(start, self._engine.mark())
 
         setattr(owner, method, timed)
 
@@ -219,7 +261,9 @@ class _Stopwatch:
 
 
 def _watch(load: Workload) -> _Stopwatch:
-    watch = _Stopwatch()
+    watch = _Stopwatch(load.net.engine)
+    if load.net.engine.records:  # its parts are measured one by one
+        return watch
     for name, layer in _named(load.net):
         watch.watch(layer, "forward", f"{name} forward")
         watch.watch(layer, "backward", f"{name} backward")
@@ -235,15 +279,15 @@ def _named(net: Net) -> list[tuple[str, Layer]]:
     return list(zip(names, net.layers, strict=True))
 
 
-def _rows(act: Callable[[], None], repeat: int, link: Link, watch: _Stopwatch) -> list[Times]:
+def _rows(act: Callable[[], None], repeat: int, load: Workload, watch: _Stopwatch) -> list[Times]:
     """For each repetition the seconds by part, and of the whole."""
-    rows = []
+    rows, engine = [], load.net.engine
     for _ in range(repeat):
         watch.reset()
-        link.any(False)  # all processes begin together
-        start = time.perf_counter()
+        load.link.any(False)  # all processes begin together
+        start = engine.mark()
         act()
-        rows.append(watch.spent | {WHOLE: time.perf_counter() - start})
+        rows.append(watch.spent | {WHOLE: engine.seconds(start, engine.mark())})
     return rows
 
 

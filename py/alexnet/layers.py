@@ -54,6 +54,9 @@ class Pass:
 class Layer(Protocol):
     """A layer at work."""
 
+    bottom: Blob
+    top: Blob
+
     @property
     def parameters(self) -> Sequence[Parameter]: ...
 

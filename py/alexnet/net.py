@@ -100,7 +100,7 @@ class Net:
         self.engine.repeat(work, numbers, (self, images, replace(now, step=0), learns))
 
     def update(self, rates: Mapping[str, tuple[Scalar, Scalar]], momentum: Scalar) -> None:
-        """v <- momentum v - decay rate w - rate g; w <- w + v, by the (rate, decay) of each parameter named (paper, 5)."""
+        """v <- momentum v - decay rate w - rate g; w <- w + v, by the (rate, decay) of each parameter (paper, 5)."""
         for each in self.parameters:
             if each.name in rates:
                 rate, decay = rates[each.name]

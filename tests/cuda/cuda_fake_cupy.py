@@ -2,13 +2,14 @@
 column-major definition. What is checked is GpuDevice's own work: packing, layouts, streams, captures."""
 
 import ctypes
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from alexnet.engines.cuda.device import Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.device import from_bf16, to_bf16
 from alexnet.engines.cuda.simulated import argument_sizes, compile_kernels, load
 from alexnet.engines.cuda.sources import source_directory
 
@@ -62,8 +63,8 @@ class Stream:
 class FakeCupy:
     """`import cupy`, as GpuDevice sees it."""
 
-    def __init__(self, precision: Precision) -> None:
-        self._library = load(compile_kernels(source_directory() / "engine.cu", precision))
+    def __init__(self) -> None:
+        self._library: Any = None
         self._names: list[str] = []
         self._streams: dict[int, Stream] = {}
         self._memory: list[Any] = []
@@ -75,6 +76,8 @@ class FakeCupy:
             CUDA_R_32F=FLOAT32,
             CUDA_R_16BF=BFLOAT16,
             getDeviceCount=lambda: 1,
+            getDeviceProperties=lambda index: {"name": b"Likeness of a GPU", "totalGlobalMem": 1 << 34},
+            deviceCanAccessPeer=lambda one, other: False,
             memcpyHostToDevice="in",
             memcpyDeviceToHost="out",
             memcpyDeviceToDevice="inside",
@@ -98,6 +101,8 @@ class FakeCupy:
             cublas=cublas,
             driver=SimpleNamespace(launchKernel=self._launch),
             Device=Device,
+            Event=Event,
+            get_elapsed_time=lambda begin, end: 1e3 * (end.at - begin.at),
             Stream=self._stream,
             alloc=self._alloc,
             alloc_pinned_memory=bytearray,
@@ -106,6 +111,8 @@ class FakeCupy:
     def RawModule(self, code: str, options: tuple[str, ...]) -> Any:
         assert '#include "conv.cu"' in code
         self.options = options
+        (precision,) = (each.removeprefix("-DPRECISION=").lower() for each in options if "PRECISION" in each)
+        self._library = load(compile_kernels(source_directory() / "engine.cu", precision))
         return SimpleNamespace(get_function=self._function)
 
     def _function(self, name: str) -> Any:
@@ -173,6 +180,17 @@ class FakeCupy:
         right = _matrix(b, b_kind, ldb, *((n, k) if op_b else (k, n)))
         product = _plain(left.T if op_a else left) @ _plain(right.T if op_b else right)
         _matrix(c, c_kind, ldc, m, n)[...] = to_bf16(product) if c_kind == BFLOAT16 else product
+
+
+class Event:
+    """A moment; everything before it is done, as streams here run at once."""
+
+    def record(self, stream: Stream) -> None:
+        assert stream.recorded is None, "an event in a graph has no time"
+        self.at = time.perf_counter()
+
+    def synchronize(self) -> None:
+        pass
 
 
 class Device:

@@ -18,7 +18,7 @@ MODULES = ("runtime", "cublas", "driver")
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> FakeCupy:
-    fake = FakeCupy(precision)
+    fake = FakeCupy()
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
     monkeypatch.setattr(cublas, "library", lambda cupy: fake.libcublas)

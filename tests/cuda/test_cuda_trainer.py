@@ -1,8 +1,5 @@
 """The trainer, its loader and its checkpoints on the CUDA engine: it does not know which engine runs."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_bench import REAL, device
-from PIL import Image
 
 from alexnet.checkpoint import read
 from alexnet.engines import Scalar
@@ -29,23 +25,6 @@ from alexnet.train import Trainer
 HERE = Path(__file__).parent
 Work = Callable[[Sequence[Scalar]], None]
 REPEAT = Recorder.repeat
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of made-up photographs, prepared."""
-    folder = tmp_path_factory.mktemp("cuda")
-    random = np.random.default_rng(3)
-    for index in range(60):
-        path = folder / "images" / f"class{index % 3}" / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = random.normal(80 + 40 * (index % 3), 40, (32, 32, 3)).clip(0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-    arguments = ["prep", folder / "images", "--out", folder / "data", "--size", 32, "--workers", 1]
-    command = [sys.executable, "-m", "alexnet", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return folder / "data"
 
 
 def begin(engine: object, data: Path, run: Path, *changes: str) -> Trainer:

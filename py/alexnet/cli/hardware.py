@@ -21,8 +21,24 @@ class Hardware:
     precision: Precision
 
     @property
+    def device(self) -> str:
+        if not self.gpus:
+            return "cpu"
+        from alexnet.engines.cuda.facts import devices as usable
+
+        there = usable()
+        return ", ".join(there[index]["name"] for index in self.gpus)
+
+    @property
     def name(self) -> str:
         return f"{len(self.gpus)} GPUs in {self.precision}" if self.gpus else "the CPU"
+
+    def arguments(self) -> list[str]:
+        """The options that ask for just this, for the processes that a command starts."""
+        chosen = ["--gpus", ",".join(map(str, self.gpus)), "--precision", self.precision]
+        if not self.gpus:
+            chosen = ["--device", "cpu", "--procs", str(self.processes)]
+        return [*chosen, "--threads", str(self.threads)]
 
 
 def choose(
@@ -38,6 +54,14 @@ def choose(
     processes = len(chosen) or procs or columns
     place(columns, processes, 0)
     return Hardware(chosen, processes, threads or max(1, devices.cores() // processes), precision)
+
+
+def alone(gpus: str | None, device: str | None, threads: int | None, precision: Precision) -> Engine:
+    """The engine of a command that runs in one process."""
+    hardware = choose(gpus, device, None, threads, precision, 1)
+    if hardware.processes > 1:
+        raise Failure(f"--gpus {gpus}: this runs on one GPU; name one of them")
+    return assemble(hardware, 1)[0]
 
 
 def assemble(hardware: Hardware, columns: int) -> tuple[Engine, Link]:

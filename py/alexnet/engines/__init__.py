@@ -106,6 +106,10 @@ class Engine(Protocol):
     def ops(self) -> Operations:
         """The operations on its memory."""
 
+    @property
+    def records(self) -> bool:
+        """Whether `repeat` runs recorded work without calling it."""
+
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Tensor = None) -> Tensor:
         """Memory for the maps of a minibatch, new or inside larger maps; the contents are undefined."""
 
@@ -132,3 +136,9 @@ class Engine(Protocol):
         `work` gives operations to the engine and reads nothing back. What it does hangs on `fixed` alone (memory in it
         by identity), and on `numbers` only where an operation takes a `Scalar`.
         """
+
+    def mark(self) -> Any:
+        """This moment in the order of the engine's work."""
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """From one mark to another, once the work before them is done."""

@@ -1,5 +1,6 @@
 """The CPU engine: C++ operations on blocks of 16 images, the image innermost: (blocks, maps, height, width, 16)."""
 
+import time
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, cast
@@ -13,6 +14,8 @@ from alexnet.engines import Floats, Operations, Scalar
 
 class CpuEngine:
     """Memory is NumPy's; the operations are the compiled module's, over `threads` threads."""
+
+    records = False
 
     def __init__(self, threads: int) -> None:
         module = native.module()
@@ -49,3 +52,9 @@ class CpuEngine:
     ) -> None:
         del fixed
         work(numbers)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin

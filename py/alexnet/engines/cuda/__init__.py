@@ -22,7 +22,7 @@ class CudaEngine:
     """
 
     def __init__(self, device: Device, *, records: bool = True) -> None:
-        self.device = device
+        self.device, self.records = device, records
         self.ops = CudaOperations(device)
         self._recorder = Recorder(device, records)
         self._map = BF16 if device.precision == "bf16" else FLOAT
@@ -55,3 +55,9 @@ class CudaEngine:
         self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
     ) -> None:
         self._recorder.repeat(work, numbers, fixed)
+
+    def mark(self) -> Any:
+        return self.device.mark()
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        return self.device.seconds(begin, end)

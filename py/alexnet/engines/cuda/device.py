@@ -74,6 +74,12 @@ class Device(Protocol):
     def copy(self, source: int, target: int, size: int) -> None:
         """Copy inside the device."""
 
+    def mark(self) -> Any:
+        """An event in `main`."""
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """Between two events, once both have passed."""
+
     def capture(self, work: Callable[[], None]) -> Graph:
         """What `work` gives to `main`, not yet run; `work` neither waits, nor allocates, nor meets the host."""
 

@@ -137,6 +137,16 @@ class GpuDevice:
     def copy(self, source: int, target: int, size: int) -> None:
         self._copy(target, source, size, "memcpyDeviceToDevice", None)
 
+    def mark(self) -> Any:
+        with self._lock, self._device:
+            event = self._cupy.cuda.Event()
+            event.record(self.main.handle)
+            return event
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        end.synchronize()
+        return float(self._cupy.cuda.get_elapsed_time(begin, end)) / 1e3
+
     def capture(self, work: Callable[[], None]) -> GpuGraph:
         """Whatever `work` needs must have been compiled and allocated by an earlier call."""
         stream = self.main.handle

@@ -21,6 +21,7 @@ class Recorder:
         self._device, self._records = device, records
         self._known: dict[tuple[Any, ...], Graph | None] = {}
         self._numbers = Array.empty(device, (0,), NUMBER)
+        self._written: list[float] = []
 
     def repeat(
         self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
@@ -29,7 +30,9 @@ class Recorder:
         if len(numbers) > len(self._numbers):
             self._known.clear()
             self._numbers = Array.empty(self._device, (len(numbers),), NUMBER)
-        self._numbers[: len(numbers)] = np.array(numbers, NUMBER)
+        if list(numbers) != self._written:
+            self._numbers[: len(numbers)] = np.array(numbers, NUMBER)
+            self._written = list(numbers)
         places = [self._numbers[at] for at in range(len(numbers))]
         if not self._records or fixed not in self._known:
             self._keep(fixed, None)

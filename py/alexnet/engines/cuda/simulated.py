@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -266,6 +267,12 @@ class SimulatedDevice:
 
     def copy(self, source: int, target: int, size: int) -> None:
         self._give(lambda: ctypes.memmove(target, source, size), None)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
 
     def capture(self, work: Callable[[], None]) -> Recording:
         return self.main.record(work)
