@@ -222,10 +222,11 @@ class CudaOperations:
 
     def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
         check_same(kernel, *arrays)
-        maps, height, width, images = arrays[0].shape
-        shape = make(SPATIAL, images, height, width, n, k, alpha, beta)
+        maps, height, width, _ = arrays[0].shape
+        pixel = arrays[0].chunks // (maps * height * width)
+        shape = make(SPATIAL, pixel, height, width, n, k, alpha, beta)
         arguments = [*(each.argument for each in arrays), shape]
-        flat(self._device, kernel, height * width * images, *arguments, rows=maps)
+        flat(self._device, kernel, height * width * pixel, *arguments, rows=maps)
 
     def _rows(self, operation: str, x: Array, w: Array, y: Array) -> tuple[Array, Array]:
         """x as (features, images), y as (units, images)."""

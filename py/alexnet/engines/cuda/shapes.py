@@ -21,7 +21,7 @@ CONV = _structure(
 PACK = _structure("groups rows outers taps padded_rows padded_depth group_stride row_stride outer_stride")
 POOL = _structure("chunks height width out_height out_width size stride")
 LRN = _structure("plane group n", "k alpha beta")
-SPATIAL = _structure("images height width n", "k alpha beta")
+SPATIAL = _structure("chunks height width n", "k alpha beta")
 
 
 def make(kind: np.dtype[Any], *values: float) -> NDArray[Any]:
