@@ -85,6 +85,7 @@ class Convolution:
     weight: Parameter
     bias: Parameter
     settings: dict[str, int]  # stride, pad, groups
+    fused: dict[str, Any] = field(default_factory=dict)  # relu=True where the engine does it in the same pass
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -92,7 +93,7 @@ class Convolution:
 
     def forward(self, now: Pass) -> None:
         weight, bias = self.weight.value, self.bias.value
-        self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings)
+        self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings, **self.fused)
 
     def backward(self, now: Pass) -> None:
         dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
@@ -110,13 +111,14 @@ class FullyConnected:
     top: Blob
     weight: Parameter
     bias: Parameter
+    fused: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> Sequence[Parameter]:
         return self.weight, self.bias
 
     def forward(self, now: Pass) -> None:
-        self.ops.fc_forward(self.bottom.value, self.weight.value, self.bias.value, self.top.value)
+        self.ops.fc_forward(self.bottom.value, self.weight.value, self.bias.value, self.top.value, **self.fused)
 
     def backward(self, now: Pass) -> None:
         dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
@@ -199,6 +201,14 @@ class Rectifier(Bare):
 
     def backward(self, now: Pass) -> None:
         self.ops.relu_backward(self.top.value, self.top.gradient, self.bottom.gradient)
+
+
+@dataclass
+class Rectified(Rectifier):
+    """ReLU whose forward pass is part of the layer below."""
+
+    def forward(self, now: Pass) -> None:
+        """Done."""
 
 
 @dataclass

@@ -21,6 +21,7 @@ from alexnet.layers import (
     MaxPooling,
     Parameter,
     Pass,
+    Rectified,
     Rectifier,
     ResponseNormalisation,
     SoftmaxLoss,
@@ -217,6 +218,10 @@ class _Builder:
         return SpatialResponseNormalisation(self.engine.ops, bottom, top, shape.layer), top
 
     def relu(self, shape: LayerShape, bottom: Blob) -> tuple[Layer, Blob]:
+        below = self.net.layers[-1] if self.net.layers else None
+        if self.engine.rectifies and isinstance(below, Convolution | FullyConnected) and below.top is bottom:
+            below.fused["relu"] = True
+            return Rectified(self.engine.ops, bottom, bottom), bottom
         return Rectifier(self.engine.ops, bottom, bottom), bottom
 
     def tanh(self, shape: LayerShape, bottom: Blob) -> tuple[Layer, Blob]:

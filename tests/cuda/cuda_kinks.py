@@ -24,6 +24,18 @@ class Noting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ops, name)
 
+    def conv_forward(self, x: Any, w: Any, b: Any, y: Any, **settings: Any) -> None:
+        self._ops.conv_forward(x, w, b, y, **settings)
+        self._rectified(y, **settings)
+
+    def fc_forward(self, x: Any, w: Any, b: Any, y: Any, **settings: Any) -> None:
+        self._ops.fc_forward(x, w, b, y, **settings)
+        self._rectified(y, **settings)
+
+    def _rectified(self, y: Any, relu: bool = False, **settings: Any) -> None:
+        if relu:
+            self.choices.append(self._engine.unpack(y, self._images) > 0)
+
     def relu_forward(self, x: Any, y: Any) -> None:
         self._ops.relu_forward(x, y)
         self.choices.append(self._engine.unpack(y, self._images) > 0)

@@ -83,6 +83,38 @@ def test_gradients_are_the_losses_slopes() -> None:
         assert (ends[0] - ends[1]) / 4e-3 == pytest.approx(length, rel=0.02), each.name
 
 
+def test_relu_is_part_of_the_layer_below() -> None:
+    """No pass of its own after a convolution or a fully connected layer, and none left out elsewhere."""
+    calls: list[str] = []
+
+    class Counting:
+        def __init__(self, ops: Any) -> None:
+            self._ops = ops
+
+        def __getattr__(self, name: str) -> Any:
+            calls.append(name)
+            return getattr(self._ops, name)
+
+    engine = CudaEngine(device("fp32", 1))
+    engine.ops = Counting(engine.ops)  # type: ignore[assignment]
+    pixels = images(np.random.default_rng(7), 2, 24) / 50
+    recipe = load(str(HERE / "small.toml"))
+    Run(recipe, engine, SoloLink(2), pixels, np.array([0, 1], np.int32)).gradients(0)
+    assert calls.count("relu_forward") == 0 and calls.count("relu_backward") == 4
+    moved = list(recipe.net.layers)
+    moved[1:3] = moved[2:0:-1]  # norm1 before relu1
+    recipe = replace(recipe, net=replace(recipe.net, layers=tuple(moved)))
+    found = compare(
+        recipe,
+        (CudaEngine(device("fp32", 1)), CpuEngine(1)),
+        (SoloLink(2), SoloLink(2)),
+        pixels,
+        np.array([0, 1], np.int32),
+        1e-5,
+    )
+    assert found is not None and max(found.values()) <= 1e-5
+
+
 def varied(engine: CudaEngine) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
     """The weights after steps that change in every way: step, rate, dropout, a layer that rests."""
     run = small(engine, np.random.default_rng(0))

@@ -107,6 +107,10 @@ class Engine(Protocol):
         """The operations on its memory."""
 
     @property
+    def rectifies(self) -> bool:
+        """Whether conv_forward and fc_forward take `relu=True`, for ReLU in the same pass."""
+
+    @property
     def records(self) -> bool:
         """Whether `repeat` runs recorded work without calling it."""
 

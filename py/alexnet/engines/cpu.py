@@ -15,7 +15,7 @@ from alexnet.engines import Floats, Operations, Scalar
 class CpuEngine:
     """Memory is NumPy's; the operations are the compiled module's, over `threads` threads."""
 
-    records = False
+    records = rectifies = False
 
     def __init__(self, threads: int) -> None:
         module = native.module()

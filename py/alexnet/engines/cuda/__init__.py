@@ -21,6 +21,8 @@ class CudaEngine:
     through it) cannot be one.
     """
 
+    rectifies = True
+
     def __init__(self, device: Device, *, records: bool = True) -> None:
         self.device, self.records = device, records
         self.ops = CudaOperations(device)
