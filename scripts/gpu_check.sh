@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # On a machine with a GPU: the CUDA engine's tests on real devices, then its benchmarks, in one command.
-#   scripts/gpu_check.sh [OUT]      writes OUT/gpu_check.json, OUT/gpu_check.md and a log for each part (OUT: build/gpu_check)
-# It goes on when a part fails, and ends with 1 if any did. A part that lacks its tool or a second GPU is skipped, with
+#   scripts/gpu_check.sh [OUT] [RECIPE] [BATCH]
+# writes OUT/gpu_check.json, OUT/gpu_check.md and a log for each part (build/gpu_check, alexnet, 128). It goes on when a part fails, and ends with 1 if any did. A part that lacks its tool or a second GPU is skipped, with
 # its reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-build/gpu_check}
+out=${1:-build/gpu_check} recipe=${2:-alexnet} batch=${3:-128}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 rm -f "$out"/*.log "$out"/*.result
@@ -26,26 +26,36 @@ gpus=$("$python" -c 'from alexnet.engines.cuda.facts import devices; print(len(d
     exit 1
 }
 part doctor "$python" scripts/gpu_report.py doctor
-part operations env ALEXNET_GPU=1 "$python" -m pytest -q tests/cuda -k "not faults and not links and not two_processes"
-part one_gpu_two_processes env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_net_program.py alexnet fp32 2
+part operations env ALEXNET_GPU=1 "$python" -m pytest -q tests/cuda \
+    -k "not faults and not links and not two_processes and not compile and not check"
+for precision in fp32 tf32 bf16; do  # each ends with 1 where a gradient is not the CPU engine's within its bound
+    part "one_gpu_two_processes_$precision" env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py \
+        tests/cuda/cuda_net_program.py "$recipe" "$precision" 8
+done
 part staged_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py staged bf16
 if [ "$gpus" -ge 2 ]; then
     part nccl_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py real bf16
 else
     skip nccl_link "one GPU; NCCL needs two"
 fi
-if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck initcheck synccheck; do
+for tool in memcheck racecheck initcheck synccheck; do
+    if command -v compute-sanitizer >/dev/null; then
         part "sanitizer_$tool" env ALEXNET_GPU=1 compute-sanitizer --tool "$tool" --error-exitcode 1 \
             "$python" tests/cuda/cuda_runner.py engine bf16 real
-    done
-else
-    skip compute_sanitizer "compute-sanitizer is not on PATH"
-fi
+    else
+        skip "sanitizer_$tool" "compute-sanitizer is not on PATH"
+    fi
+done
+bench=("$python" -m alexnet bench --recipe "$recipe" --batch "$batch" --json)
 for precision in bf16 tf32 fp32; do
-    part "bench_$precision" "$python" scripts/gpu_bench.py --precision "$precision"
+    part "bench_$precision" "${bench[@]}" --gpus 0 --precision "$precision"
+    if [ "$gpus" -ge 2 ]; then
+        part "bench_two_gpus_$precision" "${bench[@]}" --gpus 0,1 --precision "$precision"
+    else
+        skip "bench_two_gpus_$precision" "one GPU"
+    fi
     if "$python" -c 'import torch' 2>/dev/null; then
-        part "torch_$precision" "$python" scripts/gpu_torch.py --precision "$precision"
+        part "torch_$precision" "$python" scripts/gpu_torch.py --batch "$batch" --precision "$precision"
     else
         skip "torch_$precision" "PyTorch is not installed"
     fi

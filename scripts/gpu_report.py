@@ -30,17 +30,25 @@ def markdown(report: dict[str, Any]) -> str:
         lines.append(f"| {name} | {part['status']}: {part.get('reason') or part['seconds'] + ' s'} |")
     for name, part in report["parts"].items():
         found = part.get("found", {})
-        if "operations" in found:
-            top = found["ceilings"]
-            lines += ["", f"## {name}: batch {found['batch']} on {found['device']}", ""]
-            lines += ["| operation | ms | TFLOP/s | of ceiling | GB/s | of ceiling |", "|---|---|---|---|---|---|"]
-            for row in found["operations"]:
-                flops, size = row["flops"], row["bytes_per_s"]
-                shares = f"{flops / top['flops']:.0%} | {size / 1e9:.0f} | {size / top['bytes_per_s']:.0%}"
-                lines.append(f"| {row['name']} | {row['seconds'] * 1e3:.3f} | {flops / 1e12:.1f} | {shares} |")
-        elif "images_per_s" in found:
-            lines += ["", f"{name}: {found['images_per_s']:.0f} images/s (PyTorch {found['torch']})"]
+        if "images_per_s" in found:
+            title = f"{name}: {found['images_per_s']:.0f} images/s in steps of {found['batch']} on {found['device']}"
+            lines += ["", f"## {title}", *layers(found)]
     return "\n".join(lines) + "\n"
+
+
+def layers(found: dict[str, Any]) -> list[str]:
+    """Each layer's time, and its rates beside what the GPU reaches at best; nothing where there are no ceilings."""
+    if "ceilings" not in found:
+        return []
+    top = found["ceilings"]
+    lines = ["", "| layer | forward ms | backward ms | TFLOP/s | of the best | GB/s | of the best |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in found["layers"]:
+        rates = f"{row['gflops'] / 1e3:.1f} | {row['gflops'] / top['gflops']:.0%}"
+        rates += f" | {row['bytes_per_s'] / 1e9:.0f} | {row['bytes_per_s'] / top['bytes_per_s']:.0%}"
+        lines.append(f"| {row['name']} | {row['forward_s'] * 1e3:.3f} | {row['backward_s'] * 1e3:.3f} | {rates} |")
+    best = f"{top['gflops'] / 1e3:.0f} TFLOP/s in a large product, {top['bytes_per_s'] / 1e9:.0f} GB/s in a large copy"
+    return [*lines, "", f"At best: {best}."]
 
 
 def main() -> None:

@@ -1,76 +1,78 @@
 // Response normalisation within a map (the authors' code, after LRN2): as lrn.cu, but the sum of squares runs
 // over the n x n pixels around each pixel of the same map, clipped at the edges. x, y, dy, dx:
-// [maps][height][width][images]; blockIdx.y is the map.
+// [maps][height][width][chunks of images]; blockIdx.y is the map; a thread takes a chunk.
 #include "common.cuh"
 
 struct SpatialShape {
-    int images, height, width, n;
+    int chunks, height, width, n;
     float k, alpha, beta;
 };
 
-/// A pixel's window: rows top..bottom, columns left..right.
-struct Window {
-    int top, bottom, left, right;
-    __device__ __forceinline__ Window(int y, int x, const SpatialShape& s)
-        : top(max(y - s.n / 2, 0)),
-          bottom(min(y + s.n / 2, s.height - 1)),
-          left(max(x - s.n / 2, 0)),
-          right(min(x + s.n / 2, s.width - 1)) {}
+/// A chunk's values in float32, whatever a map holds.
+struct alignas(16) Wide {
+    float at[kChunk];
 };
 
-__device__ __forceinline__ float spatial_scale(const Map* map, int y, int x, int image,
-                                               const SpatialShape& s) {
-    const Window window(y, x, s);
-    float sum = 0;
-    for (int v = window.top; v <= window.bottom; ++v) {
-        for (int u = window.left; u <= window.right; ++u) {
-            const float value = to_float(map[(v * s.width + u) * s.images + image]);
-            sum += value * value;
-        }
-    }
-    return s.k + s.alpha * sum;
+/// Calls body(place) for each pixel of the window around pixel i / chunks of one map; places are chunks.
+template <class Body>
+__device__ __forceinline__ void each_in_window(int i, const SpatialShape& s, const Body& body) {
+    const int pixel = i / s.chunks, chunk = i % s.chunks;
+    const int y = pixel / s.width, x = pixel % s.width, reach = s.n / 2;
+    const int bottom = min(y + reach, s.height - 1), right = min(x + reach, s.width - 1);
+    for (int v = max(y - reach, 0); v <= bottom; ++v)
+        for (int u = max(x - reach, 0); u <= right; ++u) body((v * s.width + u) * s.chunks + chunk);
 }
 
-extern "C" __global__ void lrn_spatial_forward(const Map* x, Map* y, SpatialShape s) {
-    const int count = s.height * s.width * s.images;
-    const Map* map = x + (long long)blockIdx.y * count;
+__device__ __forceinline__ Wide spatial_scale(const Chunk* map, int i, const SpatialShape& s) {
+    Wide scale{};
+    each_in_window(i, s, [&](int place) {
+        const Lanes v = load_lanes(map + place);
+        each_lane([&](int lane) { scale.at[lane] += v.at[lane] * v.at[lane]; });
+    });
+    each_lane([&](int lane) { scale.at[lane] = s.k + s.alpha * scale.at[lane]; });
+    return scale;
+}
+
+extern "C" __global__ void lrn_spatial_forward(const Chunk* x, Chunk* y, SpatialShape s) {
+    const int count = s.height * s.width * s.chunks;
+    const long long base = (long long)blockIdx.y * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
-        const int pixel = i / s.images;
-        const float scale = spatial_scale(map, pixel / s.width, pixel % s.width, i % s.images, s);
-        put(y[(long long)blockIdx.y * count + i], to_float(map[i]) * powf(scale, -s.beta));
+        const Wide scale = spatial_scale(x + base, i, s);
+        Lanes v = load_lanes(x + base + i);
+        each_lane([&](int lane) { v.at[lane] *= powf(scale.at[lane], -s.beta); });
+        store_lanes(y + base + i, v);
     }
 }
 KERNEL(lrn_spatial_forward);
 
-/// scales: [maps][height][width][images] float32, the first pass's s for the second.
-extern "C" __global__ void lrn_spatial_scales(const Map* x, float* scales, SpatialShape s) {
-    const int count = s.height * s.width * s.images;
-    const Map* map = x + (long long)blockIdx.y * count;
-    for (int i = flat_index(); i < count; i += flat_step()) {
-        const int pixel = i / s.images;
-        const float scale = spatial_scale(map, pixel / s.width, pixel % s.width, i % s.images, s);
-        scales[(long long)blockIdx.y * count + i] = scale;
-    }
+/// scales: [maps][height][width][chunks of images] float32, the first pass's s for the second.
+extern "C" __global__ void lrn_spatial_scales(const Chunk* x, Wide* scales, SpatialShape s) {
+    const int count = s.height * s.width * s.chunks;
+    const long long base = (long long)blockIdx.y * count;
+    for (int i = flat_index(); i < count; i += flat_step()) scales[base + i] = spatial_scale(x + base, i, s);
 }
 KERNEL(lrn_spatial_scales);
 
-extern "C" __global__ void lrn_spatial_backward(const Map* x, const Map* dy, const float* scales, Map* dx,
-                                                SpatialShape s) {
-    const int count = s.height * s.width * s.images;
+extern "C" __global__ void lrn_spatial_backward(const Chunk* x, const Chunk* dy, const Wide* scales,
+                                                Chunk* dx, SpatialShape s) {
+    const int count = s.height * s.width * s.chunks;
     const long long base = (long long)blockIdx.y * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
-        const int pixel = i / s.images, image = i % s.images;
-        const Window window(pixel / s.width, pixel % s.width, s);
-        float sum = 0;
-        for (int v = window.top; v <= window.bottom; ++v) {
-            for (int u = window.left; u <= window.right; ++u) {
-                const long long there = base + (v * s.width + u) * s.images + image;
-                sum += to_float(dy[there]) * to_float(x[there]) * powf(scales[there], -s.beta - 1);
-            }
-        }
-        const long long here = base + i;
-        const float own = to_float(dy[here]) * powf(scales[here], -s.beta);
-        put(dx[here], own - 2 * s.alpha * s.beta * to_float(x[here]) * sum);
+        Lanes sum{};
+        each_in_window(i, s, [&](int place) {
+            const Lanes value = load_lanes(x + base + place), slope = load_lanes(dy + base + place);
+            const Wide scale = scales[base + place];
+            each_lane([&](int lane) {
+                sum.at[lane] += slope.at[lane] * value.at[lane] * powf(scale.at[lane], -s.beta - 1);
+            });
+        });
+        const Lanes value = load_lanes(x + base + i), slope = load_lanes(dy + base + i);
+        const Wide scale = scales[base + i];
+        each_lane([&](int lane) {
+            const float own = slope.at[lane] * powf(scale.at[lane], -s.beta);
+            sum.at[lane] = own - 2 * s.alpha * s.beta * value.at[lane] * sum.at[lane];
+        });
+        store_lanes(dx + base + i, sum);
     }
 }
 KERNEL(lrn_spatial_backward);

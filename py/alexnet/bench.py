@@ -7,9 +7,8 @@ directly, and as the engine computes it.
 
 import resource
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.engines import Engine
+from alexnet.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
+from alexnet.engines import Engine, Scalar
 from alexnet.errors import Failure
 from alexnet.evaluate import Predictor, ten_crops
 from alexnet.layers import Convolution, Layer, Parameter, Pass
@@ -28,7 +28,7 @@ from alexnet.topology import Topology, topology
 
 Gather = Callable[[Any], list[Any]]  # every process's value, in every process
 Times = dict[str, float]
-Work = dict[str, tuple[int, int]]  # of each layer, forward and backward
+Counts = dict[str, tuple[int, int]]  # of each layer, forward and backward
 
 TEN = 10
 MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
@@ -46,6 +46,11 @@ class LayerTimes:
     backward_work: int
     forward_done: int
     backward_done: int
+    traffic: int  # bytes read and written, each operand of a product once
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self.traffic / (self.forward_s + self.backward_s)
 
     @property
     def gflops(self) -> float:
@@ -72,10 +77,11 @@ class Report:
     ten_crop_images: int
     peak_rss_mb: float
     layers: tuple[LayerTimes, ...]
+    ceilings: Ceilings | None = None  # of engines that record their work
 
     def as_json(self, device: str, threads: int) -> dict[str, Any]:
-        """The object of `bench --json`; its keys are a contract."""
-        return {
+        """The object of `bench --json`; its keys are a contract. With ceilings, they and bytes a second are added."""
+        found: dict[str, Any] = {
             "device": device,
             "procs": self.procs,
             "threads": threads,
@@ -96,6 +102,11 @@ class Report:
                 for each in self.layers
             ],
         }
+        if self.ceilings:
+            found["ceilings"] = asdict(self.ceilings)
+            for each, layer in zip(found["layers"], self.layers, strict=True):
+                each["bytes_per_s"] = layer.bytes_per_s
+        return found
 
 
 class Workload:
@@ -120,12 +131,12 @@ class Workload:
 
     def step(self) -> None:
         """Forward, backward, exchange and update."""
-        first = self.own.start
-        now = Pass(len(self.own), self.batch, first, self._steps, dropout=self.recipe.dropout, training=True)
-        self.net.forward(self._images, now)
-        self.net.backward(now)
-        self.net.update(self._rates, self.recipe.train.momentum)
+        self.net.step(self._images, self.now(self._steps), self._rates, self.recipe.train.momentum)
         self._steps += 1
+
+    def now(self, step: Scalar) -> Pass:
+        first = self.own.start
+        return Pass(len(self.own), self.batch, first, step, dropout=self.recipe.dropout, training=True)
 
     def forward(self) -> None:
         """The test-time outputs of one batch."""
@@ -149,7 +160,7 @@ class Workload:
         mean = np.full((size, size, 3), 127.5, np.float32)
         return Predictor(self.net, mean, ten_crops(size, crop), self.recipe.dropout), list(pixels)
 
-    def convolution_work(self) -> Work:
+    def convolution_work(self) -> Counts:
         """Multiply-adds that this process does for its images in each convolution, (forward, backward)."""
         count = len(self.own)
         layers = ((name, layer.products) for name, layer in _named(self.net) if isinstance(layer, Convolution))
@@ -164,16 +175,20 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
     """Time steps, forward passes and ten-crop evaluations; every process takes part and gets the report."""
     watch = _watch(load)
     load.step()  # touches the memory for the first time
-    step = _medians(_rows(load.step, repeat, load.link, watch), gather)
+    if load.net.engine.records:
+        load.step()  # to be recorded
+    step = _medians(_rows(load.step, repeat, load, watch), gather)
+    if load.net.engine.records:
+        step |= _medians(recorded_parts(load.net.engine, _parts(load), repeat), gather)
     peak = sum(gather(peak_rss_mb()))
-    forward = _medians(_rows(load.forward, repeat, load.link, watch), gather)
-    ten_crop = _medians(_rows(load.ten_crops, repeat, load.link, watch), gather)
+    forward = _medians(_rows(load.forward, repeat, load, watch), gather)
+    ten_crop = _medians(_rows(load.ten_crops, repeat, load, watch), gather)
     place = load.link.place
     direct = {name: (load.batch * f, load.batch * b) for name, (f, b) in direct_work(load.net.topology).items()}
     done = direct | _sums(gather(load.convolution_work()))
     layers = (
-        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *direct[name], *done[name])
-        for name, _ in _named(load.net)
+        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *direct[name], *done[name], traffic(layer))
+        for name, layer in _named(load.net)
     )
     return Report(
         procs=place.replicas * place.shares,
@@ -186,10 +201,27 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
         ten_crop_images=sum(gather(load.ten_crop_images)) // place.shares,
         peak_rss_mb=peak,
         layers=tuple(layers),
+        ceilings=ceilings(load.net.engine) if load.net.engine.records else None,
     )
 
 
-def direct_work(shapes: Topology) -> Work:
+def _parts(load: Workload) -> dict[str, Work]:
+    """The parts of a step by name, each to be run by itself; the numbers are a step and a zero."""
+    net = load.net
+
+    def part(act: Callable[[Pass], None]) -> Work:
+        return lambda numbers: act(load.now(numbers[0]))
+
+    parts: dict[str, Work] = {}
+    for name, layer in _named(net):
+        parts[f"{name} forward"] = part(layer.forward)
+        parts[f"{name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
+    parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
+    parts[UPDATE] = lambda numbers: net.update({each.name: (numbers[1],) * 2 for each in net.parameters}, numbers[1])
+    return parts
+
+
+def direct_work(shapes: Topology) -> Counts:
     """Multiply-adds of each layer for one image, (forward, backward).
 
     Backward there is one product for the weights and one for the values below; the first layer with weights has
@@ -204,7 +236,7 @@ def direct_work(shapes: Topology) -> Work:
     return work
 
 
-def _sums(works: list[Work]) -> Work:
+def _sums(works: list[Counts]) -> Counts:
     """Every process's work together."""
     return {name: (sum(each[name][0] for each in works), sum(each[name][1] for each in works)) for name in works[0]}
 
@@ -226,7 +258,8 @@ def peak_rss_mb() -> float:
 class _Stopwatch:
     """Adds up the seconds spent in methods that it watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.spent: Times = {}
 
     def watch(self, owner: object, method: str, name: str) -> None:
@@ -235,11 +268,11 @@ class _Stopwatch:
         self.spent[name] = 0.0
 
         def timed(*arguments: Any) -> Any:
-            start = time.perf_counter()
+            start = self._engine.mark()
             try:
                 return call(*arguments)
             finally:
-                self.spent[name] += time.perf_counter() - start
+                self.spent[name] += self._engine.seconds(start, self._engine.mark())
 
         setattr(owner, method, timed)
 
@@ -248,7 +281,9 @@ class _Stopwatch:
 
 
 def _watch(load: Workload) -> _Stopwatch:
-    watch = _Stopwatch()
+    watch = _Stopwatch(load.net.engine)
+    if load.net.engine.records:  # its parts are measured one by one
+        return watch
     for name, layer in _named(load.net):
         watch.watch(layer, "forward", f"{name} forward")
         watch.watch(layer, "backward", f"{name} backward")
@@ -264,15 +299,15 @@ def _named(net: Net) -> list[tuple[str, Layer]]:
     return list(zip(names, net.layers, strict=True))
 
 
-def _rows(act: Callable[[], None], repeat: int, link: Link, watch: _Stopwatch) -> list[Times]:
+def _rows(act: Callable[[], None], repeat: int, load: Workload, watch: _Stopwatch) -> list[Times]:
     """For each repetition the seconds by part, and of the whole."""
-    rows = []
+    rows, engine = [], load.net.engine
     for _ in range(repeat):
         watch.reset()
-        link.any(False)  # all processes begin together
-        start = time.perf_counter()
+        load.link.any(False)  # all processes begin together
+        start = engine.mark()
         act()
-        rows.append(watch.spent | {WHOLE: time.perf_counter() - start})
+        rows.append(watch.spent | {WHOLE: engine.seconds(start, engine.mark())})
     return rows
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from alexnet import draws
-from alexnet.engines import Operations, Tensor
+from alexnet.engines import Operations, Scalar, Tensor
 from alexnet.links import Link
 from alexnet.recipe import AveragePool, Conv, Fc, Lrn, LrnSpatial, MaxPool
 
@@ -45,7 +45,7 @@ class Pass:
     images: int
     batch: int
     first_image: int = 0
-    step: int = 0
+    step: Scalar = 0
     seed: int = 0
     dropout: float = 0.0
     training: bool = False
@@ -53,6 +53,9 @@ class Pass:
 
 class Layer(Protocol):
     """A layer at work."""
+
+    bottom: Blob
+    top: Blob
 
     @property
     def parameters(self) -> Sequence[Parameter]: ...
@@ -82,6 +85,7 @@ class Convolution:
     weight: Parameter
     bias: Parameter
     settings: dict[str, int]  # stride, pad, groups
+    fused: dict[str, Any] = field(default_factory=dict)  # relu=True where the engine does it in the same pass
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -97,7 +101,7 @@ class Convolution:
 
     def forward(self, now: Pass) -> None:
         weight, bias = self.weight.value, self.bias.value
-        self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings)
+        self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings, **self.fused)
 
     def backward(self, now: Pass) -> None:
         dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
@@ -115,13 +119,14 @@ class FullyConnected:
     top: Blob
     weight: Parameter
     bias: Parameter
+    fused: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> Sequence[Parameter]:
         return self.weight, self.bias
 
     def forward(self, now: Pass) -> None:
-        self.ops.fc_forward(self.bottom.value, self.weight.value, self.bias.value, self.top.value)
+        self.ops.fc_forward(self.bottom.value, self.weight.value, self.bias.value, self.top.value, **self.fused)
 
     def backward(self, now: Pass) -> None:
         dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
@@ -204,6 +209,14 @@ class Rectifier(Bare):
 
     def backward(self, now: Pass) -> None:
         self.ops.relu_backward(self.top.value, self.top.gradient, self.bottom.gradient)
+
+
+@dataclass
+class Rectified(Rectifier):
+    """ReLU whose forward pass is part of the layer below."""
+
+    def forward(self, now: Pass) -> None:
+        """Done."""
 
 
 @dataclass

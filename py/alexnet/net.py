@@ -1,12 +1,13 @@
 """A net at work: the layers of a topology on an engine, with the crossings of a link."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod, sqrt
 
 import numpy as np
 
 from alexnet import draws
-from alexnet.engines import Engine, Floats, Tensor
+from alexnet.engines import Engine, Floats, Scalar, Tensor
 from alexnet.errors import Failure
 from alexnet.layers import (
     AveragePooling,
@@ -20,6 +21,7 @@ from alexnet.layers import (
     MaxPooling,
     Parameter,
     Pass,
+    Rectified,
     Rectifier,
     ResponseNormalisation,
     SoftmaxLoss,
@@ -41,7 +43,7 @@ from alexnet.recipe import (
 )
 from alexnet.topology import LayerShape, Shape, Topology
 
-Rates = Callable[[Parameter], tuple[float, float]]
+Rates = Callable[[Parameter], tuple[float, float]]  # rate and decay; a parameter of rate 0 rests
 
 
 class Net:
@@ -82,11 +84,27 @@ class Net:
             layer.backward(now)
         self.link.average([each.gradient for each in self.parameters])
 
-    def update(self, rates: Rates, momentum: float) -> None:
-        """v <- momentum v - decay rate w - rate g; w <- w + v, by each parameter's (rate, decay) (paper, 5)."""
+    def step(self, images: Tensor, now: Pass, rates: Rates, momentum: float) -> None:
+        """Forward, backward and update; nothing is read back, so the engine may record it once and repeat it."""
+        pairs = {each.name: rates(each) for each in self.parameters}
+        learns = tuple(name for name, (rate, _) in pairs.items() if rate)
+
+        def work(numbers: Sequence[Scalar]) -> None:
+            step, momentum, *rest = numbers
+            given = dict(zip(learns, zip(rest[::2], rest[1::2], strict=True), strict=True))
+            at = replace(now, step=step)
+            self.forward(images, at)
+            self.backward(at)
+            self.update(given, momentum)
+
+        numbers = [now.step, momentum, *(number for name in learns for number in pairs[name])]
+        self.engine.repeat(work, numbers, (self, images, replace(now, step=0), learns))
+
+    def update(self, rates: Mapping[str, tuple[Scalar, Scalar]], momentum: Scalar) -> None:
+        """v <- momentum v - decay rate w - rate g; w <- w + v, by the (rate, decay) of each parameter (paper, 5)."""
         for each in self.parameters:
-            rate, decay = rates(each)
-            if rate:
+            if each.name in rates:
+                rate, decay = rates[each.name]
                 self.engine.ops.sgd(each.value, each.momentum, each.gradient, rate=rate, momentum=momentum, decay=decay)
 
     def initialise(self, seed: int) -> None:
@@ -200,6 +218,10 @@ class _Builder:
         return SpatialResponseNormalisation(self.engine.ops, bottom, top, shape.layer), top
 
     def relu(self, shape: LayerShape, bottom: Blob) -> tuple[Layer, Blob]:
+        below = self.net.layers[-1] if self.net.layers else None
+        if self.engine.rectifies and isinstance(below, Convolution | FullyConnected) and below.top is bottom:
+            below.fused["relu"] = True
+            return Rectified(self.engine.ops, bottom, bottom), bottom
         return Rectifier(self.engine.ops, bottom, bottom), bottom
 
     def tanh(self, shape: LayerShape, bottom: Blob) -> tuple[Layer, Blob]:

@@ -144,15 +144,13 @@ class Trainer:
             dropout=self.now.dropout,
             training=True,
         )
-        self.net.forward(batch.images, now)
+        self.net.step(batch.images, now, self._rates, self.now.train.momentum)
+        loader.done(batch)
         loss, error = self._measure(batch.count)
         if not np.isfinite(loss):
             last = self.shelf.named("latest")
             kept = f"{last} is whole" if last else "there is no checkpoint yet"
             raise Failure(f"step {step}: the loss is not finite ({loss}); {kept}; use a smaller train.rate")
-        self.net.backward(now)
-        loader.done(batch)
-        self.net.update(self._rates, self.now.train.momentum)
         self.at.step += 1
         return {
             "step": self.at.step,

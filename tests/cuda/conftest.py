@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cuda_bench import REAL, SEEDS, Bench, device
+from PIL import Image
 
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Precision
@@ -33,3 +37,20 @@ def bench(request: pytest.FixtureRequest, precision: Precision) -> Bench:
 @pytest.fixture
 def random(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(sum(request.node.name.encode()))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of made-up photographs, prepared."""
+    folder = tmp_path_factory.mktemp("cuda")
+    random = np.random.default_rng(3)
+    for index in range(60):
+        path = folder / "images" / f"class{index % 3}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.normal(80 + 40 * (index % 3), 40, (32, 32, 3)).clip(0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    arguments = ["prep", folder / "images", "--out", folder / "data", "--size", 32, "--workers", 1]
+    command = [sys.executable, "-m", "alexnet", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return folder / "data"

@@ -67,6 +67,10 @@ class Bench:
     def upload(self, values: NDArray[Any]) -> Array:
         return self.engine.upload(values)
 
+    def number(self, value: float) -> Array:
+        """A scalar that may change in recorded work."""
+        return self.engine.upload(np.array(value, np.float64))
+
     def poisoned(self, values: NDArray[Any]) -> Array:
         """Memory for such values, all NaN."""
         return self.engine.upload(np.full(values.shape, np.nan, values.dtype))

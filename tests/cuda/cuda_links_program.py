@@ -6,43 +6,56 @@ two GPUs and the link that suits them.
 
 import ctypes
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cuda_bench import device
+from cuda_net import Run, images
 from mpi4py import MPI
 
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.device import Device, Precision, from_bf16, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
+from alexnet.engines.cuda.simulated import MainStream
 from alexnet.links.mpi import MpiLink
 from alexnet.links.nccl import Nccl, NcclLink, link_gpus, own_gpu
 from alexnet.links.staged import StagedLink
+from alexnet.recipe import load
 
 FLOAT32, BFLOAT16, SUM, STREAM = 7, 9, 0, 1234
+STEPS = 5
 
 
 class Likeness:
-    """NCCL's collectives on host memory, through MPI; counts are in elements, as NCCL's are."""
+    """NCCL's collectives on host memory, through MPI, in a stream's order; counts are in elements, as NCCL's are."""
 
-    def __init__(self, processes: MPI.Comm) -> None:
-        self._processes = processes
+    def __init__(self, processes: MPI.Comm, stream: MainStream) -> None:
+        self._processes, self._stream = processes, stream
 
     def allGather(self, send: int, receive: int, count: int, kind: int, stream: int) -> None:
         assert stream == STREAM
         size = self._processes.size
-        self._processes.Allgather(_view(send, count, kind), _view(receive, count * size, kind))
+
+        def run() -> None:
+            self._processes.Allgather(_view(send, count, kind), _view(receive, count * size, kind))
+
+        self._stream.give(run)
 
     def reduceScatter(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None:
         assert (op, stream) == (SUM, STREAM)
-        total = np.empty(count, np.float32)
-        values = _floats(_view(send, count * self._processes.size, kind))
-        self._processes.Reduce_scatter_block(values, total, MPI.SUM)
-        _view(receive, count, kind)[...] = to_bf16(total) if kind == BFLOAT16 else total
+
+        def run() -> None:
+            total = np.empty(count, np.float32)
+            values = _floats(_view(send, count * self._processes.size, kind))
+            self._processes.Reduce_scatter_block(values, total, MPI.SUM)
+            _view(receive, count, kind)[...] = to_bf16(total) if kind == BFLOAT16 else total
+
+        self._stream.give(run)
 
     def allReduce(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None:
         assert (op, stream, kind, send) == (SUM, STREAM, FLOAT32, receive)
-        self._processes.Allreduce(MPI.IN_PLACE, _view(receive, count, kind), MPI.SUM)
+        self._stream.give(lambda: self._processes.Allreduce(MPI.IN_PLACE, _view(receive, count, kind), MPI.SUM))
 
     def check_async_error(self) -> None:
         pass
@@ -68,8 +81,11 @@ def link(kind: str, there: Any) -> MpiLink:
         return link_gpus(2, there, ended)
     if kind == "staged":
         return StagedLink(2)
-    likeness = Nccl(Likeness, lambda: None, lambda: None, FLOAT32, BFLOAT16, SUM)
-    return NcclLink(2, likeness, STREAM, ended)
+
+    def connect(processes: MPI.Comm) -> Likeness:
+        return Likeness(processes, there.main)
+
+    return NcclLink(2, Nccl(connect, lambda: None, lambda: None, FLOAT32, BFLOAT16, SUM), STREAM, ended)
 
 
 def main(kind: str, precision: Precision) -> None:
@@ -93,6 +109,23 @@ def main(kind: str, precision: Precision) -> None:
     same_column = range(column, connection.world.size, 2)
     wanted = sum(1.0 + rank for rank in same_column)
     assert all((engine.download(each) == wanted).all() for each in gradients)
+    if kind != "staged":
+        recorded_steps(there, connection)
+    connection.close()
+
+
+def recorded_steps(there: Device, connection: MpiLink) -> None:
+    """Steps recorded with their exchanges are the steps, bit for bit."""
+    recipe = load(str(Path(__file__).with_name("small.toml")))
+    pixels = images(np.random.default_rng(connection.place.replica), 5, recipe.net.crop) / 50
+    weights = []
+    for records in (False, True):
+        engine = CudaEngine(there, records=records)
+        run = Run(recipe, engine, connection, pixels, np.array([0, 1, 2, 3, 5], np.int32))
+        for step in range(STEPS):
+            run.step(step, 0.01 / (1 + step))
+        weights.append([engine.download(each.value) for each in run.net.parameters])
+    assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
 
 
 if __name__ == "__main__":

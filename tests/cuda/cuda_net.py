@@ -1,12 +1,15 @@
 """A net on an engine for the tests: losses and gradients of a step, a few steps of descent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from cuda_kinks import Following, Noting
 from numpy.typing import NDArray
 
-from alexnet.engines import Engine
+from alexnet.engines import Engine, Scalar
+from alexnet.engines.cuda import CudaEngine
 from alexnet.layers import Parameter, Pass
 from alexnet.links import Link
 from alexnet.net import Net
@@ -16,7 +19,7 @@ from alexnet.topology import topology
 Floats = NDArray[np.float32]
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """One process's part of a training on fixed images; dropout is drawn anew each step."""
 
@@ -26,6 +29,7 @@ class Run:
     images: Floats
     labels: NDArray[np.int32]
     seed: int = 3
+    resting: tuple[str, ...] = ()  # layers that do not learn
 
     def __post_init__(self) -> None:
         batch = len(self.images)
@@ -48,27 +52,24 @@ class Run:
         return float(self.engine.download(self.net.losses).mean())
 
     def record(self, step: int, rate: float) -> None:
-        """One step of descent, nothing read back: what a graph captures."""
+        """One step of descent, nothing read back."""
 
         def rates(parameter: Parameter) -> tuple[float, float]:
-            return rate, self.recipe.train.decay
+            return 0.0 if parameter.spec.name in self.resting else rate, self.recipe.train.decay
 
-        self._pass(step)
-        self.net.update(rates, self.recipe.train.momentum)
+        self.net.step(self.input, self._now(step), rates, self.recipe.train.momentum)
 
     def _pass(self, step: int) -> None:
-        batch = len(self.images)
-        now = Pass(batch, batch, step=step, seed=self.seed, dropout=self.recipe.dropout, training=True)
-        self.net.forward(self.input, now)
-        self.net.backward(now)
+        def work(numbers: Sequence[Scalar]) -> None:
+            now = self._now(numbers[0])
+            self.net.forward(self.input, now)
+            self.net.backward(now)
 
-    def perturb(self, size: float) -> None:
-        """Every weight times 1 + `size` or 1 - `size`: what rounding of that size may do."""
-        random = np.random.default_rng(5)
-        for each in self.net.parameters:
-            values = np.array(self.engine.download(each.value))
-            signs = random.choice([-size, size], values.shape)
-            each.value[...] = self.engine.upload((values * (1 + signs)).astype(np.float32))
+        self.engine.repeat(work, [step], (self, "gradients"))
+
+    def _now(self, step: Scalar) -> Pass:
+        batch = len(self.images)
+        return Pass(batch, batch, step=step, seed=self.seed, dropout=self.recipe.dropout, training=True)
 
     def gathered(self) -> dict[str, Floats] | None:
         """Every gradient, whole, in the first process."""
@@ -79,15 +80,33 @@ class Run:
         return whole if all(values is not None for values in whole.values()) else None
 
 
-# Half a step of each precision's last bit, relative to the value.
-ROUNDING = {"fp32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-9}
+def compare(
+    recipe: Recipe,
+    engines: tuple[CudaEngine, Engine],
+    links: tuple[Link, Link],
+    pixels: Floats,
+    labels: NDArray[np.int32],
+    tie: float,
+) -> dict[str, float] | None:
+    """How far a step's losses and gradients on the first engine are from the second's, which follows its choices.
 
-
-def part(found: dict[str, Floats], wanted: dict[str, Floats]) -> dict[str, float]:
-    """How far each gradient is from the wanted one, relative to its largest value."""
+    The distance is the relative L2 norm: of a single element among a million, rounding tells more than of a program.
+    In the first process; None elsewhere.
+    """
+    noted = Noting(engines[0], len(pixels))
+    cuda = Run(recipe, engines[0], links[0], pixels, labels)
+    found = {"losses": cuda.gradients(0)}
+    following = Following(engines[1], len(pixels), noted.choices, tie)
+    cpu = Run(recipe, engines[1], links[1], pixels, labels)
+    wanted = {"losses": cpu.gradients(0)}
+    assert not following.choices, "a choice that nobody asked for"
+    theirs, ours = cuda.gathered(), cpu.gathered()
+    if theirs is None or ours is None:
+        return None
+    found, wanted = found | theirs, wanted | ours
+    assert all(np.linalg.norm(values) > 0 for values in wanted.values())
     return {
-        name: float(np.abs(found[name] - values).max() / max(np.abs(values).max(), 1e-30))
-        for name, values in wanted.items()
+        name: float(np.linalg.norm(found[name] - values) / np.linalg.norm(values)) for name, values in wanted.items()
     }
 
 

@@ -51,7 +51,8 @@ def every_kernel(bench: Bench) -> None:
     ops.conv_forward(x, w, b, y, **settings)
     ops.conv_backward_data(dy, w, dx, **settings)
     ops.conv_backward_weights(x, dy, dw, db, **settings)
-    ops.sgd(w, dw, w, rate=0.1, momentum=0.9, decay=0.01)
+    number = bench.number
+    ops.sgd(w, dw, w, rate=number(0.1), momentum=number(0.9), decay=number(0.01))
     pooled = bench.empty(3, 4, 2, 2)
     argmax = bench.engine.bytes_like(pooled)
     ops.max_pool_forward(x, pooled, argmax, size=3, stride=2)
@@ -69,7 +70,7 @@ def every_kernel(bench: Bench) -> None:
     ops.tanh_forward(x, out)
     ops.tanh_backward(out, x, dx)
     ops.scale(x, out, factor=2.0)
-    ops.dropout(x, out, rate=0.5, seed=1, step=2, layer=3, first_unit=4, first_image=5)
+    ops.dropout(x, out, rate=0.5, seed=1, step=number(2), layer=3, first_unit=4, first_image=5)
     units, logits = bench.upload(bench.values(random, 5, 100)), bench.empty(3, 5, 1, 1)
     biases, probs, dlogits = bench.upload(np.zeros(5, np.float32)), bench.empty(3, 5, 1, 1), bench.empty(3, 5, 1, 1)
     ops.fc_forward(x, units, biases, logits)

@@ -38,7 +38,8 @@ def test_scale(bench: Bench, random: np.random.Generator) -> None:
 @pytest.mark.parametrize("first_image", [0, 6, 9])
 def test_dropout_draws_the_words_of_the_formula(bench: Bench, random: np.random.Generator, first_image: int) -> None:
     x = np.ones((11, 2, 3, 2), np.float32)
-    chosen = {"rate": 0.5, "seed": 77, "step": 9, "layer": 0x9ABCDEF0, "first_unit": 5, "first_image": first_image}
+    step = bench.number(9)
+    chosen = {"rate": 0.5, "seed": 77, "step": step, "layer": 0x9ABCDEF0, "first_unit": 5, "first_image": first_image}
     y = bench.empty(*x.shape)
     bench.ops.dropout(bench.maps(x), y, **chosen)
     images = first_image + np.arange(11)
@@ -48,7 +49,7 @@ def test_dropout_draws_the_words_of_the_formula(bench: Bench, random: np.random.
         found = bench.plain(y, 11).reshape(11, 12)[:, unit]
         assert np.array_equal(found, words >= 2**31)
     again = bench.empty(*x.shape)
-    bench.ops.dropout(bench.maps(x), again, **(chosen | {"step": 10}))
+    bench.ops.dropout(bench.maps(x), again, **(chosen | {"step": bench.number(10)}))
     assert not np.array_equal(bench.plain(again, 11), bench.plain(y, 11))
 
 
@@ -56,15 +57,16 @@ def test_dropout_draws_the_words_of_the_formula(bench: Bench, random: np.random.
 def test_dropout_at_its_ends(bench: Bench, rate: float, kept: float) -> None:
     y = bench.empty(3, 5, 1, 1)
     x = bench.maps(np.ones((3, 5, 1, 1), np.float32))
-    bench.ops.dropout(x, y, rate=rate, seed=1, step=0, layer=3, first_unit=0, first_image=0)
+    bench.ops.dropout(x, y, rate=rate, seed=1, step=bench.number(0), layer=3, first_unit=0, first_image=0)
     assert (bench.plain(y, 3) == kept).all()
 
 
-@pytest.mark.parametrize("size", [1, 255, 257, 5000])
+@pytest.mark.parametrize("size", [1, 4, 255, 257, 5000])
 def test_sgd(bench: Bench, random: np.random.Generator, size: int) -> None:
     w, v, g = (random.standard_normal(size).astype(np.float32) for _ in range(3))
     there = [bench.upload(each) for each in (w, v, g)]
-    bench.ops.sgd(*there, rate=0.01, momentum=0.9, decay=0.0005)
+    numbers = {"rate": 0.01, "momentum": 0.9, "decay": 0.0005}
+    bench.ops.sgd(*there, **{name: bench.number(value) for name, value in numbers.items()})
     wanted = 0.9 * v.astype(np.float64) - 0.0005 * 0.01 * w - 0.01 * g  # (paper, 5)
     bench.close(bench.engine.download(there[1]), wanted, 1e-6)
     bench.close(bench.engine.download(there[0]), w + wanted, 1e-6)

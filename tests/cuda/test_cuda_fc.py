@@ -37,7 +37,8 @@ def test_products_see_every_change_of_the_weights(bench: Bench, random: np.rando
     there[...] = bench.upload(2 * w)
     forward(2 * w)
     gradient = bench.upload(np.ones_like(w))
-    bench.ops.sgd(there, bench.upload(np.zeros_like(w)), gradient, rate=0.5, momentum=0.9, decay=0.0)
+    numbers = {"rate": bench.number(0.5), "momentum": bench.number(0.9), "decay": bench.number(0.0)}
+    bench.ops.sgd(there, bench.upload(np.zeros_like(w)), gradient, **numbers)
     forward(2 * w - 0.5)
 
 

@@ -5,22 +5,23 @@ import sys
 import numpy as np
 import pytest
 from cuda_bench import Bench
-from cuda_fake_cupy import FakeCupy
+from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy
 from cuda_runner import every_kernel
 
-from alexnet.engines.cuda import CudaEngine, gpu
+from alexnet.engines.cuda import CudaEngine, cublas, gpu
 from alexnet.engines.cuda.device import BF16, FLOAT, Array, Precision, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure
 
-MODULES = ("runtime", "cublas", "driver", "device")
+MODULES = ("runtime", "cublas", "driver")
 
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> FakeCupy:
-    fake = FakeCupy(precision)
+    fake = FakeCupy()
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
+    monkeypatch.setattr(cublas, "library", lambda cupy: fake.libcublas)
     return fake
 
 
@@ -48,7 +49,7 @@ def test_products_are_row_major(
     left, right = there(a.T if transpose_a else a), there(b.T if transpose_b else b)
     device.gemm(left, right, c, transpose_a=transpose_a, transpose_b=transpose_b)
     assert np.array_equal(c.download(), a @ b)
-    assert cupy.compute_types == ["tf32" if precision == "tf32" else "float32"]
+    assert cupy.compute_types == [TF32_SUMS if precision == "tf32" else FLOAT_SUMS]
 
 
 def test_a_capture_is_launched_on_the_main_stream(cupy: FakeCupy, precision: Precision) -> None:

@@ -1,18 +1,21 @@
 """The trainer, its loader and its checkpoints on the CUDA engine: it does not know which engine runs."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from cuda_bench import device
-from PIL import Image
+from cuda_bench import REAL, device
 
 from alexnet.checkpoint import read
+from alexnet.engines import Scalar
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
+from alexnet.engines.cuda.device import NUMBER, Array
+from alexnet.engines.cuda.recorder import Recorder
+from alexnet.engines.cuda.simulated import Recording
+from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
 from alexnet.log import read as read_log
 from alexnet.recipe import load
@@ -20,47 +23,112 @@ from alexnet.shards import Dataset
 from alexnet.train import Trainer
 
 HERE = Path(__file__).parent
-STEPS = 6
+Work = Callable[[Sequence[Scalar]], None]
+REPEAT = Recorder.repeat
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of made-up photographs, prepared."""
-    folder = tmp_path_factory.mktemp("cuda")
-    random = np.random.default_rng(3)
-    for index in range(60):
-        path = folder / "images" / f"class{index % 3}" / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = random.normal(80 + 40 * (index % 3), 40, (32, 32, 3)).clip(0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-    arguments = ["prep", folder / "images", "--out", folder / "data", "--size", 32, "--workers", 1]
-    command = [sys.executable, "-m", "alexnet", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return folder / "data"
-
-
-def train(engine: object, data: Path, run: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
-    """The losses of each step, and the weights at the end."""
+def begin(engine: object, data: Path, run: Path, *changes: str) -> Trainer:
     (run / "checkpoints").mkdir(parents=True)
-    recipe = load(str(HERE / "small.toml"))
+    recipe = load(str(HERE / "small.toml"), changes)
     trainer = Trainer(run, Dataset(data), recipe, 1, engine, SoloLink(2), {})  # type: ignore[arg-type]
     trainer.begin([])
-    assert trainer.run(STEPS)
+    return trainer
+
+
+def train(engine: object, data: Path, run: Path, steps: int, *changes: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
+    """The losses of each step, and the weights at the end."""
+    assert begin(engine, data, run, *changes).run(steps)
     losses = [row["loss"] for row in read_log(run / "log.jsonl") if "loss" in row]
-    return np.array(losses), read(run / "checkpoints" / f"step-{STEPS:08d}.h5").weights
+    return np.array(losses), read(run / "checkpoints" / f"step-{steps:08d}.h5").weights
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:  # type: ignore[type-arg]
+    return all(np.array_equal(values, other[name]) for name, values in one.items())
 
 
 def test_training_follows_the_cpu_engine(data: Path, tmp_path: Path) -> None:
-    cpu, cpu_weights = train(CpuEngine(1), data, tmp_path / "cpu")
-    cuda, cuda_weights = train(CudaEngine(device("fp32", 1)), data, tmp_path / "cuda")
-    assert len(cuda) == STEPS
+    cpu, cpu_weights = train(CpuEngine(1), data, tmp_path / "cpu", 6)
+    cuda, cuda_weights = train(CudaEngine(device("fp32", 1)), data, tmp_path / "cuda", 6)
+    assert len(cuda) == 6
     assert np.abs(cuda / cpu - 1).max() <= 1e-4
     for name, values in cpu_weights.items():
         assert np.abs(cuda_weights[name] - values).max() <= 1e-4 * np.abs(values).max(), name
 
 
 def test_the_same_training_twice_is_the_same_bit_for_bit(data: Path, tmp_path: Path) -> None:
-    runs = [train(CudaEngine(device("bf16", seed)), data, tmp_path / str(seed)) for seed in (1, 2)]
+    runs = [train(CudaEngine(device("bf16", seed)), data, tmp_path / str(seed), 6) for seed in (1, 2)]
     assert np.array_equal(runs[0][0], runs[1][0])
-    assert all(np.array_equal(values, runs[1][1][name]) for name, values in runs[0][1].items())
+    assert same(runs[0][1], runs[1][1])
+
+
+CHANGES = "train.epochs=8", "train.schedule=epochs", "train.drop_epochs=[2,4]"
+STEPS = 14
+
+
+@pytest.fixture(scope="module")
+def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """The weights after a training whose steps are not recorded."""
+    engine = CudaEngine(device("fp32", 1), records=False)
+    return train(engine, data, tmp_path_factory.mktemp("plain") / "run", STEPS, *CHANGES)[1]
+
+
+def launches(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every launch of a graph from now on."""
+    seen: list[object] = []
+    launch = Recording.launch
+
+    def counted(self: Recording) -> None:
+        seen.append(self)
+        launch(self)
+
+    monkeypatch.setattr(Recording, "launch", counted)
+    return seen
+
+
+@pytest.mark.skipif(REAL, reason="counts the simulated device's graphs")
+def test_recorded_steps_are_the_steps(
+    data: Path, tmp_path: Path, plain: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[type-arg]
+    graphs = launches(monkeypatch)
+    weights = train(CudaEngine(device("fp32", 1)), data, tmp_path / "run", STEPS, *CHANGES)[1]
+    assert same(weights, plain)
+    assert len(graphs) > STEPS / 3 and len(graphs) > len(set(map(id, graphs))), "steps were not replayed"
+
+
+def frozen_numbers(self: Recorder, work: Work, numbers: Sequence[float], fixed: tuple[Any, ...]) -> None:
+    """A recorder whose graphs keep the numbers of their recording."""
+    kept = [Array.empty(self._device, (), NUMBER) for _ in numbers]
+    for place, number in zip(kept, numbers, strict=True):
+        place[...] = np.array(number, np.float64)
+    REPEAT(self, lambda places: work(kept), numbers, fixed)
+
+
+def without_images(self: Recorder, work: Work, numbers: Sequence[float], fixed: tuple[Any, ...]) -> None:
+    """A recorder that takes one batch's memory for another's, which the loader may be filling."""
+    net, _, *rest = fixed
+    REPEAT(self, work, numbers, (net, *rest))
+
+
+@pytest.mark.skipif(REAL, reason="one device shows it")
+@pytest.mark.parametrize("fault", [frozen_numbers, without_images])
+def test_a_recorder_that_freezes_what_changes_is_caught(
+    data: Path, tmp_path: Path, plain: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:  # type: ignore[type-arg]
+    monkeypatch.setattr(Recorder, "repeat", fault)
+    try:
+        weights = train(CudaEngine(device("fp32", 1)), data, tmp_path / "run", STEPS, *CHANGES)[1]
+    except Failure as failure:
+        assert "not finite" in str(failure)
+    else:
+        assert not same(weights, plain)
+
+
+@pytest.mark.parametrize("engine", [lambda: CpuEngine(1), lambda: CudaEngine(device("fp32", 1))], ids=["cpu", "cuda"])
+def test_a_loss_that_is_not_finite_leaves_no_checkpoint(data: Path, tmp_path: Path, engine: Any) -> None:
+    """The step's update has been made when its loss is read; what it spoiled is not kept."""
+    trainer = begin(engine(), data, tmp_path / "run", "train.rate=1e25", "train.checkpoint_steps=1")
+    with pytest.raises(Failure, match=r"step 1: the loss is not finite \(.*\); .*step-00000001.h5 is whole"):
+        trainer.run(6)
+    kept = [path.name for path in (tmp_path / "run" / "checkpoints").glob("step-*.h5")]
+    assert kept == ["step-00000001.h5"]
+    assert [row["step"] for row in read_log(tmp_path / "run" / "log.jsonl") if "loss" in row] == [1]

@@ -106,9 +106,7 @@ def build(link, ops=None):
 
 def step(net, images, number=0):
     now = Pass(IMAGES, IMAGES, step=number, dropout=0.5, training=True)
-    net.forward(images, now)
-    net.backward(now)
-    net.update(lambda each: (0.001, 0.0005), 0.9)
+    net.step(images, now, lambda each: (0.001, 0.0005), 0.9)
 
 
 @pytest.mark.parametrize("columns", [1, 2])

@@ -116,7 +116,7 @@ def test_twenty_steps(net, weights, photographs):
     ours = []
     for at in range(0, len(images), BATCH):
         ours.append(forward_backward(net, images[at : at + BATCH], labels[at : at + BATCH]))
-        net.update(lambda each: (RATE, 0.0 if each.is_bias else 0.0005), momentum=0.9)
+        net.update({each.name: (RATE, 0.0 if each.is_bias else 0.0005) for each in net.parameters}, momentum=0.9)
 
     def theirs(perturbed: bool) -> np.ndarray:
         noise = torch.Generator().manual_seed(1)

@@ -44,7 +44,12 @@ void collective(unsigned mask, const char* name, void* mine, Combine combine);
 void* shared_memory(int slot, std::size_t bytes);
 
 using Packed = void (*)(void** arguments);
-bool add_kernel(const char* name, Packed call);
+
+struct Kernel {
+    Packed call;
+    std::vector<unsigned> sizes;  // of each argument
+};
+bool add_kernel(const char* name, Kernel kernel);
 
 template <class... A, std::size_t... I>
 void unpack(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
@@ -56,6 +61,7 @@ struct Call;
 template <class... A, void (*kernel)(A...)>
 struct Call<kernel> {
     static void packed(void** arguments) { unpack(kernel, arguments, std::index_sequence_for<A...>()); }
+    static Kernel described() { return {packed, {sizeof(A)...}}; }
 };
 
 template <class T>
@@ -87,7 +93,7 @@ T shuffle(unsigned mask, const char* name, T value, unsigned source) {
 #define gridDim (simt::self->grid_dim)
 
 /// Registers a kernel by name; nothing on a GPU.
-#define KERNEL(name) static const bool name##_added = simt::add_kernel(#name, simt::Call<&name>::packed)
+#define KERNEL(name) static const bool name##_added = simt::add_kernel(#name, simt::Call<&name>::described())
 
 /// Declares a block's shared memory: `type` may be an array type.
 #define SHARED(type, name) type& name = *static_cast<type*>(simt::shared_memory(__COUNTER__, sizeof(type)))

@@ -20,6 +20,11 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads a process (default: the cores, shared out).")]
+Gpu = Annotated[str | None, typer.Option("--gpus", help="The GPU to run on, such as 0.")]
+Device = Annotated[Literal["cpu"] | None, typer.Option(help="Run without a GPU.")]
+Precision = Annotated[
+    Literal["fp32", "tf32", "bf16"], typer.Option(help="Of the products on GPUs; weights are always fp32.")
+]
 Data = Annotated[Path | None, typer.Option(help="The prepared data (default: what the run was trained on).")]
 
 
@@ -50,12 +55,10 @@ def train(
     data: Annotated[Path | None, typer.Argument(help="The prepared data (default: data).")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name or a TOML file (default: alexnet).")] = None,
     gpus: Annotated[str | None, typer.Option(help="GPUs to train on, such as 0,1: a column each.")] = None,
-    device: Annotated[Literal["cpu"] | None, typer.Option(help="Train without a GPU.")] = None,
+    device: Device = None,
     procs: Annotated[int | None, typer.Option(min=1, help="Processes: 1, or a multiple of the columns.")] = None,
     threads: Threads = None,
-    precision: Annotated[
-        Literal["fp32", "tf32", "bf16"], typer.Option(help="Of the products on GPUs; weights are always fp32.")
-    ] = "fp32",
+    precision: Precision = "fp32",
     out: Annotated[Path | None, typer.Option(help="The run's directory (default: a new one in runs).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs.")] = None,
@@ -107,27 +110,35 @@ def evaluate(
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     crops: Annotated[Literal["ten", "centre"], typer.Option(help="Views whose predictions are averaged.")] = "ten",
+    gpus: Gpu = None,
+    device: Device = None,
+    precision: Precision = "fp32",
     threads: Threads = None,
     json: Json = False,
     probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
 ) -> None:
     """Top-1 and top-5 error; the predictions of several runs are averaged."""
+    from alexnet.cli.hardware import alone
     from alexnet.cli.testing import evaluate
 
-    evaluate(runs or [], data, split, crops, threads, json, probs)
+    evaluate(runs or [], data, split, crops, alone(gpus, device, threads, precision), json, probs)
 
 
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="A trained run.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    gpus: Gpu = None,
+    device: Device = None,
+    precision: Precision = "fp32",
     threads: Threads = None,
     json: Json = False,
 ) -> None:
     """The five most probable classes of images."""
+    from alexnet.cli.hardware import alone
     from alexnet.cli.testing import predict
 
-    predict(run, images, threads, json)
+    predict(run, images, alone(gpus, device, threads, precision), json)
 
 
 @app.command()
@@ -158,7 +169,9 @@ def export(
 @app.command()
 def bench(
     recipe: Annotated[str, typer.Option(help="A recipe's name or a TOML file.")] = "alexnet",
-    device: Annotated[Literal["cpu"], typer.Option(help="What computes.")] = "cpu",
+    gpus: Annotated[str | None, typer.Option(help="GPUs to run on, such as 0,1: a column each.")] = None,
+    device: Device = None,
+    precision: Precision = "fp32",
     procs: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a column).")] = None,
     threads: Threads = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images a step (default: the recipe's).")] = None,
@@ -170,8 +183,7 @@ def bench(
     """How fast this machine trains and evaluates a net, layer by layer, on made-up images."""
     from alexnet.cli.bench import Request, bench
 
-    del device  # so far there is one
-    bench(Request(recipe, procs, threads, batch, classes, repeat, tuple(set_ or ()), json))
+    bench(Request(recipe, gpus, device, precision, procs, threads, batch, classes, repeat, tuple(set_ or ()), json))
 
 
 @app.command()

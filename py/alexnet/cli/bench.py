@@ -7,16 +7,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from alexnet import devices, launch
-from alexnet.bench import Gather, Report, Workload, gflops, measure
+from alexnet import launch
+from alexnet.bench import Report, Workload, gflops, measure
+from alexnet.cli.hardware import Hardware, assemble, choose
 from alexnet.console import say, terminal
 from alexnet.drawing import plain
-from alexnet.engines.cpu import CpuEngine
-from alexnet.links import Link, place
-from alexnet.links.solo import SoloLink
+from alexnet.engines.cuda.device import Precision
 from alexnet.recipe import load
-
-DEVICE = "cpu"
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,9 @@ class Request:
     """The options of `alexctl bench` as they were given; None where one was not."""
 
     recipe: str
+    gpus: str | None
+    device: str | None
+    precision: Precision
     procs: int | None
     threads: int | None
     batch: int | None
@@ -36,46 +36,35 @@ class Request:
 def bench(request: Request) -> None:
     """Measure in as many processes as asked; the first one tells."""
     recipe = load(request.recipe, request.changes)
-    processes = request.procs or recipe.net.columns
-    place(recipe.net.columns, processes, 0)
-    if processes > 1 and not launch.inside():
-        code = launch.run(processes, _arguments(request, processes))
+    hardware = choose(
+        request.gpus, request.device, request.procs, request.threads, request.precision, recipe.net.columns
+    )
+    if hardware.processes > 1 and not launch.inside():
+        code = launch.run(hardware.processes, _arguments(request, hardware))
         if code:
             raise SystemExit(code)
         return
-    link, gather = _link(recipe.net.columns)
-    processes = link.place.replicas * link.place.shares
-    threads = request.threads or max(1, devices.cores() // processes)
+    engine, link = assemble(hardware, recipe.net.columns, fast=recipe.engine.fast)
     batch = request.batch or recipe.train.batch
-    engine = CpuEngine(threads, fast=recipe.engine.fast)
-    report = measure(Workload(recipe, request.classes, batch, engine, link), request.repeat, gather)
+    report = measure(Workload(recipe, request.classes, batch, engine, link), request.repeat, link.each)
+    link.close()
     if link.rank:
         return
-    _show(report, f"{request.recipe}, batch {batch}: {processes} processes of {threads} threads on the CPU")
+    processes = f"{report.procs} processes of {hardware.threads} threads"
+    _show(report, f"{request.recipe}, batch {batch}: {processes} on {hardware.name}")
     if request.as_json:
-        print(json.dumps(report.as_json(DEVICE, threads)), flush=True)
+        print(json.dumps(report.as_json(hardware.device, hardware.threads)), flush=True)
 
 
-def _link(columns: int) -> tuple[Link, Gather]:
-    if not launch.inside():
-        return SoloLink(columns), lambda value: [value]
-    from alexnet.links.mpi import MpiLink
-
-    link = MpiLink(columns)
-    return link, link.world.allgather
-
-
-def _arguments(request: Request, processes: int) -> list[str]:
+def _arguments(request: Request, hardware: Hardware) -> list[str]:
     """The command line again, for each process."""
     options = {
         "--recipe": request.recipe,
-        "--procs": processes,
-        "--threads": request.threads,
         "--batch": request.batch,
         "--classes": request.classes,
         "--repeat": request.repeat,
     }
-    arguments = ["bench"]
+    arguments = ["bench", *hardware.arguments()]
     for name, value in options.items():
         arguments += [name, str(value)] if value is not None else []
     for change in request.changes:
@@ -91,11 +80,13 @@ def _show(report: Report, title: str) -> None:
         say(plain(table).rstrip())
     else:
         Console(stderr=True, force_terminal=True, width=width).print(table)
-    found = report.as_json(DEVICE, 0)
+    found = report.as_json("", 0)
     say(
         f"training {found['images_per_s']:.1f}, forward {found['forward_images_per_s']:.1f}, "
         f"ten-crop {found['ten_crop_images_per_s']:.2f} images/s; peak memory {report.peak_rss_mb:.0f} MB"
     )
+    if report.ceilings:
+        say(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
 
 
 def _table(report: Report, title: str) -> Table:

@@ -9,7 +9,6 @@ from alexnet.engines.cuda.device import Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
-from alexnet.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,24 @@ class Hardware:
     precision: Precision
 
     @property
+    def device(self) -> str:
+        if not self.gpus:
+            return "cpu"
+        from alexnet.engines.cuda.facts import devices as usable
+
+        there = usable()
+        return ", ".join(there[index]["name"] for index in self.gpus)
+
+    @property
     def name(self) -> str:
         return f"{len(self.gpus)} GPUs in {self.precision}" if self.gpus else "the CPU"
+
+    def arguments(self) -> list[str]:
+        """The options that ask for just this, for the processes that a command starts."""
+        chosen = ["--gpus", ",".join(map(str, self.gpus)), "--precision", self.precision]
+        if not self.gpus:
+            chosen = ["--device", "cpu", "--procs", str(self.processes)]
+        return [*chosen, "--threads", str(self.threads)]
 
 
 def choose(
@@ -41,14 +56,21 @@ def choose(
     return Hardware(chosen, processes, threads or max(1, devices.cores() // processes), precision)
 
 
-def assemble(hardware: Hardware, recipe: Recipe) -> tuple[Engine, Link]:
-    """This process's engine, and its link to the others."""
-    columns = recipe.net.columns
+def alone(gpus: str | None, device: str | None, threads: int | None, precision: Precision) -> Engine:
+    """The engine of a command that runs in one process."""
+    hardware = choose(gpus, device, None, threads, precision, 1)
+    if hardware.processes > 1:
+        raise Failure(f"--gpus {gpus}: this runs on one GPU; name one of them")
+    return assemble(hardware, 1)[0]
+
+
+def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
+    """This process's engine, and its link to the others; `fast` convolutions on the CPU."""
     if hardware.gpus:
         return _on_gpu(hardware, columns)
     from alexnet.engines.cpu import CpuEngine
 
-    engine = CpuEngine(hardware.threads, fast=recipe.engine.fast)
+    engine = CpuEngine(hardware.threads, fast=fast)
     if not launch.inside():
         return engine, SoloLink(columns)
     from alexnet.links.mpi import MpiLink
@@ -63,9 +85,11 @@ def _on_gpu(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
     if not launch.inside():
         return CudaEngine(GpuDevice(hardware.gpus[0], hardware.precision)), SoloLink(columns)
     from alexnet.links.nccl import link_gpus, own_gpu
+    from alexnet.links.staged import StagedLink
 
     device = GpuDevice(own_gpu(hardware.gpus), hardware.precision)
-    return CudaEngine(device), link_gpus(columns, device, launch.fail)
+    link = link_gpus(columns, device, launch.fail)
+    return CudaEngine(device, records=not isinstance(link, StagedLink)), link
 
 
 def asked(text: str) -> tuple[int, ...]:

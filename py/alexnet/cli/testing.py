@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet import devices, runs
+from alexnet import runs
+from alexnet.cli.hardware import alone
 from alexnet.console import progress, say
-from alexnet.engines import Floats
-from alexnet.engines.cpu import CpuEngine
+from alexnet.engines import Engine, Floats
 from alexnet.errors import Failure, reason
 from alexnet.evaluate import CROPS, CropsName, Predictor, misses, predict_split
 from alexnet.files import whole_file
@@ -23,20 +23,19 @@ BATCH = 128
 TOP, TEN = 5, 10
 
 
-def _net(trained: Trained, batch: int, threads: int | None) -> Net:
+def _net(trained: Trained, batch: int, engine: Engine) -> Net:
     """The whole net of a run in this process, for so many views at once, its weights loaded."""
     shapes = topology(trained.recipe.net, len(trained.classes))
-    engine = CpuEngine(threads or devices.cores(), fast=trained.recipe.engine.fast)
     net = Net(shapes, engine.for_test(batch), SoloLink(shapes.columns), batch, training=False)
     net.load(trained.checkpoint.weights)
     return net
 
 
-def _predictor(trained: Trained, data: Dataset, crops: CropsName, threads: int | None, batch: int = BATCH) -> Predictor:
+def _predictor(trained: Trained, data: Dataset, crops: CropsName, engine: Engine, batch: int = BATCH) -> Predictor:
     if trained.classes != [each.name for each in data.classes]:
         raise Failure(f"{data.path}: its classes are not those of {trained.run}; name the data it was trained on")
     views = CROPS[crops](data.size, trained.recipe.net.crop)
-    return Predictor(_net(trained, batch, threads), data.mean, views, trained.recipe.dropout)
+    return Predictor(_net(trained, batch, engine), data.mean, views, trained.recipe.dropout)
 
 
 def evaluate(
@@ -44,7 +43,7 @@ def evaluate(
     data_path: Path | None,
     split_name: str,
     crops: CropsName,
-    threads: int | None,
+    engine: Engine,
     as_json: bool,
     probs_path: Path | None,
 ) -> None:
@@ -55,7 +54,7 @@ def evaluate(
         trained = runs.open_run(runs.resolve(path))
         data = Dataset(data_path or trained.data)
         split = data.split(split_name)
-        predictor = _predictor(trained, data, crops, threads)
+        predictor = _predictor(trained, data, crops, engine)
         with progress(f"eval {path.name}", len(split)) as advance:
             probs = predict_split(predictor, split, range(len(split)), advance)
         total = probs if total is None else total + probs
@@ -85,13 +84,13 @@ def _write_probs(path: Path, probs: Floats, labels: np.ndarray[tuple[int], np.dt
         np.savez(file, probs=probs, labels=labels)
 
 
-def predict(run: Path, images: Sequence[Path], threads: int | None, as_json: bool) -> None:
+def predict(run: Path, images: Sequence[Path], engine: Engine, as_json: bool) -> None:
     """The most probable classes of image files, by ten crops."""
     from data_prep.decode import Skip, square
 
     trained = runs.open_run(runs.resolve(run))
     data = Dataset(trained.data)
-    predictor = _predictor(trained, data, "ten", threads, batch=TEN)  # one image at a time
+    predictor = _predictor(trained, data, "ten", engine, batch=TEN)  # one image at a time
     results = []
     for path in images:
         pixels = np.empty((data.size, data.size, 3), np.uint8)
@@ -117,7 +116,7 @@ def figures(run: Path | None, data_path: Path | None, split_name: str, out: Path
 
     trained = runs.open_run(runs.resolve(run))
     data = Dataset(data_path or trained.data)
-    predictor = _predictor(trained, data, "ten", threads)
+    predictor = _predictor(trained, data, "ten", alone(None, "cpu", threads, "fp32"))
     folder = out or trained.run
     folder.mkdir(parents=True, exist_ok=True)
     for path in gallery.draw(trained, data, split_name, predictor, folder):

@@ -124,17 +124,12 @@ def _arguments(request: Request, run: Path, hardware: Hardware) -> list[str]:
     """The command line again, with what was left to default settled."""
     options = {
         "--recipe": request.recipe,
-        "--gpus": ",".join(map(str, hardware.gpus)) or None,
-        "--device": None if hardware.gpus else "cpu",
-        "--procs": None if hardware.gpus else hardware.processes,
-        "--threads": hardware.threads,
-        "--precision": hardware.precision,
         "--out": run,
         "--epochs": request.epochs,
         "--steps": request.steps,
         "--seed": request.seed,
     }
-    arguments = ["train"] + ([str(request.data)] if request.data else [])
+    arguments = ["train"] + ([str(request.data)] if request.data else []) + hardware.arguments()
     for name, value in options.items():
         arguments += [name, str(value)] if value is not None else []
     for name, values in (("--init", request.init), ("--set", request.changes)):
@@ -144,7 +139,7 @@ def _arguments(request: Request, run: Path, hardware: Hardware) -> list[str]:
 
 
 def _train_here(request: Request, plan: Plan, hardware: Hardware) -> bool:
-    engine, link = assemble(hardware, plan.recipe)
+    engine, link = assemble(hardware, plan.recipe.net.columns, fast=plan.recipe.engine.fast)
     plan = replace(plan, run=link.share(plan.run))
     processes = link.place.replicas * link.place.shares
     shelf = Shelf(plan.run)

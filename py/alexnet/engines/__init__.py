@@ -4,13 +4,14 @@ Arrays belong to the engine (`Tensor`); only `pack`, `unpack`, `upload` and `dow
 forms. No file here knows of processes, files or recipes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Tensor = Any
+Scalar = Any  # a number, or an engine's place for one that changes from step to step
 Floats = NDArray[np.float32]
 
 
@@ -70,7 +71,7 @@ class Operations(Protocol):
         *,
         rate: float,
         seed: int,
-        step: int,
+        step: Scalar,
         layer: int,
         first_unit: int,
         first_image: int,
@@ -88,7 +89,7 @@ class Operations(Protocol):
         images: int,
         factor: float,
     ) -> None: ...
-    def sgd(self, w: Tensor, v: Tensor, g: Tensor, /, *, rate: float, momentum: float, decay: float) -> None: ...
+    def sgd(self, w: Tensor, v: Tensor, g: Tensor, /, *, rate: Scalar, momentum: Scalar, decay: Scalar) -> None: ...
     def augment(
         self,
         images: Sequence[NDArray[np.uint8]],
@@ -113,6 +114,14 @@ class Engine(Protocol):
     def for_test(self, images: int) -> "Engine":
         """An engine for test-time passes over so many images at once, which may keep them in another layout."""
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether conv_forward and fc_forward take `relu=True`, for ReLU in the same pass."""
+
+    @property
+    def records(self) -> bool:
+        """Whether `repeat` runs recorded work without calling it."""
+
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Tensor = None) -> Tensor:
         """Memory for the maps of a minibatch, new or inside larger maps; the contents are undefined."""
 
@@ -130,3 +139,18 @@ class Engine(Protocol):
 
     def unpack(self, values: Tensor, images: int) -> Floats:
         """The first images of `values` as (images, maps, height, width)."""
+
+    def repeat(
+        self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
+    ) -> None:
+        """work(numbers), which an engine may record and run again without calling it.
+
+        `work` gives operations to the engine and reads nothing back. What it does hangs on `fixed` alone (memory in it
+        by identity), and on `numbers` only where an operation takes a `Scalar`.
+        """
+
+    def mark(self) -> Any:
+        """This moment in the order of the engine's work."""
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """From one mark to another, once the work before them is done."""

@@ -1,5 +1,7 @@
 """The CPU engine: C++ operations on blocks of 16 images, the image innermost: (blocks, maps, height, width, 16)."""
 
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
 from types import SimpleNamespace
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import native
-from alexnet.engines import Floats, Operations
+from alexnet.engines import Floats, Operations, Scalar
 
 CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights", "conv_products")
 
@@ -19,6 +21,8 @@ class CpuEngine:
 
     `fast` convolutions make fewer products where their shape has such a form (engine/cpu/minimal.hpp).
     """
+
+    records = rectifies = False
 
     def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
@@ -55,6 +59,18 @@ class CpuEngine:
         blocks, *shape, lanes = values.shape
         plain = values.transpose(0, 4, 1, 2, 3).reshape(blocks * lanes, *shape)
         return np.ascontiguousarray(plain[:images])
+
+    def repeat(
+        self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
+    ) -> None:
+        del fixed
+        work(numbers)
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
 
 
 class OneImageEngine(CpuEngine):

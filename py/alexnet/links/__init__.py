@@ -81,6 +81,9 @@ class Link(Protocol):
     def rows(self, own: Tensor) -> Tensor | None:
         """The columns' rows put together, in the first process; None elsewhere."""
 
+    def each(self, value: Any) -> list[Any]:
+        """Every process's value, in every process."""
+
     def close(self) -> None:
         """The exchanges are over."""
 

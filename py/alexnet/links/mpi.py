@@ -65,6 +65,9 @@ class MpiLink:
         self._group.Gatherv(own, [whole, counts], root=0)
         return whole
 
+    def each(self, value: Any) -> list[Any]:
+        return self.world.allgather(value)
+
     def close(self) -> None:
         pass
 

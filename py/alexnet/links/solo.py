@@ -39,6 +39,9 @@ class SoloLink:
     def rows(self, own: Tensor) -> Tensor | None:
         return own
 
+    def each(self, value: Any) -> list[Any]:
+        return [value]
+
     def close(self) -> None:
         pass
 

@@ -1,23 +1,32 @@
 """The CUDA engine: kernels of engine/cuda on a device, maps as (C, H, W, N) with the image innermost."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats
+from alexnet.engines import Floats, Scalar
 from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, to_bf16
 from alexnet.engines.cuda.operations import CudaOperations
+from alexnet.engines.cuda.recorder import Recorder
 
 LANES = 8  # images are rounded up to a multiple, so that 16 bytes of a map never span two pixels
 
 
 class CudaEngine:
-    """Memory and operations of one device, real (`gpu.GpuDevice`) or simulated (`simulated.SimulatedDevice`)."""
+    """Memory and operations of one device, real (`gpu.GpuDevice`) or simulated (`simulated.SimulatedDevice`).
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
+    With `records`, repeated work becomes a CUDA graph; work that meets the host on its way (a link's exchange staged
+    through it) cannot be one.
+    """
+
+    rectifies = True
+
+    def __init__(self, device: Device, *, records: bool = True) -> None:
+        self.device, self.records = device, records
         self.ops = CudaOperations(device)
+        self._recorder = Recorder(device, records)
         self._map = BF16 if device.precision == "bf16" else FLOAT
 
     def for_test(self, images: int) -> "CudaEngine":
@@ -46,3 +55,14 @@ class CudaEngine:
 
     def unpack(self, values: Array, images: int) -> Floats:
         return np.ascontiguousarray(values.download().transpose(3, 0, 1, 2)[:images])
+
+    def repeat(
+        self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
+    ) -> None:
+        self._recorder.repeat(work, numbers, fixed)
+
+    def mark(self) -> Any:
+        return self.device.mark()
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        return self.device.seconds(begin, end)

@@ -14,6 +14,7 @@ Triple = tuple[int, int, int]
 Values = NDArray[Any]
 
 FLOAT = np.dtype(np.float32)
+NUMBER = np.dtype(np.float64)  # of a scalar in memory
 BF16 = np.dtype(np.uint16)  # a bf16's bits; nothing else here has this type
 
 
@@ -73,8 +74,14 @@ class Device(Protocol):
     def copy(self, source: int, target: int, size: int) -> None:
         """Copy inside the device."""
 
+    def mark(self) -> Any:
+        """An event in `main`."""
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """Between two events, once both have passed."""
+
     def capture(self, work: Callable[[], None]) -> Graph:
-        """What `work` gives to `main`, not yet run."""
+        """What `work` gives to `main`, not yet run; `work` neither waits, nor allocates, nor meets the host."""
 
 
 def packed(arguments: Sequence[Values]) -> Any:
@@ -135,7 +142,10 @@ class Array:
             raise ValueError(f"an array of shape {self.shape} has no room for {shape}")
         return Array(self.device, self.memory, shape, self.dtype, self.offset)
 
-    def __getitem__(self, part: slice) -> "Array":
+    def __getitem__(self, part: slice | int) -> "Array":
+        if isinstance(part, int):
+            row = range(len(self))[part]
+            return Array(self.device, self.memory, self.shape[1:], self.dtype, self[row : row + 1].offset)
         first, end, step = part.indices(len(self))
         if step != 1:
             raise ValueError(f"a part of an array on a device is contiguous, not {part}")

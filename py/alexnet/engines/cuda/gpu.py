@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, packed
+from alexnet.engines.cuda.cublas import WORKSPACE, Products
+from alexnet.engines.cuda.device import Array, Precision, Stream, Triple, Values, packed
 from alexnet.engines.cuda.sources import kernel_options, prebuilt, source_directory
 from alexnet.errors import Failure, reason
-
-_ONE, _ZERO = np.array(1, np.float32), np.array(0, np.float32)
 
 
 def import_cupy() -> Any:
@@ -90,6 +89,8 @@ class GpuDevice:
                 raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
             self.main = GpuStream(cupy, self._lock)
             self._module = self._load(prebuilt(precision))
+            self._workspace = self.allocate(WORKSPACE)
+            self._products = Products(cupy, precision, self.main.handle.ptr, self._workspace.address)
 
     @property
     def identity(self) -> str:
@@ -123,22 +124,8 @@ class GpuDevice:
             driver.launchKernel(function, *grid, *block, 0, self._handle(stream).ptr, parameters, 0)
 
     def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
-        """Row-major c = a b is column-major c' = b' a'."""
-        cublas, runtime = self._cupy.cuda.cublas, self._cupy.cuda.runtime
-        rows, columns = c.shape
-        depth = a.shape[0] if transpose_a else a.shape[1]
-        kinds = [runtime.CUDA_R_16BF if each.dtype == BF16 else runtime.CUDA_R_32F for each in (a, b, c)]
-        fast = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if self.precision == "tf32" else cublas.CUBLAS_COMPUTE_32F
-        operations = [cublas.CUBLAS_OP_T if each else cublas.CUBLAS_OP_N for each in (transpose_b, transpose_a)]
-        alpha, beta = _ONE.ctypes.data, _ZERO.ctypes.data
-        with self._lock, self._device, self.main.handle:
-            handle = self._cupy.cuda.device.get_cublas_handle()
-            left, right = (b.address, kinds[1], b.shape[1]), (a.address, kinds[0], a.shape[1])
-            target = (c.address, kinds[2], columns)
-            cublas.gemmEx(
-                handle, *operations, columns, rows, depth, alpha, *left, *right, beta, *target, fast,
-                cublas.CUBLAS_GEMM_DEFAULT,
-            )  # fmt: skip
+        with self._lock, self._device:
+            self._products.run(a, b, c, transpose_a, transpose_b)
 
     def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
         self._copy(address, values.ctypes.data, values.nbytes, "memcpyHostToDevice", stream)
@@ -149,6 +136,16 @@ class GpuDevice:
 
     def copy(self, source: int, target: int, size: int) -> None:
         self._copy(target, source, size, "memcpyDeviceToDevice", None)
+
+    def mark(self) -> Any:
+        with self._lock, self._device:
+            event = self._cupy.cuda.Event()
+            event.record(self.main.handle)
+            return event
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        end.synchronize()
+        return float(self._cupy.cuda.get_elapsed_time(begin, end)) / 1e3
 
     def capture(self, work: Callable[[], None]) -> GpuGraph:
         """Whatever `work` needs must have been compiled and allocated by an earlier call."""

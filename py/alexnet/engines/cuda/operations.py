@@ -5,15 +5,15 @@ raise ValueError.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Graph, Stream, flat, pointer
-from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_same, check_side, make
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Stream, flat, pointer
+from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_numbers, check_same, check_side, make
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
 
@@ -26,9 +26,6 @@ class CudaOperations:
         self._workspace = Workspace(device)
         self._convolutions = Convolutions(device, self._workspace)
         self._staging = Staging(device)
-        self._step = Array.empty(device, (1,), np.dtype(np.uint32))
-        self._known_step = -1
-        self._capturing = False
 
     def conv_forward(
         self, x: Array, w: Array, b: Array, y: Array, /, *, stride: int, pad: int, groups: int, relu: bool = False
@@ -124,35 +121,17 @@ class CudaOperations:
         *,
         rate: float,
         seed: int,
-        step: int,
+        step: Array,
         layer: int,
         first_unit: int,
         first_image: int,
     ) -> None:
-        """In a captured graph the step is the one that `set_step` was last given, not `step`."""
         check_same("dropout", x, y)
-        if not self._capturing:
-            self.set_step(step)
+        check_numbers("dropout", step)
         units = x.size // x.shape[3]
         sizes = np.int32(units), np.int32(x.chunks // units), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
-        place = self._step.argument, np.uint32(layer), np.uint32(first_unit), np.uint32(first_image)
+        place = step.argument, np.uint32(layer), np.uint32(first_unit), np.uint32(first_image)
         flat(self._device, "dropout", x.chunks, x.argument, y.argument, *sizes, *place)
-
-    def set_step(self, step: int) -> None:
-        """The step that dropout draws for, from now on in the main stream's order."""
-        if step != self._known_step:
-            one = (1, 1, 1)
-            arguments = [self._step.argument, np.asarray(np.uint32(step))]
-            self._device.launch("set_word", one, one, arguments)
-            self._known_step = step
-
-    def capture(self, work: Callable[[], None]) -> Graph:
-        """A training step as one graph. Its memory must exist: run `work` once before; rates are fixed in it."""
-        self._capturing = True
-        try:
-            return self._device.capture(work)
-        finally:
-            self._capturing = False
 
     def scale(self, x: Array, y: Array, /, *, factor: float) -> None:
         check_same("scale", x, y)
@@ -179,11 +158,14 @@ class CudaOperations:
         arguments = arrays + [np.asarray(each) for each in sizes]
         self._device.launch("softmax_loss", (columns // 8, 1, 1), (256, 1, 1), arguments)
 
-    def sgd(self, w: Array, v: Array, g: Array, /, *, rate: float, momentum: float, decay: float) -> None:
+    def sgd(self, w: Array, v: Array, g: Array, /, *, rate: Array, momentum: Array, decay: Array) -> None:
         check_same("sgd", w, v, g)
+        check_numbers("sgd", rate, momentum, decay)
+        check(all(each.address % 16 == 0 for each in (w, v, g)), "sgd", "arrays begin at 16 bytes", w, v, g)
         shadow = pointer(0) if w.shadow is None else w.shadow.argument
-        scalars = np.int64(w.size), np.float32(rate), np.float32(momentum), np.float32(decay)
-        flat(self._device, "sgd", w.size, w.argument, v.argument, g.argument, shadow, *scalars)
+        arrays = [each.argument for each in (w, v, g)]
+        numbers = [each.argument for each in (rate, momentum, decay)]
+        flat(self._device, "sgd", -(-w.size // 4), *arrays, shadow, np.int64(w.size), *numbers)
 
     def augment(
         self,
@@ -244,10 +226,11 @@ class CudaOperations:
 
     def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
         check_same(kernel, *arrays)
-        maps, height, width, images = arrays[0].shape
-        shape = make(SPATIAL, images, height, width, n, k, alpha, beta)
+        maps, height, width, _ = arrays[0].shape
+        pixel = arrays[0].chunks // (maps * height * width)
+        shape = make(SPATIAL, pixel, height, width, n, k, alpha, beta)
         arguments = [*(each.argument for each in arrays), shape]
-        flat(self._device, kernel, height * width * images, *arguments, rows=maps)
+        flat(self._device, kernel, height * width * pixel, *arguments, rows=maps)
 
     def _rows(self, operation: str, x: Array, w: Array, y: Array) -> tuple[Array, Array]:
         """x as (features, images), y as (units, images)."""

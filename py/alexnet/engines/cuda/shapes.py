@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import Array
+from alexnet.engines.cuda.device import NUMBER, Array
 
 INTEGER, REAL = np.int32, np.float32
 
@@ -21,7 +21,7 @@ CONV = _structure(
 PACK = _structure("groups rows outers taps padded_rows padded_depth group_stride row_stride outer_stride")
 POOL = _structure("chunks height width out_height out_width size stride")
 LRN = _structure("plane group n", "k alpha beta")
-SPATIAL = _structure("images height width n", "k alpha beta")
+SPATIAL = _structure("chunks height width n", "k alpha beta")
 
 
 def make(kind: np.dtype[Any], *values: float) -> NDArray[Any]:
@@ -39,6 +39,12 @@ def check(fits: bool, operation: str, why: str, *arrays: Array) -> None:
 def check_same(operation: str, *arrays: Array) -> None:
     same = all(each.shape == arrays[0].shape for each in arrays)
     check(same, operation, "all must have one shape", *arrays)
+
+
+def check_numbers(operation: str, *numbers: Array) -> None:
+    """Numbers that may change in recorded work lie in the device's memory."""
+    fits = all((each.shape, each.dtype) == ((), NUMBER) for each in numbers)
+    check(fits, operation, "a number is one float64 in memory", *numbers)
 
 
 def check_side(operation: str, source: int, target: int, size: int, stride: int, pad: int, *arrays: Array) -> None:

@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -67,11 +69,12 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
     if sanitizer == "thread":
         runtime.append("-DSIMT_TSAN")
     with tempfile.TemporaryDirectory(dir=_cache()) as work:
-        made = [f"{work}/kernels.o", f"{work}/simt.o", f"{work}/all.so"]
+        made = [f"{work}/kernels.o", f"{work}/block.o", f"{work}/simt.o"]
         _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", made[0]])
-        _compile([compiler, *runtime, "-c", str(simt / "simt.cpp"), "-o", made[1]])
-        _compile([compiler, *common, "-shared", *made[:2], "-pthread", "-o", made[2]])
-        Path(made[2]).replace(library)
+        for name, target in zip(("block.cpp", "simt.cpp"), made[1:], strict=True):
+            _compile([compiler, *runtime, "-c", str(simt / name), "-o", target])
+        _compile([compiler, *common, "-shared", *made, "-pthread", "-o", f"{work}/all.so"])
+        Path(f"{work}/all.so").replace(library)
     return library
 
 
@@ -95,6 +98,7 @@ def load(library: Path) -> ctypes.CDLL:
     loaded.simt_allocate.restype = ctypes.c_void_p
     loaded.simt_allocate.argtypes = [ctypes.c_size_t]
     loaded.simt_free.argtypes = [ctypes.c_void_p]
+    loaded.simt_arguments.argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint))]
     loaded.simt_launch.restype = ctypes.c_char_p
     loaded.simt_launch.argtypes = [
         ctypes.c_char_p,
@@ -104,6 +108,15 @@ def load(library: Path) -> ctypes.CDLL:
         ctypes.POINTER(_Options),
     ]
     return loaded
+
+
+def argument_sizes(library: ctypes.CDLL, kernel: str) -> list[int]:
+    """The sizes of a kernel's arguments. Raises RuntimeError where there is no such kernel."""
+    sizes = ctypes.POINTER(ctypes.c_uint)()
+    count = library.simt_arguments(kernel.encode(), ctypes.byref(sizes))
+    if count < 0:
+        raise RuntimeError(f"{kernel}: no such kernel")
+    return [sizes[at] for at in range(count)]
 
 
 class _Memory:
@@ -123,22 +136,40 @@ Work = Callable[[], None]
 
 
 class MainStream:
-    """Runs what it is given at once, or records it while a graph is captured."""
+    """Runs what it is given at once, or records it while a graph is captured; other threads wait meanwhile."""
 
     def __init__(self) -> None:
-        self.recorded: list[Work] | None = None
+        self._recorded: list[Work] | None = None
+        self._lock = threading.RLock()
 
     def give(self, work: Work) -> None:
-        if self.recorded is None:
-            work()
-        else:
-            self.recorded.append(work)
+        with self._lock:
+            if self._recorded is not None:
+                self._recorded.append(work)
+                return
+        work()
+
+    def record(self, work: Work) -> "Recording":
+        with self._lock:
+            self._recorded = []
+            try:
+                work()
+                return Recording(self._recorded)
+            finally:
+                self._recorded = None
+
+    def refuse_capture(self, what: str) -> None:
+        """Raises RuntimeError where CUDA would refuse `what`, or run it once instead of at each launch."""
+        with self._lock:
+            if self._recorded is not None:
+                raise RuntimeError(f"{what} while a graph is captured")
 
     def wait_for(self, other: Stream) -> None:
-        self.give(other.synchronize)
+        self.refuse_capture("a wait for another stream")
+        other.synchronize()
 
     def synchronize(self) -> None:
-        pass
+        self.refuse_capture("a wait of the host")
 
 
 class SideStream:
@@ -189,6 +220,7 @@ class SimulatedDevice:
         return SideStream()
 
     def allocate(self, size: int) -> _Memory:
+        self.main.refuse_capture("memory is asked for")
         return _Memory(self._library, size)
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
@@ -198,6 +230,9 @@ class SimulatedDevice:
         self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
     ) -> None:
         addresses = packed(arguments)
+        given, wanted = [each.nbytes for each in arguments], argument_sizes(self._library, kernel)
+        if given != wanted:
+            raise RuntimeError(f"{kernel}: arguments of {given} bytes, where it takes {wanted}")
 
         def run() -> None:
             o = self._options
@@ -222,21 +257,25 @@ class SimulatedDevice:
         self._give(run, None)
 
     def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
+        if stream is None:
+            self.main.refuse_capture("a copy from the host")
         self._give(lambda: ctypes.memmove(address, values.ctypes.data, values.nbytes), stream)
 
     def to_host(self, address: int, values: Values) -> None:
+        self.main.refuse_capture("a copy to the host")
         ctypes.memmove(values.ctypes.data, address, values.nbytes)
 
     def copy(self, source: int, target: int, size: int) -> None:
         self._give(lambda: ctypes.memmove(target, source, size), None)
 
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, begin: float, end: float) -> float:
+        return end - begin
+
     def capture(self, work: Callable[[], None]) -> Recording:
-        self.main.recorded = []
-        try:
-            work()
-            return Recording(self.main.recorded)
-        finally:
-            self.main.recorded = None
+        return self.main.record(work)
 
     def _give(self, work: Callable[[], Any], stream: Stream | None) -> None:
         target = self.main if stream is None else stream

@@ -1,0 +1,91 @@
+"""Commands on a machine that plays having one GPU: a likeness of CuPy on the path, kernels on the simulated device."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cuda_bench import REAL, compile_engine
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+pytestmark = pytest.mark.skipif(REAL, reason="a machine that plays having a GPU has none")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    for precision in ("fp32", "tf32", "bf16"):
+        compile_engine(precision)
+
+
+def environment(*path: Path) -> dict[str, str]:
+    beside = [*map(str, path), str(Path(sys.executable).parent), os.environ["PATH"]]
+    likeness = os.pathsep.join([str(HERE / "likeness"), str(HERE), *filter(None, sys.path)])
+    return os.environ | {"PATH": os.pathsep.join(beside), "PYTHONPATH": likeness, "OPENBLAS_NUM_THREADS": "1"}
+
+
+def test_gpu_check_runs_to_its_end(tmp_path: Path) -> None:
+    """Every part of the script that a machine with one GPU would run, on a small net; its tests are only collected."""
+    sanitizer = tmp_path / "compute-sanitizer"
+    sanitizer.write_text('#!/bin/sh\n[ "$1 $3 $4" = "--tool --error-exitcode 1" ] && shift 4 && exec "$@"\n')
+    sanitizer.chmod(0o755)
+    told = environment(tmp_path) | {"PYTEST_ADDOPTS": "--collect-only", "PYTHON": sys.executable}
+    command = [str(ROOT / "scripts" / "gpu_check.sh"), str(tmp_path / "out"), str(HERE / "small.toml"), "8"]
+    done = subprocess.run(["bash", *command], env=told, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    logs = {log.stem: log.read_text() for log in (tmp_path / "out").glob("*.log")}
+    assert done.returncode == 0, (done.stderr, logs)
+    report = json.loads((tmp_path / "out" / "gpu_check.json").read_text())
+    ended = {name: part["status"] for name, part in report["parts"].items()}
+    skipped = {name for name, status in ended.items() if status == "skipped"}
+    assert {name for name in skipped if not name.startswith("torch")} == {"nccl_link"} | {
+        f"bench_two_gpus_{precision}" for precision in ("fp32", "tf32", "bf16")
+    }
+    for precision in ("fp32", "tf32", "bf16"):
+        assert report["parts"][f"bench_{precision}"]["found"]["ceilings"]["gflops"] > 0
+        assert len(report["parts"][f"one_gpu_two_processes_{precision}"]["found"]) == 11  # the losses, five layers
+    assert "| conv2 | " in (tmp_path / "out" / "gpu_check.md").read_text()
+
+
+def test_gpu_check_without_a_gpu_says_so(tmp_path: Path) -> None:
+    told = os.environ | {"PYTHON": sys.executable}
+    command = ["bash", str(ROOT / "scripts" / "gpu_check.sh"), str(tmp_path / "out")]
+    done = subprocess.run(command, env=told, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "CUDA finds no usable GPU" in done.stderr or "CuPy cannot be loaded" in done.stderr
+
+
+def alexctl(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "alexnet", *map(str, arguments)]
+    done = subprocess.run(command, env=environment(), cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_train_eval_and_predict_on_a_gpu(data: Path, tmp_path: Path) -> None:
+    """What is trained on the GPU is measured alike on the GPU and on the CPU."""
+    recipe, image = HERE / "small.toml", next((data.parent / "images").glob("*/*.png"))
+    started = alexctl(tmp_path, "train", data, "--recipe", recipe, "--gpus", "0", "--steps", 9, "--out", "run")
+    assert "1 processes of" in started.stderr and "on 1 GPUs in fp32" in started.stderr
+    found = []
+    for device in (("--gpus", "0"), ("--device", "cpu")):
+        probs = tmp_path / f"{device[1]}.npz"
+        report = json.loads(
+            alexctl(tmp_path, "eval", "run", *device, "--json", "--probs", probs).stdout.splitlines()[-1]
+        )
+        top = json.loads(alexctl(tmp_path, "predict", "run", image, *device, "--json").stdout.splitlines()[-1])
+        found.append((report, np.load(probs)["probs"], top["predictions"][0]["top"][0]))
+    assert found[0][0] == found[1][0]
+    assert np.abs(found[0][1] - found[1][1]).max() <= 1e-5
+    assert found[0][2]["class"] == found[1][2]["class"]
+    assert found[0][2]["probability"] == pytest.approx(found[1][2]["probability"], abs=1e-5)
+
+
+def test_eval_runs_on_one_gpu(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "alexnet", "eval", "--gpus", "0,0"]
+    done = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "alexctl: --gpus 0,0: this runs on one GPU; name one of them"
