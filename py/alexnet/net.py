@@ -34,6 +34,7 @@ from alexnet.recipe import (
     Dropout,
     Exchange,
     Fc,
+    LayerSpec,
     Lrn,
     LrnSpatial,
     MaxPool,
@@ -62,8 +63,9 @@ class Net:
         self.layers: list[Layer] = []
         self.outputs: dict[str, Blob] = {}
         blob = self.input
-        for shape in shapes.layers:
-            layer, blob = builder.build(shape, blob)
+        above = [each.layer for each in shapes.layers[1:]]
+        for shape, reader in zip(shapes.layers, [*above, None], strict=True):
+            layer, blob = builder.build(shape, blob, reader)
             self.outputs[shape.layer.name] = blob
             if layer is not None:
                 self.layers.append(layer)
@@ -155,7 +157,11 @@ class Net:
 
 
 class _Builder:
-    """Makes each layer with its memory. Gradients alternate between two arenas: a layer needs two at a time."""
+    """Makes each layer with its memory.
+
+    Gradients alternate between two arenas: a layer needs two at a time. The forward pass, which has no gradients yet,
+    keeps there what the backward pass does not read: responses that are only pooled.
+    """
 
     def __init__(self, net: Net, training: bool) -> None:
         self.net, self.training = net, training
@@ -165,10 +171,12 @@ class _Builder:
             sides = [self._local(shape.output, shape.output_split) for shape in net.topology.layers]
             largest = max(sides, key=lambda side: side.size)
             self._arenas = [self.engine.maps(net.batch, *largest) for _ in range(2)]
+        self._fleeting = False  # whether the maps above are read in the forward pass alone
         self._learns = False  # whether a layer below has parameters, and so wants a gradient
 
-    def build(self, shape: LayerShape, bottom: Blob) -> tuple[Layer | None, Blob]:
-        """The layer at work (None where it has nothing to do here) and the blob above it."""
+    def build(self, shape: LayerShape, bottom: Blob, reader: LayerSpec | None) -> tuple[Layer | None, Blob]:
+        """The layer at work (None where it has nothing to do here) and the blob above it, which `reader` reads."""
+        self._fleeting = isinstance(shape.layer, Lrn | LrnSpatial) and isinstance(reader, MaxPool | AveragePool)
         maker = _MAKERS[type(shape.layer)]
         layer, top = maker(self, shape, bottom)
         self._learns = self._learns or bool(shape.weight)
@@ -273,7 +281,8 @@ class _Builder:
         if self.training and (learns or self._learns):
             self._arenas.reverse()
             gradient = self.engine.maps(self.net.batch, *side, within=self._arenas[0])
-        return Blob(self.engine.maps(self.net.batch, *side), gradient)
+        within = self._arenas[0] if self.training and self._fleeting else None
+        return Blob(self.engine.maps(self.net.batch, *side, within=within), gradient)
 
     def _local(self, shape: Shape, split: bool) -> Shape:
         return shape._replace(maps=len(self.place.rows_of(shape.maps))) if split else shape
