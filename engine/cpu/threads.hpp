@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <new>
@@ -38,10 +39,15 @@ class Scratch {
   public:
     float* floats(Index count) {
         if (count > size_) {
+            const std::size_t bytes = count * sizeof(float),
+                              unit = bytes < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
+            const std::size_t rounded = (bytes + unit - 1) / unit * unit;
+            size_ = 0;
             data_.reset();
-            data_.reset(static_cast<float*>(::operator new(count * sizeof(float), ALIGNMENT)));
+            data_.reset(static_cast<float*>(std::aligned_alloc(unit, rounded)));
+            if (!data_) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-            madvise(data_.get(), count * sizeof(float), MADV_HUGEPAGE);
+            if (unit == HUGE_PAGE) madvise(data_.get(), rounded, MADV_HUGEPAGE);
 #endif
             size_ = count;
         }
@@ -49,9 +55,9 @@ class Scratch {
     }
 
   private:
-    static constexpr std::align_val_t ALIGNMENT{2 << 20};  // a huge page: few entries for many streams
+    static constexpr std::size_t CACHE_LINE = 64, HUGE_PAGE = 2 << 20;  // few entries for many streams
     struct Free {
-        void operator()(float* data) const { ::operator delete(data, ALIGNMENT); }
+        void operator()(float* data) const { std::free(data); }
     };
     std::unique_ptr<float, Free> data_;
     Index size_ = 0;
