@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
-from alexnet.engines import Engine, Scalar
+from alexnet.engines import Engine, Scalar, Tensor
 from alexnet.errors import Failure
 from alexnet.evaluate import Predictor, ten_crops
 from alexnet.layers import Convolution, Layer, Parameter, Pass
@@ -129,9 +129,9 @@ class Workload:
         self.net.labels[:] = engine.upload(self._drawn.integers(classes, size=count).astype(np.int32))
         self._steps = 0
 
-    def step(self) -> None:
-        """Forward, backward, exchange and update."""
-        self.net.step(self._images, self.now(self._steps), self._rates, self.recipe.train.momentum)
+    def step(self, images: Tensor = None) -> None:
+        """Forward, backward, exchange and update, on the images made up or on those given."""
+        self.net.step(self._images if images is None else images, self.now(self._steps), self._rates, self.recipe.train.momentum)
         self._steps += 1
 
     def now(self, step: Scalar) -> Pass:
