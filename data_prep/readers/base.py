@@ -41,6 +41,7 @@ class Listing:
 
     `content` is a digest of what the images are, as far as the listing shows; `stamp` one of when
     they were written: where only the stamp differs, a file was changed and kept its length.
+    `val_share` and `test_share` of each class of "train" become splits that the source lacks.
     """
 
     classes: list[ClassInfo]
@@ -50,6 +51,8 @@ class Listing:
     content: str
     stamp: str
     notes: list[str] = field(default_factory=list)
+    val_share: float = 0.1
+    test_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,525 @@
+"""ImageNet in each form in which people hold it: the same images, labels and order, whatever they lie in."""
+
+import gzip
+import io
+import re
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import official
+import pytest
+from official import IDS, TRAIN, VAL, WNIDS, WORDS
+from samples import write
+
+from alexnet.errors import Failure
+from alexnet.shards import Dataset
+from data_prep import prepare
+from data_prep.decode import square
+from data_prep.readers import Listing
+from data_prep.source import open_source
+
+SIZE = 32
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "ilsvrc2012": official.ilsvrc2012,
+    "ilsvrc2010": official.ilsvrc2010,
+    "kaggle": official.kaggle,
+}
+
+
+def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
+    return open_source(source, form=None, class_order=order, classes=classes, check_md5=False)
+
+
+def held(path: Path) -> dict[str, list[tuple[str, str, bytes]]]:
+    """Every image of a dataset: its name, its class's ID and its pixels, in the stored order."""
+    dataset = Dataset(path)
+    return {
+        name: [
+            (file, dataset.classes[label].id, split.image(index).tobytes())
+            for index, (file, label) in enumerate(zip(split.names, split.labels, strict=True))
+        ]
+        for name, split in ((name, dataset.split(name)) for name, count in dataset.counts.items() if count)
+    }
+
+
+def pixels_of(content: bytes) -> bytes:
+    out = np.empty((SIZE, SIZE, 3), np.uint8)
+    square(content, out)
+    return out.tobytes()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None:
+    source = FORMS[form](tmp_path / "source")
+    done = prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    year = 2010 if form == "ilsvrc2010" else 2012
+    named = official.images(year)
+    expected = {name: (name.split("/")[1], pixels_of(content)) for name, content in named.items()}
+    splits = held(tmp_path / "out")
+    assert done.skipped == 0 and sorted(splits) == (["test", "train", "val"] if year == 2010 else ["train", "val"])
+    for split, images in splits.items():
+        assert {name: (wnid, pixels) for name, wnid, pixels in images} == {
+            name: fact for name, fact in expected.items() if name.startswith(split)
+        }
+    assert len(splits["train"]) == TRAIN * len(WNIDS) and len(splits["val"]) == VAL * len(WNIDS)
+
+
+@pytest.mark.parametrize("order", ["wnid", "devkit"])
+@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle"])
+def test_the_same_dataset_as_from_folders(form: str, order: str, tmp_path: Path) -> None:
+    sources = {"folders": official.folders(tmp_path / "folders"), form: FORMS[form](tmp_path / form)}
+    kit = write(tmp_path / "devkit.tar.gz", official.tar(official.devkit_files(official.images(), 2012), mode="w:gz"))
+    for name, source in sources.items():
+        shutil.copy(kit, source / "ILSVRC2012_devkit_t12.tar.gz")
+        prepare(source, tmp_path / f"out-{name}", size=SIZE, workers=1, class_order=order)
+    one, two = (Dataset(tmp_path / f"out-{name}") for name in sources)
+    assert one.classes == two.classes and one.class_order == two.class_order == order
+    assert (one.split("train").labels == two.split("train").labels).all()
+    assert held(one.path) == held(two.path)
+    assert (one.mean == two.mean).all()
+
+
+@pytest.mark.parametrize("form", ["ilsvrc2012", "ilsvrc2010"])
+def test_class_orders(form: str, tmp_path: Path) -> None:
+    source = FORMS[form](tmp_path)
+    by_wnid, by_id = listed(source), listed(source, "devkit")
+    assert by_wnid.class_order == "wnid" and [info.id for info in by_wnid.classes] == WNIDS
+    assert by_id.class_order == "devkit" and [info.id for info in by_id.classes] == sorted(WNIDS, key=IDS.__getitem__)
+    for listing in (by_wnid, by_id):
+        assert [info.index for info in listing.classes] == list(range(len(WNIDS)))
+        assert all(info.name == WORDS[info.id] for info in listing.classes)
+        for entries in listing.splits.values():
+            assert all(listing.classes[entry.label].id == entry.name.split("/")[1] for entry in entries)
+    assert all(entry.label == IDS[entry.name.split("/")[1]] - 1 for entry in by_id.splits["val"])
+    assert [entry.name for entry in by_id.splits["val"]] == [entry.name for entry in by_wnid.splits["val"]]
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
+def test_every_kind_of_tar(form: int, tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path, form)
+    listing = listed(source)
+    named = official.images()
+    assert {entry.name: listing.fetch(entry) for entries in listing.splits.values() for entry in entries} == {
+        name: content for name, content in named.items() if not name.startswith("test")
+    }
+
+
+def test_an_unpacked_devkit_will_do(tmp_path: Path) -> None:
+    for make in (official.ilsvrc2012, official.ilsvrc2010):
+        source = make(tmp_path / make.__name__)
+        archive = next(source.glob("*devkit*"))
+        whole = listed(source, "devkit")
+        with tarfile.open(archive) as packed:
+            packed.extractall(source, filter="data")
+        archive.unlink()
+        assert listed(source, "devkit").splits == whole.splits
+
+
+def test_what_is_told_of_2012(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    assert listed(source).notes == [
+        "ILSVRC2012_img_test_v10102019.tar has no labels and is left out",
+        "train: 5 classes, 30 images; published are 1000 and 1281167; each class has the images that the devkit counts",
+        "val: 5 classes, 15 images; published are 1000 and 50000",
+    ]
+    named = {name: content for name, content in official.images().items() if "n02012849_3." not in name}
+    write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
+    assert (
+        listed(source)
+        .notes[1]
+        .endswith("1 classes differ from what the devkit counts, the first: n02012849 has 5 of 6")
+    )
+
+
+def test_a_published_count_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_prep import published
+
+    monkeypatch.setitem(published.IMAGES, "ilsvrc2012", {"train": 30, "val": 15})
+    monkeypatch.setitem(published.CLASSES, "ilsvrc2012", 5)
+    notes = listed(official.ilsvrc2012(tmp_path)).notes
+    assert notes[1].startswith("train: 5 classes, 30 images, as published;")
+    assert notes[2] == "val: 5 classes, 15 images, as published"
+
+
+def test_without_val_and_devkit_there_is_still_train(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    (source / "ILSVRC2012_img_val.tar").unlink()
+    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+    listing = listed(source)
+    assert list(listing.splits) == ["train"] and listing.classes[0].name == "n01440764"
+    assert "ILSVRC2012_img_val.tar is not in" in listing.notes[0]
+    with pytest.raises(Failure, match=r"--class-order devkit needs the devkit: put ILSVRC2012_devkit_t12\.tar\.gz"):
+        listed(source, "devkit")
+
+
+def test_patches_and_zipped_images_of_2010(tmp_path: Path) -> None:
+    source = official.ilsvrc2010(tmp_path)
+    listing = listed(source)
+    entries = [entry for split in listing.splits.values() for entry in split]
+    contents = {entry.name: listing.fetch(entry) for entry in entries}
+    assert sum(entry.file == "patch_images.tar" for entry in entries) == 6
+    assert sum(content[:2] == b"\x1f\x8b" for content in contents.values()) == 8
+    assert all(contents.values())
+    assert "patch_images.tar replaces 6 images" in listing.notes
+    (source / "patch_images.tar").unlink()
+    listing = listed(source)
+    assert any("the images that it replaces stay blank" in note for note in listing.notes)
+    assert sum(not entry.length for split in listing.splits.values() for entry in split) == 6
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_synsets_are_halved_by_the_seed(tmp_path: Path, whole: bool) -> None:
+    source = official.synsets(tmp_path / "source", whole)
+    prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    splits = held(tmp_path / "out")
+    assert sorted(splits) == ["test", "train"]
+    named = {name: (name.split("/")[1], pixels_of(content)) for name, content in official.images().items()}
+    seen = {name: (wnid, pixels) for images in splits.values() for name, wnid, pixels in images}
+    assert seen == {name: fact for name, fact in named.items() if name.startswith("train")}
+    for images in splits.values():
+        assert Counter(wnid for _, wnid, _ in images) == dict.fromkeys(WNIDS, TRAIN // 2)
+    prepare(source, tmp_path / "other", size=SIZE, workers=1, seed=1)
+    assert {name for name, _, _ in held(tmp_path / "other")["test"]} != {name for name, _, _ in splits["test"]}
+    done = prepare(source, tmp_path / "all", size=SIZE, workers=1, test_share=0, val_share=0.2)
+    assert done.images == {"train": 25, "val": 5}
+
+
+def test_both_kinds_of_synset_tars_halve_alike(tmp_path: Path) -> None:
+    outs = []
+    for whole in (True, False):
+        source = official.synsets(tmp_path / f"source{whole}", whole)
+        prepare(source, tmp_path / f"out{whole}", size=SIZE, workers=1)
+        outs.append(held(tmp_path / f"out{whole}"))
+    assert outs[0] == outs[1]
+
+
+def test_words_for_synsets(tmp_path: Path) -> None:
+    source = official.synsets(tmp_path)
+    write(source / "words.txt", b"n01440764\ttench, Tinca tinca\nn09999999\tother\nno line\n")
+    assert [info.name for info in listed(source).classes][:2] == ["tench, Tinca tinca", "n02012849"]
+
+
+def replaced(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def devkit_with(root: Path, **files: bytes | None) -> None:
+    """A devkit in which some files are others, or missing."""
+    kit = official.devkit_files(official.images(), 2012)
+    meta, truth = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
+    kit |= {{"meta": meta, "truth": truth}[key]: content for key, content in files.items() if content is not None}
+    for key, content in files.items():
+        if content is None:
+            del kit[{"meta": meta, "truth": truth}[key]]
+    write(root / "ILSVRC2012_devkit_t12.tar.gz", official.tar(kit, mode="w:gz"))
+
+
+LENGTH = len(official.meta_mat(2012))
+HARM_2012: dict[str, tuple[Callable[[Path], None], str]] = {
+    "train cut": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[: len(whole) // 2]),
+        r"ILSVRC2012_img_train\.tar is cut short: \d+ bytes are missing after byte \d+: get it anew",
+    ),
+    "train cut between two": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole.rstrip(b"\0")),
+        r"ILSVRC2012_img_train\.tar is cut short",
+    ),
+    "train damaged": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[:600] + b"xx" + whole[602:]),
+        r"ILSVRC2012_img_train\.tar is damaged: there is no tar header at byte 512",
+    ),
+    "train of images": (
+        lambda root: shutil.copy(root / "ILSVRC2012_img_val.tar", root / "ILSVRC2012_img_train.tar"),
+        r"ILSVRC2012_img_train\.tar does not hold a tar for each class",
+    ),
+    "train missing": (lambda root: (root / "ILSVRC2012_img_train.tar").unlink(), r"lacks ILSVRC2012_img_train\.tar"),
+    "val short": (
+        lambda root: replaced(root / "ILSVRC2012_img_val.tar", lambda whole: official.tar({"a.JPEG": b"x"})),
+        r"img_val\.tar holds 1 images and .*devkit_t12\.tar\.gz classes for 15: get both anew",
+    ),
+    "devkit missing": (
+        lambda root: (root / "ILSVRC2012_devkit_t12.tar.gz").unlink(),
+        r"lacks ILSVRC2012_devkit_t12\.tar\.gz, which tells the classes of ILSVRC2012_img_val\.tar: put it there",
+    ),
+    "devkit cut": (
+        lambda root: replaced(root / "ILSVRC2012_devkit_t12.tar.gz", lambda whole: whole[:-200]),
+        r"devkit_t12\.tar\.gz cannot be read",
+    ),
+    "devkit junk": (
+        lambda root: replaced(root / "ILSVRC2012_devkit_t12.tar.gz", lambda whole: b"junk"),
+        r"devkit_t12\.tar\.gz cannot be read",
+    ),
+    "no truth": (lambda root: devkit_with(root, truth=None), r"lacks data/ILSVRC2012_validation_ground_truth\.txt"),
+    "truth short": (lambda root: devkit_with(root, truth=b"1\n2\n"), r"holds 15 images and .* classes for 2"),
+    "truth of others": (lambda root: devkit_with(root, truth=b"9\n" * 15), r"truth\.txt is damaged \(an ID is not"),
+    "truth no numbers": (lambda root: devkit_with(root, truth=b"cat\n" * 15), r"truth\.txt is damaged"),
+    "no meta": (lambda root: devkit_with(root, meta=None), r"lacks data/meta\.mat: get the devkit anew"),
+    "meta cut": (
+        lambda root: devkit_with(root, meta=official.meta_mat(2012)[: LENGTH // 2]),
+        r"data/meta\.mat is damaged \(.*\): get the devkit anew",
+    ),
+    "meta empty": (lambda root: devkit_with(root, meta=b""), r"data/meta\.mat is damaged"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_2012)
+def test_2012_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    do, message = HARM_2012[harm]
+    do(source)
+    with pytest.raises(Failure, match=message) as failure:
+        listed(source)
+    assert "\n" not in str(failure.value)
+
+
+HARM_2010: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no test truth": (
+        lambda root: (root / "ILSVRC2010_test_ground_truth.txt").unlink(),
+        r"lacks ILSVRC2010_test_ground_truth\.txt, which tells the classes of ILSVRC2010_images_test\.tar",
+    ),
+    "test truth short": (
+        lambda root: write(root / "ILSVRC2010_test_ground_truth.txt", b"1\n"),
+        r"images_test\.tar holds 10 images and .*test_ground_truth\.txt classes for 1",
+    ),
+    "devkit of 2012": (
+        lambda root: write(
+            root / "ILSVRC2010_devkit-1.0.tar.gz",
+            official.tar(official.devkit_files(official.images(), 2012), mode="w:gz", folder="devkit-1.0"),
+        ),
+        r"lacks ILSVRC2010_devkit-1\.0\.tar\.gz",
+    ),
+    "patch cut": (
+        lambda root: replaced(root / "patch_images.tar", lambda whole: whole[: len(whole) // 3]),
+        r"patch_images\.tar is cut short",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_2010)
+def test_2010_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    source = official.ilsvrc2010(tmp_path)
+    do, message = HARM_2010[harm]
+    do(source)
+    with pytest.raises(Failure, match=message):
+        listed(source)
+
+
+HARM_KAGGLE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no table": (
+        lambda root: (root / "LOC_val_solution.csv").unlink(),
+        r"lacks LOC_val_solution\.csv, which tells the classes of val: put it there",
+    ),
+    "table cut": (
+        lambda root: replaced(root / "LOC_val_solution.csv", lambda whole: whole[: len(whole) // 2 - 50]),
+        r"is not in LOC_val_solution\.csv: remove it, or get|LOC_val_solution\.csv is damaged",
+    ),
+    "another table": (
+        lambda root: write(root / "LOC_val_solution.csv", b"a,b\n1,2\n"),
+        r"LOC_val_solution\.csv is damaged",
+    ),
+    "val short": (
+        lambda root: next((root / "ILSVRC/Data/CLS-LOC/val").iterdir()).unlink(),
+        r"val holds 14 images, LOC_val_solution\.csv lists 15",
+    ),
+    "a class that is none": (
+        lambda root: write(root / "ILSVRC/Data/CLS-LOC/train/cats/1.JPEG", b"x"),
+        r"cats is no WNID",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_KAGGLE)
+def test_kaggle_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    source = official.kaggle(tmp_path)
+    do, message = HARM_KAGGLE[harm]
+    do(source)
+    with pytest.raises(Failure, match=message):
+        listed(source)
+
+
+def two_wholes(root: Path) -> None:
+    write(root / "more.tar", official.tar(official.synset_tars(official.images())))
+
+
+HARM_SYNSETS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "both": (
+        two_wholes,
+        r"must hold either a tar for each synset or one tar of them, it has more\.tar, n01440764\.tar",
+    ),
+    "cut": (
+        lambda root: replaced(root / "n02123045.tar", lambda whole: whole[:-11_000]),
+        r"n02123045\.tar is cut short",
+    ),
+    "an image for a tar": (
+        lambda root: write(root / "n02123045.tar", b"\xff\xd8" * 4000),
+        r"n02123045\.tar is damaged: there is no tar header at byte 0",
+    ),
+    "a tar twice in the other": (
+        lambda root: replaced(
+            root / "n02123045.tar", lambda whole: whole.rstrip(b"\0") + bytes(-len(whole.rstrip(b"\0")) % 512) + whole
+        ),
+        r"train/n02123045/n02123045_10\.JPEG is there twice, in n02123045\.tar and in n02123045\.tar",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_SYNSETS)
+def test_synsets_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    source = official.synsets(tmp_path)
+    do, message = HARM_SYNSETS[harm]
+    do(source)
+    with pytest.raises(Failure, match=message):
+        listed(source)
+
+
+def test_a_tar_cut_after_it_was_listed(tmp_path: Path) -> None:
+    source = official.synsets(tmp_path)
+    listing = listed(source)
+    replaced(source / "n02123045.tar", lambda whole: whole[:1000])
+    with pytest.raises(Failure, match=r"n02123045\.tar was cut short since it was listed"):
+        for entry in listing.splits["train"]:
+            listing.fetch(entry)
+
+
+@pytest.mark.parametrize("change", ["content", "time"])
+def test_a_tar_that_was_changed_is_noticed(tmp_path: Path, change: str) -> None:
+    import os
+
+    source = official.ilsvrc2012(tmp_path / "source")
+    prepare(source, tmp_path / "out", size=8, workers=1)
+    assert prepare(source, tmp_path / "out", size=8, workers=1).made == 0
+    if change == "time":
+        os.utime(source / "ILSVRC2012_img_val.tar", (5, 5))
+    else:
+        named = official.images()
+        named["train/n01440764/n01440764_3.JPEG"] += b"\0"
+        write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
+    with pytest.raises(Failure, match=r"holds another dataset"):
+        prepare(source, tmp_path / "out", size=8, workers=1)
+
+
+@pytest.mark.parametrize(
+    "lines, kept",
+    [
+        ("n07747607\nn01440764\n", ["n01440764", "n07747607"]),
+        ("tench\n\nOrange\n", ["n01440764", "n07747607"]),
+        ("tabby, tabby cat\nn03126707 crane\n", ["n02123045", "n03126707"]),
+    ],
+)
+def test_a_subset_of_the_classes(tmp_path: Path, lines: str, kept: list[str]) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    chosen = write(tmp_path / "chosen.txt", lines.encode())
+    for order, expected in (("wnid", kept), ("devkit", sorted(kept, key=IDS.__getitem__))):
+        listing = listed(source, order, chosen)
+        assert [info.id for info in listing.classes] == expected and listing.class_order == order
+        assert {split: len(entries) for split, entries in listing.splits.items()} == {"train": 12, "val": 6}
+        for entries in listing.splits.values():
+            assert all(listing.classes[entry.label].id == entry.name.split("/")[1] for entry in entries)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"tench\ncrane\n", r"line 2: crane is the name of n02012849 and n03126707: write which"),
+        (b"tentch\n", r"line 1: there is no class tentch, perhaps tench: mend the line"),
+        (b"n09999999\n", r"line 1: there is no class n09999999"),
+        (b"\xff\xfe", r"cannot be read .*: write a WNID or name a line"),
+    ],
+)
+def test_a_list_of_classes_that_will_not_do(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        listed(official.ilsvrc2012(tmp_path), classes=write(tmp_path / "chosen.txt", content))
+
+
+def test_orders_that_a_source_does_not_have(tmp_path: Path) -> None:
+    write(tmp_path / "cats" / "1.png", b"x")
+    write(tmp_path / "dogs" / "1.png", b"x")
+    with pytest.raises(Failure, match=r"--class-order devkit is for ImageNet's classes; .* has others, such as cats"):
+        listed(tmp_path, "devkit")
+    source = official.ilsvrc2012(tmp_path / "source")
+    named = official.images() | {"train/n09999999/n09999999_1.JPEG": b"x"}
+    tars = official.synset_tars(named) | {"n09999999.tar": official.tar({"n09999999_1.JPEG": b"x"})}
+    write(source / "ILSVRC2012_img_train.tar", official.tar(tars))
+    with pytest.raises(Failure, match=r"--class-order devkit: .* does not know all classes"):
+        listed(source, "devkit")
+
+
+def test_images_of_classes_that_train_lacks(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    tars = official.synset_tars(official.images())
+    del tars["n02123045.tar"]
+    write(source / "ILSVRC2012_img_train.tar", official.tar(tars))
+    listing = listed(source)
+    assert f"val: {VAL} images are of classes that train lacks and are left out" in listing.notes
+    assert len(listing.splits["val"]) == VAL * (len(WNIDS) - 1)
+
+
+def test_gzip_in_a_tar_named_so_by_nobody(tmp_path: Path) -> None:
+    whole = official.photographs(1)[0]
+    assert pixels_of(gzip.compress(whole)) == pixels_of(whole)
+
+
+def test_md5_of_the_official_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import hashlib
+
+    from data_prep import published
+
+    source = official.ilsvrc2012(tmp_path)
+    with pytest.raises(Failure, match=r"img_train\.tar has MD5 [0-9a-f]{32}, published is 1d675b47d978889d74fa0da5"):
+        open_source(source, form=None, class_order=None, classes=None, check_md5=True)
+    for name in published.MD5:
+        monkeypatch.setitem(published.MD5, name, hashlib.md5((source / name).read_bytes()).hexdigest())
+    open_source(source, form=None, class_order=None, classes=None, check_md5=True)
+    told = capsys.readouterr().err.splitlines()
+    assert [f"{name}: MD5 as published" in told for name in published.MD5] == [True] * 3
+    with pytest.raises(Failure, match=r"has no file whose MD5 is known here .*: leave out --check-md5"):
+        open_source(official.kaggle(tmp_path / "k"), form=None, class_order=None, classes=None, check_md5=True)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_damaged_tars(tmp_path: Path, part: int) -> None:
+    """Random damage to headers: the same listing, another one, or a Failure in one line; never anything else."""
+    source = official.synsets(tmp_path, whole=True)
+    path = source / "fall11_whole.tar"
+    whole = path.read_bytes()
+    heads = [at for at in range(0, len(whole), 512) if re.match(rb"n\d{8}(_\d+)?\.(tar|JPEG)", whole[at : at + 20])]
+    draws, failures = np.random.default_rng(part), 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        at = heads[draws.integers(len(heads))]
+        for place in draws.integers(0, 345, draws.integers(1, 4)):
+            damaged[at + place] = draws.integers(256)
+        path.write_bytes(damaged)
+        try:
+            listing = open_source(source, form="synsets", class_order=None, classes=None, check_md5=False)
+            assert all(entry.start + entry.length <= len(whole) for entry in listing.splits["train"])
+        except Failure as failure:
+            failures += 1
+            assert "\n" not in str(failure)
+    assert failures > 50, "the checksum of each header is looked at"
+
+
+def test_long_names_and_large_sizes(tmp_path: Path) -> None:
+    from data_prep.readers.archive import members
+
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        files = {f"{'deep/' * 40}é{number}.JPEG": bytes([number]) * number * 300 for number in range(5)}
+        path = write(tmp_path / "x.tar", official.tar(files, form))
+        whole = path.read_bytes()
+        found = members(path)
+        assert {each.name: whole[each.start : each.start + each.length] for each in found} == files
+    entry = tarfile.TarInfo("large")
+    entry.size = 9 * 2**30
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with path.open("wb") as file:
+            file.write(entry.tobuf(form))
+            file.seek(entry.size, io.SEEK_CUR)
+            file.write(bytes(1024))
+        (found,) = members(path)
+        assert (found.name, found.length) == ("large", entry.size)
