@@ -19,10 +19,12 @@ from data_prep.plan import Limit, Plan, ShardPlan, make_plan
 from data_prep.readers import Listing
 from data_prep.source import open_source
 from data_prep.statistics import Sums
+from data_prep.unpack import fetching
 from data_prep.work import Job, make_shards
 
 RECORD = "prep.json"
 SKIPPED = "skipped.jsonl"
+UNPACKED = ".unpacked"
 SPARE_BYTES = 16 * 2**20
 
 
@@ -77,11 +79,12 @@ def prepare(
         missing = [shard for shard in plan.shards if kept[shard.name] is None]
         skipped = sum(count or 0 for count in kept.values())
         if missing and skipped <= max_skipped * plan.images:
-            _check_room(out, plan, missing)
             (out / STATS).unlink(missing_ok=True)
             ids = tuple(info.id for info in plan.classes)
-            jobs = [Job(shard, listing.fetch, stamp, ids, out) for shard in missing]
-            _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
+            with fetching(listing, out / f"{UNPACKED}-{plan.shards[0].name}", missing) as fetch:
+                _check_room(out, plan, missing)
+                jobs = [Job(shard, fetch, stamp, ids, out) for shard in missing]
+                _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
         return _join(out, plan, stamp, max_skipped, sum(len(shard.entries) for shard in missing))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alexnet.errors import Failure
-from data_prep.readers import cifar10, folders, idx, ilsvrc2010, ilsvrc2012, kaggle, synsets
+from data_prep.readers import cifar10, folders, idx, ilsvrc2010, ilsvrc2012, kaggle, parquet, synsets
 from data_prep.readers.base import Entry, Fetch, Form, Listing
 
 __all__ = ["FORMS", "Entry", "Fetch", "Form", "Listing", "recognise"]
@@ -12,6 +12,7 @@ FORMS = (
     ilsvrc2012.FORM,
     ilsvrc2010.FORM,
     kaggle.FORM,
+    parquet.FORM,
     synsets.FORM,
     cifar10.FORM,
     idx.FORM,

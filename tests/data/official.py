@@ -3,12 +3,15 @@
 import csv
 import gzip
 import io
+import json
 import tarfile
 import zipfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 from samples import encoded, photo, write
 from scipy.io import savemat
 
@@ -167,3 +170,33 @@ def kaggle(root: Path) -> Path:
         csv.writer(file).writerows([("ImageId", "PredictionString"), *reversed(rows)])
     write(root / "LOC_synset_mapping.txt", "".join(f"{wnid} {WORDS[wnid]}\n" for wnid in WNIDS).encode())
     return root
+
+
+def parquet(root: Path) -> Path:
+    """Hugging Face's shards: labels by sorted WNID, none for test, the WNID at the end of each path."""
+    named, rows = images(), dict[str, list[tuple[str, bytes, int]]]()
+    for name, content in named.items():
+        split, wnid, base = name.split("/")
+        path = f"{base.removesuffix('.JPEG')}_{wnid}.JPEG" if split != "test" else base
+        rows.setdefault(split, []).append((path, content, WNIDS.index(wnid) if split != "test" else -1))
+    for split, prefix in (("train", "train"), ("val", "validation"), ("test", "test")):
+        for number in range(2):
+            held = rows[split][::-1][number::2]
+            write_table(root / "data" / f"{prefix}-{number:05d}-of-00002.parquet", held, list(WORDS.values()))
+    return root
+
+
+def write_table(path: Path, rows: list[tuple[str | None, bytes | None, int | None]], names: list[str]) -> Path:
+    """A shard with these paths, images and labels."""
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    schema = pyarrow.schema([("image", image), ("label", pyarrow.int64())])
+    if names:
+        schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    columns = {
+        "image": [None if content is None else {"bytes": content, "path": name} for name, content, _ in rows],
+        "label": [label for _, _, label in rows],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), path, row_group_size=4)
+    return path

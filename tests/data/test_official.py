@@ -27,6 +27,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "ilsvrc2012": official.ilsvrc2012,
     "ilsvrc2010": official.ilsvrc2010,
     "kaggle": official.kaggle,
+    "parquet": official.parquet,
 }
 
 
@@ -69,7 +70,7 @@ def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("order", ["wnid", "devkit"])
-@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle"])
+@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle", "parquet"])
 def test_the_same_dataset_as_from_folders(form: str, order: str, tmp_path: Path) -> None:
     sources = {"folders": official.folders(tmp_path / "folders"), form: FORMS[form](tmp_path / form)}
     kit = write(tmp_path / "devkit.tar.gz", official.tar(official.devkit_files(official.images(), 2012), mode="w:gz"))

@@ -1,0 +1,243 @@
+"""Parquet shards, as Hugging Face holds ImageNet and most sets of images.
+
+    data/train-00000-of-00294.parquet ...  validation-00000-of-00014.parquet ...  test-...
+
+Columns `image` (a struct of `bytes` and `path`) and `label`. Where every path of train ends in its class's
+WNID, "n01440764_10026_n01440764.JPEG", the classes are those and the images are called as in the other forms.
+
+A row can only be read with its whole group, and the seeded order takes the rows from everywhere; so what is
+to be read is first copied out, in the order of the files.
+"""
+
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.console import progress
+from alexnet.errors import Failure, reason
+from alexnet.shards import ClassInfo
+from data_prep import published
+from data_prep.readers.archive import PlaceFetch
+from data_prep.readers.base import Entry, Fetch, Form, Listing
+from data_prep.readers.gather import Found, content_of, entries_of, stamp_of
+
+PREFIXES = {"train": "train", "val": "validation", "test": "test"}
+FOLDERS = ("data", ".")
+WNID_AT_END = re.compile(r"_?(n\d{8})$")
+
+
+class Row(NamedTuple):
+    """An image's place, the path that its file had, and its label as it stands there."""
+
+    file: str
+    row: int
+    path: str
+    label: int
+
+
+@dataclass(frozen=True)
+class GroupFetch:
+    """Reads the image of row `start` of its file, and the rest of its group with it."""
+
+    source: Path
+
+    def __call__(self, entry: Entry) -> bytes:
+        for row, content in _contents(self.source / entry.file, [entry.start]):
+            if row == entry.start:
+                return content
+        raise Failure(f"{self.source / entry.file} has no row {entry.start}: get it anew")
+
+
+@dataclass(frozen=True)
+class CopyFetch:
+    """Reads the image of row `start` of its file from the copy made at `stamp`."""
+
+    folder: Path
+    stamp: str
+
+    def __call__(self, entry: Entry) -> bytes:
+        images, places = _copy_of(self.folder, entry.file)
+        start, length = _index(places, self.stamp)[entry.start].tolist()
+        return PlaceFetch(self.folder, self.stamp)(Entry(entry.name, entry.label, images.name, start, length))
+
+
+def recognises(source: Path) -> bool:
+    """Whether there are shards of train in `source` or its folder `data`."""
+    return bool(_files(source, "train"))
+
+
+def listing(source: Path) -> Listing:
+    """List the rows that have a label; Failure where a shard is damaged, missing or of another form."""
+    files = {split: _files(source, prefix) for split, prefix in PREFIXES.items()}
+    notes: list[str] = []
+    rows = {split: _labelled(source, split, paths, notes) for split, paths in files.items()}
+    if not rows["train"]:
+        raise Failure(f"the shards of train in {source} have no image with a label: get them anew")
+    names = _names(files["train"][0])
+    wnids = _wnids(rows["train"])
+    numbers = range(max(len(names), 1 + max(row.label for held in rows.values() for row in held)))
+    ids = wnids or {number: str(number) for number in numbers}
+    called = {number: names[number] if number < len(names) else ids[number] for number in ids}
+    classes = [
+        ClassInfo(label, ids[number], called[number])
+        for label, number in enumerate(sorted(ids, key=ids.__getitem__) if wnids else ids)
+    ]
+    labels = {info.id: info.index for info in classes}
+    splits = {
+        split: entries_of(split, _found(held, ids, bool(wnids)), labels, notes) for split, held in rows.items() if held
+    }
+    for split in splits.keys() & published.IMAGES["ilsvrc2012"] if wnids else ():
+        counts = Counter(classes[entry.label].id for entry in splits[split])
+        notes.append(published.compare("ilsvrc2012", split, counts))
+    paths = [path for held in files.values() for path in held]
+    content = content_of(splits) + "".join(f" {path.stat().st_size}" for path in paths)
+    stamp = stamp_of(paths)
+    return Listing(
+        classes,
+        "wnid" if wnids else "number",
+        splits,
+        GroupFetch(source),
+        blake2b(content.encode(), digest_size=16).hexdigest(),
+        stamp,
+        notes,
+        unpack=partial(_copied, source),
+    )
+
+
+def _files(source: Path, prefix: str) -> list[Path]:
+    """A split's shards in order; Failure where one is missing."""
+    for folder in FOLDERS:
+        found = {path.name: path for path in (source / folder).glob(f"{prefix}-*-of-*.parquet")}
+        if not found:
+            continue
+        first = min(found)
+        count = first.removesuffix(".parquet").rpartition("-of-")[2]
+        wanted = [f"{prefix}-{number:05d}-of-{count}.parquet" for number in range(int(count) if count.isdigit() else 0)]
+        if missing := sorted(set(wanted) - set(found)):
+            raise Failure(f"{source / folder} lacks {missing[0]}: put it there")
+        return [found[name] for name in sorted(found)]
+    return []
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[Any]:
+    """An open shard; every mishap inside becomes a Failure that names it."""
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise Failure("parquet shards need PyArrow: pip install 'alexnet-two-columns[parquet]'") from None
+    try:
+        with parquet.ParquetFile(path) as table:
+            yield table
+    except (Failure, MemoryError):
+        raise
+    except Exception as error:  # PyArrow answers damage with whatever exception comes first
+        raise Failure(f"{path} cannot be read ({reason(error)[:200]}): get it anew") from None
+
+
+def _labelled(source: Path, split: str, paths: list[Path], notes: list[str]) -> list[Row]:
+    rows = [row for path in paths for row in _rows(source, path)]
+    labelled = [row for row in rows if row.label >= 0]
+    if len(labelled) < len(rows):
+        notes.append(f"{split}: {len(rows) - len(labelled)} images have no label and are left out")
+    return labelled
+
+
+def _rows(source: Path, path: Path) -> list[Row]:
+    """A shard's rows, without their images; the label is -1 where there is none."""
+    file = path.relative_to(source).as_posix()
+    with _table(path) as table:
+        held = {column.path for column in map(table.schema.column, range(len(table.schema)))}
+        if lacking := sorted({"image.bytes", "image.path", "label"} - held):
+            raise Failure(f"{path} has no column {lacking[0]}, only {', '.join(sorted(held))}: it is of another form")
+        columns = table.read(columns=["image.path", "label"]).to_pydict()
+        return [
+            Row(file, number, (image or {}).get("path") or "", -1 if label is None else int(label))
+            for number, (image, label) in enumerate(zip(columns["image"], columns["label"], strict=True))
+        ]
+
+
+def _names(path: Path) -> list[str]:
+    """The classes' names, which Hugging Face keeps in the schema; none where they are not there."""
+    with _table(path) as table:
+        try:
+            facts = json.loads((table.schema_arrow.metadata or {})[b"huggingface"])
+            return [str(name) for name in facts["info"]["features"]["label"]["names"]]
+        except (KeyError, TypeError, ValueError):
+            return []
+
+
+def _wnids(rows: list[Row]) -> dict[int, str]:
+    """The WNID of each label, if all paths tell one and the same for a label; else nothing."""
+    wnids: dict[int, str] = {}
+    for row in rows:
+        found = WNID_AT_END.search(row.path.rpartition(".")[0])
+        if not found or wnids.setdefault(row.label, found[1]) != found[1]:
+            return {}
+    return wnids if len(set(wnids.values())) == len(wnids) else {}
+
+
+def _found(rows: list[Row], ids: dict[int, str], by_path: bool) -> Iterator[Found]:
+    for file, row, path, label in rows:
+        base = f"{Path(file).stem}-{row:06d}"
+        if by_path:
+            stem, _, suffix = path.rpartition("/")[2].rpartition(".")
+            base = f"{WNID_AT_END.sub('', stem)}.{suffix}"
+        yield Found(ids.get(label, ""), base, file, row, 0)
+
+
+def _contents(path: Path, rows: Collection[int]) -> Iterator[tuple[int, bytes]]:
+    """The images in these rows, in the order of the file; a row without one gives no bytes."""
+    first = 0
+    with _table(path) as table:
+        for group in range(table.num_row_groups):
+            count = table.metadata.row_group(group).num_rows
+            wanted = [row for row in range(first, first + count) if row in rows]
+            if wanted:
+                images = table.read_row_group(group, columns=["image.bytes"]).column("image")
+                for row in wanted:
+                    yield row, (images[row - first].as_py() or {}).get("bytes") or b""
+            first += count
+
+
+def _copied(source: Path, folder: Path, entries: Iterable[Entry]) -> Fetch:
+    """Copy the entries' images into `folder`: for each shard one file of them, and one that says where each lies."""
+    rows: dict[str, set[int]] = defaultdict(set)
+    for entry in entries:
+        rows[entry.file].add(entry.start)
+    with progress("unpack", sum(map(len, rows.values()))) as advance:
+        for file, wanted in sorted(rows.items()):
+            with _table(source / file) as table:
+                index = np.zeros((table.metadata.num_rows, 2), np.int64)
+            images, places = _copy_of(folder, file)
+            with images.open("wb") as copy:
+                for row, content in _contents(source / file, wanted):
+                    index[row] = copy.tell(), copy.write(content)
+                    advance(1)
+            np.save(places, index)
+    return CopyFetch(folder, f"{time.time_ns()}")
+
+
+def _copy_of(folder: Path, file: str) -> tuple[Path, Path]:
+    return folder / f"{Path(file).stem}.images", folder / f"{Path(file).stem}.npy"
+
+
+@cache
+def _index(path: Path, stamp: str) -> NDArray[np.int64]:
+    """For each row of a shard, where its image starts in the copy, and its length."""
+    index: NDArray[np.int64] = np.load(path)
+    return index
+
+
+FORM = Form("parquet", "train-00000-of-*.parquet and its fellows, with image and label", recognises, listing)
