@@ -14,10 +14,10 @@ IMAGES = {
     "cifar10": {"train": 50_000, "test": 10_000},
 }
 CLASSES = {"ilsvrc2012": 1000, "ilsvrc2010": 1000, "fall2011": 21_841, "cifar10": 10}
-MD5 = {
-    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
-    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+MD5 = {  # the small files first, in whose order they are checked
     "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
+    "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
 }
 PIECE = 4 * 2**20
 
@@ -26,8 +26,8 @@ def compare(dataset: str, split: str, counts: Mapping[str, int], stated: Mapping
     """A line on a split's images by class ID against what was published and what the devkit states."""
     classes, images = len(counts), sum(counts.values())
     known = (CLASSES[dataset], IMAGES[dataset][split])
-    line = f"{split}: {classes} classes, {images} images"
-    line += ", as published" if (classes, images) == known else f"; published are {known[0]} and {known[1]}"
+    line = f"{split}: {images} images of {classes} classes"
+    line += ", as published" if (classes, images) == known else f" (published: {known[1]} of {known[0]})"
     if stated is None:
         return line
     other = sorted(name for name in set(counts) | set(stated) if counts.get(name, 0) != stated.get(name, 0))

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from alexnet.console import say
 from alexnet.errors import Failure, reason
 from alexnet.shards import ClassInfo
 from data_prep import published
@@ -23,6 +24,7 @@ def open_source(
     """
     try:
         reader = recognise(source, form)
+        say(f"{source} is read as {reader.name}: {reader.about}")
         if check_md5:
             published.check_md5(source)
         listing = _ordered(_named(reader.listing(source), source), source, class_order)

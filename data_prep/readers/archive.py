@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
+from alexnet.console import progress
 from alexnet.errors import Failure
 from data_prep.readers.base import Entry
 
@@ -73,9 +74,11 @@ def nested(path: Path) -> Iterator[tuple[Member, list[Member]]]:
         def files_of(tar: Member) -> list[Member]:
             return list(_walk(file.fileno(), path, tar.start, tar.start + tar.length))
 
-        for first in range(0, len(outer), TARS_AT_ONCE):  # more would only be held in memory
-            tars = outer[first : first + TARS_AT_ONCE]
-            yield from zip(tars, pool.map(files_of, tars), strict=True)
+        with progress("index", len(outer), unit="tars") as advance:
+            for first in range(0, len(outer), TARS_AT_ONCE):  # more would only be held in memory
+                tars = outer[first : first + TARS_AT_ONCE]
+                yield from zip(tars, pool.map(files_of, tars), strict=True)
+                advance(len(tars))
 
 
 def first_member(path: Path) -> Member | None:

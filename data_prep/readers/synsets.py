@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from alexnet.console import progress
 from alexnet.errors import Failure
 from alexnet.shards import ClassInfo
 from data_prep import published
@@ -60,10 +61,11 @@ def _whole_tars(source: Path) -> list[Path]:
 
 
 def _images_of_each(tars: list[Path]) -> Iterator[Found]:
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool, progress("index", len(tars), unit="tars") as advance:
         for tar, images in zip(tars, pool.map(members, tars), strict=True):
             for image in images:
                 yield Found(tar.stem, image.base, tar.name, image.start, image.length)
+            advance(1)
 
 
 FORM = Form("synsets", "a tar for each synset, n01440764.tar, or one tar of such tars", recognises, listing)

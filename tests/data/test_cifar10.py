@@ -98,7 +98,7 @@ def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None
         assert [entry.label for entry in listing.splits[split]] == labels
         assert [entry.name for entry in listing.splits[split]] == [f"{split}/{n:05d}" for n in range(len(labels))]
         assert all((listing.fetch(e) == image).all() for e, image in zip(listing.splits[split], images, strict=True))
-    assert listing.notes[0] == "train: 10 classes, 100 images; published are 10 and 50000"
+    assert listing.notes[0] == "train: 100 images of 10 classes (published: 50000 of 10)"
 
 
 def test_all_forms_make_the_same_bytes(tmp_path: Path) -> None:

@@ -124,8 +124,8 @@ def test_what_is_told_of_2012(tmp_path: Path) -> None:
     source = official.ilsvrc2012(tmp_path)
     assert listed(source).notes == [
         "ILSVRC2012_img_test_v10102019.tar has no labels and is left out",
-        "train: 5 classes, 30 images; published are 1000 and 1281167; each class has the images that the devkit counts",
-        "val: 5 classes, 15 images; published are 1000 and 50000",
+        "train: 30 images of 5 classes (published: 1281167 of 1000); each class has the images that the devkit counts",
+        "val: 15 images of 5 classes (published: 50000 of 1000)",
     ]
     named = {name: content for name, content in official.images().items() if "n02012849_3." not in name}
     write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
@@ -142,8 +142,8 @@ def test_a_published_count_is_told_as_such(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(published.IMAGES, "ilsvrc2012", {"train": 30, "val": 15})
     monkeypatch.setitem(published.CLASSES, "ilsvrc2012", 5)
     notes = listed(official.ilsvrc2012(tmp_path)).notes
-    assert notes[1].startswith("train: 5 classes, 30 images, as published;")
-    assert notes[2] == "val: 5 classes, 15 images, as published"
+    assert notes[1].startswith("train: 30 images of 5 classes, as published;")
+    assert notes[2] == "val: 15 images of 5 classes, as published"
 
 
 def test_without_val_and_devkit_there_is_still_train(tmp_path: Path) -> None:
@@ -472,7 +472,7 @@ def test_md5_of_the_official_files(
     from data_prep import published
 
     source = official.ilsvrc2012(tmp_path)
-    with pytest.raises(Failure, match=r"img_train\.tar has MD5 [0-9a-f]{32}, published is 1d675b47d978889d74fa0da5"):
+    with pytest.raises(Failure, match=r"devkit_t12\.tar\.gz has MD5 [0-9a-f]{32}, published is fa75699e90414af0"):
         open_source(source, form=None, class_order=None, classes=None, check_md5=True)
     for name in published.MD5:
         monkeypatch.setitem(published.MD5, name, hashlib.md5((source / name).read_bytes()).hexdigest())

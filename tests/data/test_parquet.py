@@ -53,7 +53,7 @@ def test_imagenet_is_told_by_its_paths(tmp_path: Path) -> None:
     assert listing.class_order == "wnid"
     assert [(info.id, info.name) for info in listing.classes] == list(official.WORDS.items())
     assert "test: 10 images have no label and are left out" in listing.notes
-    assert "train: 5 classes, 30 images; published are 1000 and 1281167" in listing.notes
+    assert "train: 30 images of 5 classes (published: 1281167 of 1000)" in listing.notes
     rows = [("a_n01440764.JPEG", IMAGES[0], 0), ("b_n01440764.JPEG", IMAGES[1], 1)]
     other = official.write_table(tmp_path / "other" / "train-00000-of-00001.parquet", rows, ["a", "b"])
     assert listed(other.parent).class_order == "number", "one WNID for two labels is none"
@@ -78,7 +78,7 @@ def test_the_copy_is_gone_at_the_end(tmp_path: Path, fails: bool, monkeypatch: p
     else:
         prepare(source, out, size=16, workers=2)
     assert sorted(seen) == [f"{split}-0000{n}-of-00002.images" for split in ("train", "validation") for n in (0, 1)]
-    assert not list(out.glob(".*"))
+    assert not list(out.glob(".unpacked*"))
 
 
 def test_only_what_is_wanted_is_copied(tmp_path: Path) -> None:
