@@ -124,7 +124,7 @@ def ilsvrc2012(root: Path, form: int = tarfile.GNU_FORMAT) -> Path:
     """The tars of 2012 with the devkit."""
     named = images()
     write(root / "ILSVRC2012_img_train.tar", tar(synset_tars(named, form), form))
-    write(root / "ILSVRC2012_img_val.tar", tar(part(named, "val"), form))
+    write(root / "ILSVRC2012_img_val.tar", tar(dict(reversed(part(named, "val").items())), form))
     write(root / "ILSVRC2012_img_test_v10102019.tar", tar(part(named, "test"), form, folder="test"))
     kit = tar(devkit_files(named, 2012), mode="w:gz", folder="ILSVRC2012_devkit_t12")
     write(root / "ILSVRC2012_devkit_t12.tar.gz", kit)

@@ -115,6 +115,12 @@ class Runs:
         return os.mkdir, ("ran",)
 
 
+def turned() -> bytes:
+    """A batch whose images lie column by column, and the first of them once more as it should."""
+    labels, images = batches()["test_batch"]
+    return python2({b"first": images[0].tobytes(), b"data": np.asfortranarray(images), b"labels": labels})
+
+
 HARM: dict[str, tuple[str, str, bytes | None, str]] = {
     "missing": ("binary", "cifar-10-batches-bin/data_batch_3.bin", None, r"lacks data_batch_3\.bin: get it anew"),
     "cut": ("binary", "cifar-10-batches-bin/data_batch_3.bin", bytes(3072), r"3072 bytes are no batch, each image has"),
@@ -127,6 +133,7 @@ HARM: dict[str, tuple[str, str, bytes | None, str]] = {
         r"names posix\.mkdir, which no",
     ),
     "pickle lacks": ("python", "cifar-10-batches-py/test_batch", python2({b"data": b""}), "is damaged"),
+    "pickle turned": ("python", "cifar-10-batches-py/test_batch", turned(), "do not lie in one piece"),
     "pickle floats": (
         "python",
         "cifar-10-batches-py/test_batch",

@@ -19,7 +19,7 @@ from alexnet.errors import Failure
 from alexnet.shards import Dataset
 from data_prep import prepare
 from data_prep.decode import square
-from data_prep.readers import Listing
+from data_prep.readers import Listing, devkit
 from data_prep.source import open_source
 
 SIZE = 32
@@ -118,6 +118,18 @@ def test_an_unpacked_devkit_will_do(tmp_path: Path) -> None:
             packed.extractall(source, filter="data")
         archive.unlink()
         assert listed(source, "devkit").splits == whole.splits
+
+
+@pytest.mark.parametrize("make", [official.ilsvrc2012, official.ilsvrc2010])
+def test_the_devkit_knows_classes_by_id_and_no_parents(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    year = int(make.__name__[-4:])
+    kit = devkit.find(make(tmp_path), year)
+    assert kit is not None and kit.year == year
+    assert [(synset.id, synset.wnid, synset.words) for synset in kit.synsets] == sorted(
+        (number, wnid, WORDS[wnid]) for wnid, number in IDS.items()
+    )
+    assert [synset.images for synset in kit.synsets] == [TRAIN] * len(WNIDS)
+    assert len(kit.validation_truth()) == VAL * len(WNIDS)
 
 
 def test_what_is_told_of_2012(tmp_path: Path) -> None:
@@ -509,8 +521,8 @@ def test_damaged_tars(tmp_path: Path, part: int) -> None:
 def test_long_names_and_large_sizes(tmp_path: Path) -> None:
     from data_prep.readers.archive import members
 
-    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
-        files = {f"{'deep/' * 40}é{number}.JPEG": bytes([number]) * number * 300 for number in range(5)}
+    for form, depth in ((tarfile.GNU_FORMAT, 40), (tarfile.PAX_FORMAT, 40), (tarfile.USTAR_FORMAT, 25)):
+        files = {f"{'deep/' * depth}é{number}.JPEG": bytes([number]) * number * 300 for number in range(5)}
         path = write(tmp_path / "x.tar", official.tar(files, form))
         whole = path.read_bytes()
         found = members(path)
