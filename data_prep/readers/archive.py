@@ -148,10 +148,10 @@ def _name(head: bytes) -> str:
 def _pax(content: bytes, name: str, size: int) -> tuple[str, int]:
     """Records "LENGTH KEY=VALUE\\n", of which path and size matter here."""
     while content:
-        length, _, rest = content.partition(b" ")
+        length = content.partition(b" ")[0]
         record, content = content[: int(length)], content[int(length) :]
         key, _, value = record[len(length) + 1 : -1].partition(b"=")
-        if not rest or not record.endswith(b"\n"):
+        if not record.endswith(b"\n"):
             raise ValueError("no pax record")
         if key == b"path":
             name = _text(value)

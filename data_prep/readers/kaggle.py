@@ -25,12 +25,14 @@ SOLUTION = "LOC_val_solution.csv"
 
 
 def recognises(source: Path) -> bool:
-    """Whether the train folder is where Kaggle's archive puts it."""
-    return (source / IMAGES / "train").is_dir()
+    """Whether the train folder is where Kaggle's archive puts it, or this is the folder of the images itself."""
+    return (source / IMAGES / "train").is_dir() or source.resolve().as_posix().endswith(f"/{IMAGES}")
 
 
 def listing(source: Path) -> Listing:
     """List train, and val by the table; Failure where an image and the table do not fit."""
+    if not (source / IMAGES / "train").is_dir():
+        raise Failure(f"{source} lacks {IMAGES}/train: give the folder in which ILSVRC and {SOLUTION} lie")
     ids = sorted(folder_names(source / IMAGES / "train"))
     if strange := [name for name in ids if not WNID.fullmatch(name)]:
         raise Failure(f"{source / IMAGES / 'train' / strange[0]} is no WNID such as n01440764: move it away")

@@ -331,6 +331,12 @@ def test_kaggle_that_will_not_do(tmp_path: Path, harm: str) -> None:
         listed(source)
 
 
+def test_kaggle_given_too_deep(tmp_path: Path) -> None:
+    source = official.kaggle(tmp_path)
+    with pytest.raises(Failure, match=r"give the folder in which ILSVRC and LOC_val_solution\.csv lie"):
+        listed(source / "ILSVRC" / "Data" / "CLS-LOC")
+
+
 def two_wholes(root: Path) -> None:
     write(root / "more.tar", official.tar(official.synset_tars(official.images())))
 

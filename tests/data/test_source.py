@@ -1,5 +1,9 @@
 """The classes of a source: in which order, which of them, called what; and its files' MD5."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +13,7 @@ from official import IDS, WNIDS, WORDS
 from samples import write
 
 from alexnet.errors import Failure
-from data_prep.readers import Listing
+from data_prep.readers import FORMS, Listing
 from data_prep.source import open_source
 
 
@@ -101,3 +105,32 @@ def test_md5_of_the_official_files(
     assert [f"{name}: MD5 as published" in told for name in published.MD5] == [True] * 3
     with pytest.raises(Failure, match=r"has no file whose MD5 is known here .*: leave out --check-md5"):
         open_source(official.kaggle(tmp_path / "k"), form=None, class_order=None, classes=None, check_md5=True)
+
+
+def alexctl(*arguments: object) -> tuple[int, list[str]]:
+    """The command's exit code and what it said."""
+    call = [sys.executable, "-m", "alexnet", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "300"}
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, (done.stderr + done.stdout).splitlines()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    source, out = official.ilsvrc2012(tmp_path / "source"), tmp_path / "out"
+    chosen = write(tmp_path / "chosen.txt", b"tench\norange\n")
+    code, said = alexctl(
+        "prep", source, "--out", out, "--size", 8, "--workers", 1, "--classes", chosen, "--class-order", "devkit"
+    )
+    assert code == 0 and said[0].startswith(f"{source} is read as ilsvrc2012: ")
+    assert said[-1] == f"{out}: 2 classes, images: 12 train, 6 val"
+    assert [info["name"] for info in json.loads((out / "classes.json").read_text())] == ["orange", "tench, Tinca tinca"]
+    code, said = alexctl("prep", source, "--out", tmp_path / "other", "--check-md5")
+    assert code == 1 and said[-1].startswith("alexctl: ") and "has MD5" in said[-1]
+    code, said = alexctl("prep", source, "--out", tmp_path / "other", "--class-order", "alphabet")
+    assert code == 2 and not (tmp_path / "other").exists()
+
+
+def test_help_names_every_form() -> None:
+    code, said = alexctl("prep", "--help")
+    line = next(line for line in said if "--form" in line)
+    assert code == 0 and all(form.name in line for form in FORMS)
