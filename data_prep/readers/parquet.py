@@ -34,6 +34,7 @@ from data_prep.readers.gather import Found, content_of, entries_of, stamp_of
 
 PREFIXES = {"train": "train", "val": "validation", "test": "test"}
 FOLDERS = ("data", ".")
+MOST_CLASSES = 2**20
 WNID_AT_END = re.compile(r"_?(n\d{8})$")
 
 
@@ -84,49 +85,45 @@ def listing(source: Path) -> Listing:
     rows = {split: _labelled(source, split, paths, notes) for split, paths in files.items()}
     if not rows["train"]:
         raise Failure(f"the shards of train in {source} have no image with a label: get them anew")
-    names = _names(files["train"][0])
     wnids = _wnids(rows["train"])
-    numbers = range(max(len(names), 1 + max(row.label for held in rows.values() for row in held)))
-    ids = wnids or {number: str(number) for number in numbers}
-    called = {number: names[number] if number < len(names) else ids[number] for number in ids}
-    classes = [
-        ClassInfo(label, ids[number], called[number])
-        for label, number in enumerate(sorted(ids, key=ids.__getitem__) if wnids else ids)
-    ]
+    top = max(row.label for held in rows.values() for row in held)
+    if top >= MOST_CLASSES:
+        raise Failure(f"{source} has a label {top}, there are {MOST_CLASSES} classes at the most: get it anew")
+    names = _names(files["train"][0])
+    ids = wnids or {number: str(number) for number in range(max(len(names), top + 1))}
+    order = sorted(ids, key=ids.__getitem__) if wnids else list(ids)
+    called = {number: names[number] if number < len(names) else ids[number] for number in order}
+    classes = [ClassInfo(label, ids[number], called[number]) for label, number in enumerate(order)]
     labels = {info.id: info.index for info in classes}
     splits = {
         split: entries_of(split, _found(held, ids, bool(wnids)), labels, notes) for split, held in rows.items() if held
     }
-    for split in splits.keys() & published.IMAGES["ilsvrc2012"] if wnids else ():
-        counts = Counter(classes[entry.label].id for entry in splits[split])
-        notes.append(published.compare("ilsvrc2012", split, counts))
+    for split in published.IMAGES["ilsvrc2012"]:
+        if wnids and split in splits:
+            counts = Counter(classes[entry.label].id for entry in splits[split])
+            notes.append(published.compare("ilsvrc2012", split, counts))
     paths = [path for held in files.values() for path in held]
-    content = content_of(splits) + "".join(f" {path.stat().st_size}" for path in paths)
-    stamp = stamp_of(paths)
-    return Listing(
-        classes,
-        "wnid" if wnids else "number",
-        splits,
-        GroupFetch(source),
-        blake2b(content.encode(), digest_size=16).hexdigest(),
-        stamp,
-        notes,
-        unpack=partial(_copied, source),
-    )
+    sizes = content_of(splits) + "".join(f" {path.stat().st_size}" for path in paths)
+    content, class_order = blake2b(sizes.encode(), digest_size=16).hexdigest(), "wnid" if wnids else "number"
+    unpack = partial(_copied, source)
+    return Listing(classes, class_order, splits, GroupFetch(source), content, stamp_of(paths), notes, unpack=unpack)
 
 
 def _files(source: Path, prefix: str) -> list[Path]:
-    """A split's shards in order; Failure where one is missing."""
+    """A split's shards in order; Failure where one is missing, or one is of another set."""
     for folder in FOLDERS:
         found = {path.name: path for path in (source / folder).glob(f"{prefix}-*-of-*.parquet")}
         if not found:
             continue
-        first = min(found)
-        count = first.removesuffix(".parquet").rpartition("-of-")[2]
-        wanted = [f"{prefix}-{number:05d}-of-{count}.parquet" for number in range(int(count) if count.isdigit() else 0)]
+        count = min(found).removesuffix(".parquet").rpartition("-of-")[2]
+        if not count.isdecimal() or len(count) > 6:
+            raise Failure(f"{found[min(found)]} does not tell how many shards there are: move it away")
+        wanted = [f"{prefix}-{number:0{len(count)}d}-of-{count}.parquet" for number in range(int(count))]
         if missing := sorted(set(wanted) - set(found)):
             raise Failure(f"{source / folder} lacks {missing[0]}: put it there")
-        return [found[name] for name in sorted(found)]
+        if others := sorted(set(found) - set(wanted)):
+            raise Failure(f"{source / folder} holds {others[0]} beside {wanted[0]}: keep the shards of one set")
+        return [found[name] for name in wanted]
     return []
 
 

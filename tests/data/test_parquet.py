@@ -114,6 +114,15 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "junk": (lambda s: write(s / TRAIN, b"junk"), r"train-00000-of-00002\.parquet cannot be read"),
     "missing": (lambda s: (s / TRAIN).unlink(), r"lacks train-00000-of-00002\.parquet: put it there"),
+    "two sets": (
+        lambda s: write(s / "data/train-00002-of-00003.parquet", b"x"),
+        r"holds train-00002-of-00003\.parquet beside train-00000-of-00002\.parquet: keep the shards of one set",
+    ),
+    "no count": (lambda s: write(s / "data/train-0-of-0x.parquet", b"x"), r"does not tell how many shards there are"),
+    "wild label": (
+        lambda s: official.write_table(s / TRAIN, [("a", b"x", 2**40)], []),
+        r"has a label 1099511627776, there are 1048576 classes at the most",
+    ),
     "columns": (other_columns, r"has no column image\.bytes, only img, label: it is of another form"),
     "no labels": (
         lambda s: [official.write_table(s / TRAIN.replace("00000", f"0000{n}"), [("a", b"x", -1)], []) for n in (0, 1)],
