@@ -61,7 +61,6 @@ class PlaceFetch:
 def members(path: Path) -> list[Member]:
     """The files in a tar, in its order; Failure where it is damaged or cut short."""
     with path.open("rb", buffering=0) as file:
-        _read_here_and_there(file)
         return list(_walk(file.fileno(), path, 0, os.fstat(file.fileno()).st_size))
 
 
@@ -69,7 +68,6 @@ def nested(path: Path) -> Iterator[tuple[Member, list[Member]]]:
     """Each tar in a tar, with its own files placed in the outer one; Failure as `members`."""
     outer = [member for member in members(path) if member.name.endswith(".tar")]
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(THREADS) as pool:
-        _read_here_and_there(file)
 
         def files_of(tar: Member) -> list[Member]:
             return list(_walk(file.fileno(), path, tar.start, tar.start + tar.length))
@@ -168,12 +166,6 @@ def _small(handle: int, place: int, length: int) -> bytes:
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
-
-
-def _read_here_and_there(file: FileIO) -> None:
-    """Tell the system not to read ahead: between two headers lies an image that is not wanted yet."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
 
 @lru_cache(maxsize=OPEN_FILES)
