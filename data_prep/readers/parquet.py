@@ -35,16 +35,15 @@ from data_prep.readers.gather import Found, content_of, entries_of, stamp_of
 PREFIXES = {"train": "train", "val": "validation", "test": "test"}
 FOLDERS = ("data", ".")
 MOST_CLASSES = 2**20
-WNID_AT_END = re.compile(r"_?(n\d{8})$")
+WNID_AT_END = re.compile(r"_?(n\d{8})(\.[^./]*)$")  # and the suffix
 
 
-class Row(NamedTuple):
-    """An image's place, the path that its file had, and its label as it stands there."""
+class Rows(NamedTuple):
+    """A shard's file, and for each row the path that the image had, and the label, -1 where there is none."""
 
     file: str
-    row: int
-    path: str
-    label: int
+    paths: list[str]
+    labels: list[int]
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,14 @@ def listing(source: Path) -> Listing:
     """List the rows that have a label; Failure where a shard is damaged, missing or of another form."""
     files = {split: _files(source, prefix) for split, prefix in PREFIXES.items()}
     notes: list[str] = []
-    rows = {split: _labelled(source, split, paths, notes) for split, paths in files.items()}
-    if not rows["train"]:
+    rows = {split: [_rows(source, path) for path in paths] for split, paths in files.items()}
+    for split in list(rows):
+        if not _labelled(split, rows[split], notes):
+            del rows[split]
+    if "train" not in rows:
         raise Failure(f"the shards of train in {source} have no image with a label: get them anew")
     wnids = _wnids(rows["train"])
-    top = max(row.label for held in rows.values() for row in held)
+    top = max(max(shard.labels, default=-1) for shards in rows.values() for shard in shards)
     if top >= MOST_CLASSES:
         raise Failure(f"{source} has a label {top}, there are {MOST_CLASSES} classes at the most: get it anew")
     names = _names(files["train"][0])
@@ -95,9 +97,7 @@ def listing(source: Path) -> Listing:
     called = {number: names[number] if number < len(names) else ids[number] for number in order}
     classes = [ClassInfo(label, ids[number], called[number]) for label, number in enumerate(order)]
     labels = {info.id: info.index for info in classes}
-    splits = {
-        split: entries_of(split, _found(held, ids, bool(wnids)), labels, notes) for split, held in rows.items() if held
-    }
+    splits = {split: entries_of(split, _found(held, ids, bool(wnids)), labels, notes) for split, held in rows.items()}
     for split in published.IMAGES["ilsvrc2012"]:
         if wnids and split in splits:
             counts = Counter(classes[entry.label].id for entry in splits[split])
@@ -143,26 +143,24 @@ def _table(path: Path) -> Iterator[Any]:
         raise Failure(f"{path} cannot be read ({reason(error)[:200]}): get it anew") from None
 
 
-def _labelled(source: Path, split: str, paths: list[Path], notes: list[str]) -> list[Row]:
-    rows = [row for path in paths for row in _rows(source, path)]
-    labelled = [row for row in rows if row.label >= 0]
-    if len(labelled) < len(rows):
-        notes.append(f"{split}: {len(rows) - len(labelled)} images have no label and are left out")
-    return labelled
+def _labelled(split: str, shards: list[Rows], notes: list[str]) -> bool:
+    """Whether any image has a label; those that have none are told."""
+    lacking = sum(shard.labels.count(-1) for shard in shards)
+    if lacking:
+        notes.append(f"{split}: {lacking} images have no label and are left out")
+    return lacking < sum(len(shard.labels) for shard in shards)
 
 
-def _rows(source: Path, path: Path) -> list[Row]:
-    """A shard's rows, without their images; the label is -1 where there is none."""
-    file = path.relative_to(source).as_posix()
+def _rows(source: Path, path: Path) -> Rows:
+    """A shard's rows, without their images."""
     with _table(path) as table:
         held = {column.path for column in map(table.schema.column, range(len(table.schema)))}
         if lacking := sorted({"image.bytes", "image.path", "label"} - held):
             raise Failure(f"{path} has no column {lacking[0]}, only {', '.join(sorted(held))}: it is of another form")
-        columns = table.read(columns=["image.path", "label"]).to_pydict()
-        return [
-            Row(file, number, (image or {}).get("path") or "", -1 if label is None else int(label))
-            for number, (image, label) in enumerate(zip(columns["image"], columns["label"], strict=True))
-        ]
+        columns = table.read(columns=["image.path", "label"]).flatten()
+        paths = [name or "" for name in columns.column("image.path").to_pylist()]
+        labels = [-1 if label is None else max(-1, int(label)) for label in columns.column("label").to_pylist()]
+        return Rows(path.relative_to(source).as_posix(), paths, labels)
 
 
 def _names(path: Path) -> list[str]:
@@ -175,23 +173,24 @@ def _names(path: Path) -> list[str]:
             return []
 
 
-def _wnids(rows: list[Row]) -> dict[int, str]:
+def _wnids(shards: list[Rows]) -> dict[int, str]:
     """The WNID of each label, if all paths tell one and the same for a label; else nothing."""
     wnids: dict[int, str] = {}
-    for row in rows:
-        found = WNID_AT_END.search(row.path.rpartition(".")[0])
-        if not found or wnids.setdefault(row.label, found[1]) != found[1]:
-            return {}
+    for _, paths, labels in shards:
+        for path, label in zip(paths, labels, strict=True):
+            found = WNID_AT_END.search(path) if label >= 0 else None
+            if label >= 0 and (not found or wnids.setdefault(label, found[1]) != found[1]):
+                return {}
     return wnids if len(set(wnids.values())) == len(wnids) else {}
 
 
-def _found(rows: list[Row], ids: dict[int, str], by_path: bool) -> Iterator[Found]:
-    for file, row, path, label in rows:
-        base = f"{Path(file).stem}-{row:06d}"
-        if by_path:
-            stem, _, suffix = path.rpartition("/")[2].rpartition(".")
-            base = f"{WNID_AT_END.sub('', stem)}.{suffix}"
-        yield Found(ids.get(label, ""), base, file, row, 0)
+def _found(shards: list[Rows], ids: dict[int, str], by_path: bool) -> Iterator[Found]:
+    for file, paths, labels in shards:
+        stem = Path(file).stem
+        for row, (path, label) in enumerate(zip(paths, labels, strict=True)):
+            if label >= 0:
+                base = WNID_AT_END.sub(r"\2", path.rpartition("/")[2]) if by_path else f"{stem}-{row:06d}"
+                yield Found(ids.get(label, ""), base, file, row, 0)
 
 
 def _contents(path: Path, rows: Collection[int]) -> Iterator[tuple[int, bytes]]:

@@ -59,6 +59,13 @@ def test_imagenet_is_told_by_its_paths(tmp_path: Path) -> None:
     assert listed(other.parent).class_order == "number", "one WNID for two labels is none"
 
 
+def test_a_shard_may_be_empty(tmp_path: Path) -> None:
+    rows = [("a", content, number % 2) for number, content in enumerate(IMAGES)]
+    for number, held in enumerate((rows, [])):
+        official.write_table(tmp_path / f"train-0000{number}-of-00002.parquet", held, [])
+    assert len(listed(tmp_path).splits["train"]) == 12
+
+
 @pytest.mark.parametrize("fails", [True, False])
 def test_the_copy_is_gone_at_the_end(tmp_path: Path, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     source, out = official.parquet(tmp_path / "source"), tmp_path / "out"
