@@ -9,7 +9,6 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,19 +80,18 @@ def _truth_file(year: int) -> str:
 
 
 def _unpacked(archive: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
+    """Those of the wanted files that are in an archive, whatever folder it has above them."""
+    found = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            return {name: content for member in tar for name, content in _wanted(tar, member, wanted)}
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+            for member in tar:
+                for name in wanted:
+                    file = tar.extractfile(member) if f"/{member.name}".endswith(f"/{name}") else None
+                    if file is not None:
+                        found[name] = file.read()
+    except (OSError, EOFError, KeyError, zlib.error, tarfile.TarError) as error:
         raise Failure(f"{archive} cannot be read ({reason(error)}): get it anew") from None
-
-
-def _wanted(tar: tarfile.TarFile, member: tarfile.TarInfo, wanted: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    for name in wanted:
-        if member.isfile() and f"/{member.name}".endswith(f"/{name}"):
-            file = tar.extractfile(member)
-            assert file is not None  # it is a file
-            yield name, file.read()
+    return found
 
 
 def _synsets(content: bytes, where: Path, year: int) -> list[Synset] | None:

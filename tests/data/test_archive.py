@@ -1,6 +1,7 @@
 """Tars read by their headers: every dialect of them, and damage of every kind."""
 
 import io
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_links_and_folders_are_no_files(tmp_path: Path) -> None:
     kinds = b"".join(head(b"x", b"0", bytes([kind])) for kind in b"123456")
     path = write(tmp_path / "x.tar", kinds + head(b"file", b"5") + b"bytes".ljust(512, b"\0") + bytes(1024))
     assert members(path) == [Member("file", 7 * 512, 5)]
+
+
+def test_only_the_headers_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes 1.28 million images of 138 GB a matter of seconds."""
+    path, reads, pread = write(tmp_path / "x.tar", official.tar(official.synset_tars(official.images()))), [], os.pread
+
+    def noted(handle: int, length: int, place: int) -> bytes:
+        reads.append(length)
+        return pread(handle, length, place)
+
+    monkeypatch.setattr(os, "pread", noted)
+    found = list(nested(path))
+    headers = len(found) + sum(len(images) for _, images in found)
+    assert reads == [512] * (headers + len(found) + 1), "a header for each file, and an end mark for each tar"
 
 
 @pytest.mark.parametrize(
