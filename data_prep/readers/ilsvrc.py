@@ -43,9 +43,9 @@ class Edition:
         kit, notes = devkit.find(source, self.year), list[str]()
         ids = wnids_of(source / self.train)
         labels = {wnid: label for label, wnid in enumerate(ids)}
-        splits = {"train": entries_of("train", images_of(source / self.train), labels, notes)}
-        for split, found in self._with_truth(source, kit, notes):
-            splits[split] = entries_of(split, found, labels, notes)
+        told = self._with_truth(source, kit, notes)  # first: what is missing shows here, and train takes long
+        others = {split: entries_of(split, found, labels, notes) for split, found in told}
+        splits = {"train": entries_of("train", images_of(source / self.train), labels, notes)} | others
         if self.patch:
             splits = _patched(source, self.patch, splits, notes)
         stated = {synset.wnid: synset.images for synset in kit.synsets} if kit else None
@@ -66,7 +66,10 @@ class Edition:
         else:
             kit = self._needed(kit, source, self.val)
             yield "val", _pair(source / self.val, kit.validation_truth(), kit.where)
-        for test in sorted(source.glob(self.test)):
+        tests = sorted(source.glob(self.test))
+        if self.test_truth and not tests:
+            notes.append(f"{self.test} is not in {source}: there is no test")
+        for test in tests:
             if not self.test_truth:
                 notes.append(f"{test.name} has no labels and is left out")
                 continue

@@ -166,6 +166,25 @@ def test_patches_and_zipped_images_of_2010(tmp_path: Path) -> None:
     assert sum(not entry.length for split in listing.splits.values() for entry in split) == 6
 
 
+def test_2010_without_test(tmp_path: Path) -> None:
+    source = official.ilsvrc2010(tmp_path)
+    (source / "ILSVRC2010_images_test.tar").unlink()
+    listing = listed(source)
+    assert list(listing.splits) == ["train", "val"]
+    assert any("ILSVRC2010_images_test.tar is not in" in note for note in listing.notes)
+    assert "patch_images.tar replaces 5 images, 1 of its images fit none" in listing.notes
+
+
+def test_what_is_missing_is_told_before_train_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_prep.readers import ilsvrc
+
+    source = official.ilsvrc2012(tmp_path)
+    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+    monkeypatch.setattr(ilsvrc, "images_of", lambda path: pytest.fail("train is read"))
+    with pytest.raises(Failure, match="lacks ILSVRC2012_devkit_t12"):
+        listed(source)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_synsets_are_halved_by_the_seed(tmp_path: Path, whole: bool) -> None:
     source = official.synsets(tmp_path / "source", whole)
