@@ -38,16 +38,17 @@ def listing(source: Path) -> Listing:
         raise Failure(f"{source / IMAGES / 'train' / strange[0]} is no WNID such as n01440764: move it away")
     labels, notes, ignored = {wnid: label for label, wnid in enumerate(ids)}, list[str](), Counter[str]()
     stamp = blake2b(digest_size=16)
-    train = (found for wnid in ids for found in _files(source, f"train/{wnid}", {}, ignored, stamp))
-    splits = {"train": entries_of("train", train, labels, notes)}
-    if (source / IMAGES / "val").is_dir():
+    others = {}
+    if (source / IMAGES / "val").is_dir():  # first: what is missing shows here, and train takes long
         truth = _solution(source / SOLUTION)
         val = list(_files(source, "val", truth, ignored, stamp))
         if len(val) != len(truth):
             raise Failure(
                 f"{source / IMAGES / 'val'} holds {len(val)} images, {SOLUTION} lists {len(truth)}: get both anew"
             )
-        splits["val"] = entries_of("val", val, labels, notes)
+        others["val"] = entries_of("val", val, labels, notes)
+    train = (found for wnid in ids for found in _files(source, f"train/{wnid}", None, ignored, stamp))
+    splits = {"train": entries_of("train", train, labels, notes)} | others
     if (source / IMAGES / "test").is_dir():
         notes.append("test has no labels and is left out")
     if ignored:
@@ -59,13 +60,15 @@ def listing(source: Path) -> Listing:
     return Listing(classes, "wnid", splits, FolderFetch(source), content_of(splits), stamp.hexdigest(), notes)
 
 
-def _files(source: Path, folder: str, truth: dict[str, str], ignored: Counter[str], stamp: blake2b) -> Iterator[Found]:
+def _files(
+    source: Path, folder: str, truth: dict[str, str] | None, ignored: Counter[str], stamp: blake2b
+) -> Iterator[Found]:
     """The images in a folder, with the class that `truth` says by name, or else with the folder's."""
     wnid = folder.rpartition("/")[2]
     for file, length, written in image_files(source, f"{IMAGES}/{folder}", ignored):
         stamp.update(f"{file}\0{written}\n".encode("utf-8", "surrogateescape"))
         base = file.rpartition("/")[2]
-        known = truth.get(base.rpartition(".")[0]) if truth else wnid
+        known = wnid if truth is None else truth.get(base.rpartition(".")[0])
         if known is None:
             raise Failure(f"{source / file} is not in {SOLUTION}: remove it, or get {SOLUTION} anew")
         yield Found(known, base, file, 0, length)

@@ -326,6 +326,10 @@ HARM_KAGGLE: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda root: replaced(root / "LOC_val_solution.csv", lambda whole: whole[: len(whole) // 2 - 50]),
         r"is not in LOC_val_solution\.csv: remove it, or get|LOC_val_solution\.csv is damaged",
     ),
+    "empty table": (
+        lambda root: write(root / "LOC_val_solution.csv", b"ImageId,PredictionString\n"),
+        r"ILSVRC2012_val_\d+\.JPEG is not in LOC_val_solution\.csv",
+    ),
     "another table": (
         lambda root: write(root / "LOC_val_solution.csv", b"a,b\n1,2\n"),
         r"LOC_val_solution\.csv is damaged",
@@ -348,6 +352,16 @@ def test_kaggle_that_will_not_do(tmp_path: Path, harm: str) -> None:
     do(source)
     with pytest.raises(Failure, match=message):
         listed(source)
+
+
+def test_kaggle_with_val_sorted_into_folders(tmp_path: Path) -> None:
+    source = official.kaggle(tmp_path)
+    whole, val = listed(source), source / "ILSVRC" / "Data" / "CLS-LOC" / "val"
+    for entry in whole.splits["val"]:
+        folder = val / entry.name.split("/")[1]
+        folder.mkdir(exist_ok=True)
+        (source / entry.file).rename(folder / entry.name.split("/")[2])
+    assert [e[:2] for e in listed(source).splits["val"]] == [e[:2] for e in whole.splits["val"]]
 
 
 def test_kaggle_given_too_deep(tmp_path: Path) -> None:
