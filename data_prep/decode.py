@@ -10,6 +10,7 @@ so an odd difference of the sides cuts half a pixel from each, and the longer si
 
 import re
 import warnings
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -20,6 +21,8 @@ from alexnet.errors import reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 PIXEL_LIMIT = 64 * 2**20  # 192 MiB as RGB; the largest photographs of ImageNet have about half as many
+UNZIPPED_LIMIT = 3 * PIXEL_LIMIT + 2**20
+GZIP = b"\x1f\x8b"
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,17 +42,29 @@ class Skip(Exception):
 
 
 def square(content: bytes | Pixels, out: Pixels) -> None:
-    """Decode `content` (an image file, or pixels (H, W) or (H, W, 3)) into `out` (S, S, 3).
+    """Decode `content` (an image file, gzipped or not, or pixels (H, W) or (H, W, 3)) into `out` (S, S, 3).
 
     Raises Skip where it is no image that can be decoded, and MemoryError.
     """
     if isinstance(content, bytes):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = _decode(content)
+            image = _decode(_unzipped(content) if content.startswith(GZIP) else content)
     else:
         image = Image.fromarray(content)
     _cut(image, out)
+
+
+def _unzipped(content: bytes) -> bytes:
+    """The file in a gzip file: some images of ILSVRC-2010 are such."""
+    unzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        whole = unzip.decompress(content, UNZIPPED_LIMIT)
+    except zlib.error:
+        raise Skip("it is a damaged gzip file") from None
+    if not unzip.eof:
+        raise Skip(f"it is a gzip file cut short, or of more than {UNZIPPED_LIMIT} bytes")
+    return whole
 
 
 def _decode(content: bytes) -> Image.Image:

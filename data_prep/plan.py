@@ -61,16 +61,30 @@ class Plan:
         return zlib.crc32(self.classes_json())
 
 
-def make_plan(listing: Listing, *, size: int, seed: int, val_share: float, limit: Limit) -> Plan:
+def make_plan(
+    listing: Listing,
+    *,
+    size: int,
+    seed: int,
+    val_share: float | None = None,
+    test_share: float | None = None,
+    limit: Limit = None,
+) -> Plan:
     """Divide, limit and order the images of a listing.
 
-    Without a split "val", a share of each class of "train" becomes it. `limit` keeps the first N images
-    of each class in each split (or a number for each split), in a seeded order. "train" is in a seeded
-    order over all classes, the others as they are listed. Failure where there is too little to train on.
+    Without a split "test", and then "val", a share of each class of "train" becomes it (None: the
+    listing's). `limit` keeps the first N images of each class in each split (or a number for each split),
+    in a seeded order. "train" is in a seeded order over all classes, the others as they are listed.
+    Failure where there is too little to train on.
     """
     splits = dict(listing.splits)
-    if "val" not in splits and val_share > 0:
-        splits["train"], splits["val"] = _divide(splits["train"], seed, val_share)
+    shares = {
+        "test": listing.test_share if test_share is None else test_share,
+        "val": listing.val_share if val_share is None else val_share,
+    }
+    for split, share in shares.items():
+        if split not in splits and share > 0:
+            splits["train"], splits[split] = _divide(splits["train"], seed, share, split)
     for split, entries in splits.items():
         most = limit.get(split) if isinstance(limit, Mapping) else limit
         if most is not None:
@@ -105,12 +119,13 @@ def shard_length(images: int, size: int) -> int:
     return min(most, max(FEWEST_IN_A_SHARD, -(-images // SHARDS_OF_A_SPLIT)))
 
 
-def _divide(entries: list[Entry], seed: int, share: float) -> tuple[list[Entry], list[Entry]]:
+def _divide(entries: list[Entry], seed: int, share: float, split: str) -> tuple[list[Entry], list[Entry]]:
     """Take `share` of each class away, rounded, but at least one of a class and never all."""
+    purpose = "split" if split == "val" else split
     taken: set[str] = set()
     for members in _by_class(entries).values():
         count = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
-        ranked = sorted(members, key=lambda entry: _rank(seed, "split", entry.name))
+        ranked = sorted(members, key=lambda entry: _rank(seed, purpose, entry.name))
         taken.update(entry.name for entry in ranked[:count])
     return (
         [entry for entry in entries if entry.name not in taken],

@@ -16,12 +16,15 @@ from alexnet.errors import Failure, reason
 from alexnet.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from data_prep.files import PART, Stamp, commit, shard_account, stats_file, write_whole, writing
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan
-from data_prep.readers import Listing, recognise
+from data_prep.readers import Listing
+from data_prep.source import open_source
 from data_prep.statistics import Sums
+from data_prep.unpack import fetching
 from data_prep.work import Job, make_shards
 
 RECORD = "prep.json"
 SKIPPED = "skipped.jsonl"
+UNPACKED = ".unpacked"
 SPARE_BYTES = 16 * 2**20
 
 
@@ -43,23 +46,30 @@ def prepare(
     size: int = 256,
     workers: int | None = None,
     seed: int = 0,
-    val_share: float = 0.1,
+    val_share: float | None = None,
+    test_share: float | None = None,
     max_skipped: float = 0.05,
     limit: Limit = None,
     form: str | None = None,
+    class_order: str | None = None,
+    classes: Path | None = None,
+    check_md5: bool = False,
 ) -> Prepared:
     """Make the dataset directory `out` from `source`; go on with one begun, leave one that is whole.
 
-    `size` is the images' side in pixels; `workers` the processes (default: one a core); `val_share` the
-    share of each class of train that becomes val where the source has none; `max_skipped` the share of
-    all images that may turn out unreadable; `limit` the images of each class in each split, or a number
-    for each split; `form` the name of a reader. Section 2 (size, mean) and 4.1 (colour axes).
+    `size` is the images' side in pixels; `workers` the processes (default: one a core); `val_share` and
+    `test_share` the shares of each class of train that become val and test where the source has none
+    (default: what its form says); `max_skipped` the share of all images that may turn out unreadable;
+    `limit` the images of each class in each split, or a number for each split; `form` the name of a
+    reader; `class_order`, `classes` and `check_md5` as `open_source` says. Section 2 (size, mean) and 4.1
+    (colour axes).
 
     Raises Failure where the source or `out` will not do, or the disk, or a worker, fails.
     """
-    _check(size=size, workers=workers, seed=seed, val_share=val_share, max_skipped=max_skipped, limit=limit)
-    listing = _list(source, form)
-    plan = make_plan(listing, size=size, seed=seed, val_share=val_share, limit=limit)
+    shares = {"--val-share": val_share, "--test-share": test_share}
+    _check(size=size, workers=workers, seed=seed, shares=shares, max_skipped=max_skipped, limit=limit)
+    listing = open_source(source, form=form, class_order=class_order, classes=classes, check_md5=check_md5)
+    plan = make_plan(listing, size=size, seed=seed, val_share=val_share, test_share=test_share, limit=limit)
     for note in listing.notes:
         say(note)
     with _claimed(out):
@@ -69,36 +79,34 @@ def prepare(
         missing = [shard for shard in plan.shards if kept[shard.name] is None]
         skipped = sum(count or 0 for count in kept.values())
         if missing and skipped <= max_skipped * plan.images:
-            _check_room(out, plan, missing)
             (out / STATS).unlink(missing_ok=True)
             ids = tuple(info.id for info in plan.classes)
-            jobs = [Job(shard, listing.fetch, stamp, ids, out) for shard in missing]
-            _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
+            with fetching(listing, out / f"{UNPACKED}-{plan.shards[0].name}", missing) as fetch:
+                _check_room(out, plan, missing)
+                jobs = [Job(shard, fetch, stamp, ids, out) for shard in missing]
+                _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
         return _join(out, plan, stamp, max_skipped, sum(len(shard.entries) for shard in missing))
 
 
-def _check(*, size: int, workers: int | None, seed: int, val_share: float, max_skipped: float, limit: Limit) -> None:
+def _check(
+    *, size: int, workers: int | None, seed: int, shares: dict[str, float | None], max_skipped: float, limit: Limit
+) -> None:
     if not 1 <= size <= 4096:
         raise Failure(f"--size {size} is not a side from 1 to 4096 pixels")
     if workers is not None and workers < 1:
         raise Failure(f"--workers {workers}: at least one process is needed")
     if seed < 0:
         raise Failure(f"--seed {seed}: give 0 or more")
-    if not (0 <= val_share < 1 and 0 <= max_skipped <= 1):
-        raise Failure(f"the shares {val_share} for val and {max_skipped} to skip must lie from 0 to 1")
+    for name, share in shares.items():
+        if share is not None and not 0 <= share < 1:
+            raise Failure(f"{name} {share}: give a share from 0 to below 1")
+    if not 0 <= max_skipped <= 1:
+        raise Failure(f"--max-skipped {max_skipped}: give a share from 0 to 1")
     limits = {"train": limit} if isinstance(limit, int) else dict(limit or {})
     if strange := sorted(set(limits) - set(SPLITS)):
         raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
     if any(number < 1 for number in limits.values()):
         raise Failure(f"--limit {limit}: at least one image of each class is needed")
-
-
-def _list(source: Path, form: str | None) -> Listing:
-    try:
-        return recognise(source, form).listing(source)
-    except OSError as error:
-        where = error.filename or source
-        raise Failure(f"{where} cannot be listed ({error.strerror}): mend that and run the same again") from None
 
 
 def _cores() -> int:

@@ -3,12 +3,21 @@
 from pathlib import Path
 
 from alexnet.errors import Failure
-from data_prep.readers import folders, idx
+from data_prep.readers import cifar10, folders, idx, ilsvrc2010, ilsvrc2012, kaggle, parquet, synsets
 from data_prep.readers.base import Entry, Fetch, Form, Listing
 
 __all__ = ["FORMS", "Entry", "Fetch", "Form", "Listing", "recognise"]
 
-FORMS = (idx.FORM, folders.FORM)
+FORMS = (
+    ilsvrc2012.FORM,
+    ilsvrc2010.FORM,
+    kaggle.FORM,
+    parquet.FORM,
+    synsets.FORM,
+    cifar10.FORM,
+    idx.FORM,
+    folders.FORM,
+)
 
 
 def recognise(source: Path, name: str | None = None) -> Form:
@@ -16,7 +25,7 @@ def recognise(source: Path, name: str | None = None) -> Form:
     if not source.exists():
         raise Failure(f"there is no {source}: give the folder of the images, alexctl prep SOURCE --out data")
     if not source.is_dir():
-        raise Failure(f"{source} is a file: unpack it and give the folder, alexctl prep SOURCE --out data")
+        raise Failure(f"{source} is a file: give the folder in which it lies, alexctl prep {source.parent} --out data")
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMS)
     if name is not None:
         for form in FORMS:

@@ -3,7 +3,7 @@
 A reader is one module with a `FORM`; `readers.FORMS` lists them in the order in which they are tried.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -41,6 +41,8 @@ class Listing:
 
     `content` is a digest of what the images are, as far as the listing shows; `stamp` one of when
     they were written: where only the stamp differs, a file was changed and kept its length.
+    `val_share` and `test_share` of each class of "train" become splits that the source lacks.
+    Where `fetch` is slow in the order of a dataset, `unpack` copies entries into an empty folder, to read there.
     """
 
     classes: list[ClassInfo]
@@ -50,6 +52,9 @@ class Listing:
     content: str
     stamp: str
     notes: list[str] = field(default_factory=list)
+    val_share: float = 0.1
+    test_share: float = 0.0
+    unpack: Callable[[Path, Iterable[Entry]], Fetch] | None = None
 
 
 @dataclass(frozen=True)

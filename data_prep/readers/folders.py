@@ -31,7 +31,7 @@ class FolderFetch:
 
 def recognises(source: Path) -> bool:
     """Whether there are folders in `source`, one of them not hidden."""
-    return bool(_folders(source))
+    return bool(folder_names(source))
 
 
 def listing(source: Path) -> Listing:
@@ -42,7 +42,7 @@ def listing(source: Path) -> Listing:
     content, stamp = blake2b(digest_size=16), blake2b(digest_size=16)
     for split, root in roots.items():
         above = "" if root == source else f"{root.name}/"
-        found = {name: sorted(_files(source, above + name, ignored)) for name in _folders(root)}
+        found = {name: sorted(image_files(source, above + name, ignored)) for name in folder_names(root)}
         empty = sorted(name for name, files in found.items() if not files)
         if empty:
             notes.append(f"{len(empty)} folders in {root} hold no images and are left out: {empty[0]}, ...")
@@ -74,8 +74,8 @@ def listing(source: Path) -> Listing:
 
 def _split_roots(source: Path) -> tuple[dict[str, Path], list[str]]:
     """Where each split's class folders lie; `train` alone with images in it is a class of that name."""
-    here = _folders(source)
-    if not _folders(source / "train"):
+    here = folder_names(source)
+    if not folder_names(source / "train"):
         return {"train": source}, []
     roots = {}
     for split, names in SPLIT_FOLDERS.items():
@@ -92,18 +92,18 @@ def _refuse_a_level_too_high(source: Path, ids: list[str]) -> None:
     if len(ids) != 1:
         return
     for below in (source / ids[0], source / "train" / ids[0]):
-        if _folders(below):
+        if folder_names(below):
             raise Failure(f"{source} holds one folder, {ids[0]}: give {below}, where the classes lie")
 
 
-def _folders(root: Path) -> list[str]:
+def folder_names(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     with os.scandir(root) as items:
         return [item.name for item in items if item.is_dir() and not item.name.startswith(".")]
 
 
-def _files(source: Path, folder: str, ignored: Counter[str]) -> Iterator[tuple[str, int, int]]:
+def image_files(source: Path, folder: str, ignored: Counter[str]) -> Iterator[tuple[str, int, int]]:
     """Each image file below `folder`, a path in `source`: its path there, its length, when it was written.
 
     Links are followed, but into no folder that holds itself. Strings, not Paths: there may be millions.

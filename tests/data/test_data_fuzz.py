@@ -6,10 +6,13 @@ Out: a Failure, or exactly what was written.
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import official
 import pytest
+import test_cifar10
 from samples import encoded, folder_source, idx_source, photo, png, write
 
 from alexnet.errors import Failure
@@ -127,6 +130,39 @@ def test_damaged_idx_files(tmp_path: Path, zipped: bool) -> None:
             assert path.name in str(failure)
         path.write_bytes(content)
     assert failures > 60
+
+
+SOURCES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "devkit": (official.ilsvrc2012, "ILSVRC2012_devkit_t12/data/meta.mat"),
+    "csv": (official.kaggle, "LOC_val_solution.csv"),
+    "parquet": (official.parquet, "data/train-00000-of-00002.parquet"),
+    "pickle": (test_cifar10.FORMS["python"], "cifar-10-batches-py/data_batch_3"),
+    "gzip": (test_cifar10.FORMS["python.tar.gz"], "cifar-10-python.tar.gz"),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_damaged_sources(tmp_path: Path, kind: str) -> None:
+    """A Failure in one line that names the file, or images that can be fetched and have a class."""
+    make, name = SOURCES[kind]
+    make(tmp_path)
+    if kind == "devkit":
+        (tmp_path / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+        for file, content in official.devkit_files(official.images(), 2012).items():
+            write(tmp_path / "ILSVRC2012_devkit_t12" / file, content)
+    path, draws, failures = tmp_path / name, np.random.default_rng(len(kind)), 0
+    whole = path.read_bytes()
+    for _ in range(100):
+        path.write_bytes(damaged(whole, draws))
+        try:
+            listing = recognise(tmp_path).listing(tmp_path)
+            for entry in listing.splits["train"][::9]:
+                assert 0 <= entry.label < len(listing.classes)
+                assert len(listing.fetch(entry)) > 0
+        except Failure as failure:
+            failures += 1
+            assert "\n" not in str(failure) and str(tmp_path) in str(failure)
+    assert failures > 5
 
 
 @pytest.fixture(scope="module")

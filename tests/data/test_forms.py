@@ -1,5 +1,6 @@
 """What each form of image becomes. Where no resampling is needed the result is exact."""
 
+import gzip
 import io
 import struct
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 from samples import Pixels, encoded, photo, png
 
+from data_prep import decode
 from data_prep.decode import PIXEL_LIMIT, Skip, square
 
 SIDE = 24
@@ -195,6 +197,44 @@ def test_broken_metadata_is_ignored() -> None:
     plain = encoded(RGB, "JPEG")
     content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + plain[2:]
     assert (result(content) == result(plain)).all()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP"])
+def test_gzipped_files_are_unzipped(form: str) -> None:
+    content = encoded(RGB, form)
+    assert (result(gzip.compress(content)) == result(content)).all()
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (gzip.compress(encoded(RGB))[:-40], "a gzip file cut short"),
+        (gzip.compress(encoded(RGB))[:12], "a gzip file cut short"),
+        (b"\x1f\x8b\x08\0" + bytes(6) + b"\xff" * 90, "a damaged gzip file"),
+        (gzip.compress(b""), "the file is empty"),
+        (gzip.compress(b"hello"), "not an image of a known form"),
+        (gzip.compress(gzip.compress(encoded(RGB))), "not an image of a known form"),
+    ],
+)
+def test_gzipped_files_that_hold_no_image(content: bytes, reason: str) -> None:
+    with pytest.raises(Skip, match=reason):
+        result(content)
+
+
+def test_a_gzip_file_unfolds_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "UNZIPPED_LIMIT", 5000)
+    whole = encoded(np.zeros((SIDE, SIDE, 3), np.uint8), "BMP")
+    assert not result(gzip.compress(whole)).any()
+    with pytest.raises(Skip, match="of more than 5000 bytes"):
+        result(gzip.compress(whole + bytes(5000)))
+
+
+def test_a_jpeg_of_giant_size_is_known_by_its_header() -> None:
+    content = bytearray(encoded(RGB, "JPEG"))
+    frame = content.index(b"\xff\xc0") + 5
+    content[frame : frame + 4] = struct.pack(">HH", 13_000, 13_100)
+    with pytest.raises(Skip, match=f"13100x13000 pixels are more than {PIXEL_LIMIT}"):
+        result(bytes(content))
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])

@@ -50,6 +50,21 @@ def test_a_tenth_of_each_class_becomes_val() -> None:
     assert Counter(e.label for e in members(plan(source, val_share=0.5), "val"))[0] == 50
 
 
+def test_half_becomes_test_and_a_tenth_of_the_rest_val() -> None:
+    source = listing(train=[200, 40, 1])
+    made = make_plan(source, size=256, seed=0, test_share=0.5)
+    train, val, test = (members(made, split) for split in ("train", "val", "test"))
+    assert [Counter(entry.label for entry in part) for part in (test, val)] == [{0: 100, 1: 20}, {0: 10, 1: 2}]
+    assert sorted(train + val + test) == sorted(source.splits["train"]), "each image is in one of them, once"
+    assert test == [entry for entry in source.splits["train"] if entry in set(test)], "in the order listed"
+    whole = [entry.name for entry in members(plan(source, val_share=0), "train")]
+    assert 80 < sum(entry.name in whole[:120] for entry in test if entry.label == 0) * 2 < 120, "no part of the order"
+    own = replace(source, test_share=0.5, val_share=0.0)
+    assert members(make_plan(own, size=256, seed=0), "test") == test, "a form may say so of itself"
+    assert not members(make_plan(own, size=256, seed=0), "val")
+    assert not members(make_plan(own, size=256, seed=0, test_share=0), "test")
+
+
 def test_a_val_of_its_own_is_kept() -> None:
     source = listing(train=[20, 20], val=[3, 4], test=[5, 0])
     made = plan(source)

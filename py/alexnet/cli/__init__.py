@@ -30,7 +30,9 @@ Data = Annotated[Path | None, typer.Option(help="The prepared data (default: wha
 
 @app.command()
 def prep(
-    source: Annotated[Path, typer.Argument(help="A folder with a folder a class, or with IDX files.")] = Path("images"),
+    source: Annotated[
+        Path, typer.Argument(help="The folder with the images: ImageNet's tars, a folder a class, ... (docs/data.md).")
+    ] = Path("images"),
     out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
     size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
@@ -38,16 +40,53 @@ def prep(
         str | None,
         typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
     ] = None,
-    form: Annotated[str | None, typer.Option(help="What the source is: folders or idx (default: found out).")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep only these classes: a WNID or a name a line.")
+    ] = None,
+    class_order: Annotated[
+        Literal["wnid", "devkit"] | None,
+        typer.Option(help="Number ImageNet's classes by sorted WNID (default) or by the devkit's ID."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            help="ilsvrc2012, ilsvrc2010, kaggle, parquet, synsets, cifar10, idx or folders (default: found out)."
+        ),
+    ] = None,
+    val_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of train to be val where there is none (default: 0.1; synsets: 0)."),
+    ] = None,
+    test_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of train to be test where there is none (default: 0; synsets: 0.5)."),
+    ] = None,
+    check_md5: Annotated[
+        bool, typer.Option("--check-md5", help="First compare the official files with their published MD5.")
+    ] = False,
     max_skipped: Annotated[
         float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the splits and the order.")] = 0,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
     from alexnet.cli.data import prepare
 
-    prepare(source, out, size, workers, limit, form, max_skipped, seed)
+    prepare(
+        source,
+        out,
+        size=size,
+        workers=workers,
+        limit=limit,
+        classes=classes,
+        class_order=class_order,
+        form=form,
+        val_share=val_share,
+        test_share=test_share,
+        check_md5=check_md5,
+        max_skipped=max_skipped,
+        seed=seed,
+    )
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from alexnet.console import say
 from alexnet.errors import Failure
@@ -9,24 +10,13 @@ from alexnet.recipe import bundled, header, load
 from alexnet.topology import topology
 
 
-def prepare(
-    source: Path,
-    out: Path,
-    size: int,
-    workers: int | None,
-    limit: str | None,
-    form: str | None,
-    max_skipped: float,
-    seed: int,
-) -> None:
-    """Images to shards."""
+def prepare(source: Path, out: Path, *, limit: str | None, **options: Any) -> None:
+    """Images to shards; the options are those of `data_prep.prepare`."""
     from data_prep.prepare import prepare as prepare_data
 
     if not source.exists():
         raise Failure(f"{source}: no such folder; give your images: `alexctl prep IMAGES --out {out}`")
-    prepared = prepare_data(
-        source, out, size=size, workers=workers, seed=seed, limit=_limit(limit), form=form, max_skipped=max_skipped
-    )
+    prepared = prepare_data(source, out, limit=_limit(limit), **options)
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
     skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
     reused = "" if prepared.made else " (was whole already)"
