@@ -38,11 +38,14 @@ def prep(
         float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split and the order.")] = 0,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Make this part of N; a call without --part joins them.")
+    ] = None,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
     from alexnet.cli.data import prepare
 
-    prepare(source, out, size, workers, limit, form, max_skipped, seed)
+    prepare(source, out, size, workers, limit, form, max_skipped, seed, part)
 
 
 @app.command()

@@ -18,18 +18,32 @@ def prepare(
     form: str | None,
     max_skipped: float,
     seed: int,
+    part: str | None,
 ) -> None:
     """Images to shards."""
-    from data_prep.prepare import prepare as prepare_data
+    from data_prep import Part
+    from data_prep import prepare as prepare_data
 
     if not source.exists():
         raise Failure(f"{source}: no such folder; give your images: `alexctl prep IMAGES --out {out}`")
     prepared = prepare_data(
-        source, out, size=size, workers=workers, seed=seed, limit=_limit(limit), form=form, max_skipped=max_skipped
+        source,
+        out,
+        size=size,
+        workers=workers,
+        seed=seed,
+        limit=_limit(limit),
+        form=form,
+        max_skipped=max_skipped,
+        part=Part.parse(part) if part else None,
     )
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
+    if part:
+        say(f"{out}: part {part} is there, {sum(prepared.images.values())} images, {prepared.skipped} skipped")
+        say("when all parts are, the same command without --part joins them")
+        return
     skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
-    reused = "" if prepared.made else " (was whole already)"
+    reused = "" if prepared.made else " (nothing was left to make)"
     say(f"{out}: {prepared.classes} classes, images: {counts}{skipped}{reused}")
 
 
