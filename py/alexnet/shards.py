@@ -12,7 +12,7 @@ import json
 import mmap
 import threading
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ STATS_FORMAT = "alexnet stats"
 STATS = "stats.h5"
 CLASSES = "classes.json"
 SPLITS = ("train", "val", "test")
+PIECE = 4 * 2**20  # bytes read at once
 MAPS_KEPT = 512  # a map holds a file descriptor, of which a process often has 1024
 
 Pixels = NDArray[np.uint8]
@@ -153,6 +154,21 @@ class Split:
                 )
             self._verified[index] = True
         return pixels
+
+    def read_ahead(self, run: range) -> None:
+        """Read the images of `run` from the disk in long pieces and forget them: the system keeps them for a while.
+
+        Raises Failure where a shard cannot be read.
+        """
+        piece, size = bytearray(PIECE), self.shards[0].size ** 2 * 3
+        for number in range(bisect_right(self._starts, run.start) - 1, bisect_left(self._starts, run.stop)):
+            shard, start = self.shards[number], self._starts[number]
+            first, last = max(run.start - start, 0), min(run.stop - start, len(shard))
+            with _damage(shard.path), shard.path.open("rb", buffering=0) as file:
+                file.seek(shard.offset + first * size)
+                left = (last - first) * size
+                while left and (read := file.readinto(memoryview(piece)[:left])):
+                    left -= read
 
 
 class Dataset:
