@@ -178,11 +178,28 @@ def bench(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
-    """What this machine has for training, and what to install."""
-    from alexnet.cli.doctor import doctor
+def doctor(
+    data: Annotated[Path | None, typer.Argument(help="Verify this prepared data instead.")] = None,
+    json: Json = False,
+) -> None:
+    """What this machine has for training; or whether prepared data is whole."""
+    from alexnet.cli.doctor import check, doctor
 
-    doctor(json)
+    if data is None:
+        doctor(json)
+    else:
+        check(data, json)
+
+
+@app.command()
+def show(
+    data: Annotated[Path, typer.Argument(help="The prepared data.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="The picture (default: show.png beside the shards).")] = None,
+) -> None:
+    """Draw prepared data: samples with their labels, the mean image, the colour axes."""
+    from alexnet.cli.data import show
+
+    show(data, out)
 
 
 @app.command()

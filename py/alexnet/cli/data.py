@@ -1,4 +1,4 @@
-"""`alexctl prep` and `recipes`."""
+"""`alexctl prep`, `show` and `recipes`."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from alexnet.console import say
 from alexnet.errors import Failure
 from alexnet.recipe import bundled, header, load
+from alexnet.shards import Dataset
 from alexnet.topology import topology
 
 
@@ -59,6 +60,16 @@ def _limit(text: str | None) -> int | dict[str, int] | None:
     except ValueError:
         raise Failure(f"--limit {text}: write a number, or such as train=1000,val=50,test=100") from None
     return limits
+
+
+def show(path: Path, out: Path | None) -> None:
+    """A dataset as one picture."""
+    from alexnet.portrait import draw
+
+    data = Dataset(path)
+    picture = out or path / "show.png"
+    draw(data, picture)
+    say(f"drawn: {picture}")
 
 
 def show_recipes(name: str | None, classes: int) -> None:
