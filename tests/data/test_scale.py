@@ -63,7 +63,7 @@ def measure(source: Path, out: Path, limit: int) -> tuple[float, float, float]:
 
 def test_memory_does_not_grow_with_the_images(source: Path, tmp_path: Path) -> None:
     few, many = measure(source, tmp_path / "few", 10), measure(source, tmp_path / "many", 60)
-    print(f"3,800 images: {few}; 13,800: {many}")
+    print(f"4,000 images: {few}; 24,000: {many}")
     assert many[1] < few[1] + 8, "a worker holds a shard, whatever there is beside"
     assert many[0] < few[0] + 8, "the listing is that of 200,000 both times"
     assert max(*few[:2], *many[:2]) < 400

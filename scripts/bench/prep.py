@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""How fast photographs become a dataset: this program, a Pillow loop, OpenCV and torchvision, on the same files.
+
+    python scripts/bench/prep.py FOLDER [--workers N] [--copies 4] [--repeat 3] [--out docs/prep]
+
+FOLDER has a folder of JPEG files a class. It is taken `--copies` times over, by links, so that starting counts for
+little. All programs have as many processes and bring each image's shorter side to 256, cut the centre out and write
+it to the disk; only this one also shuffles, checks sums and takes the statistics. "in memory" is this program's decoder
+and resampler alone, on bytes that are there already, with nothing read or written: what the rest has to keep up with.
+The programs take turns, and the median of each counts. Prints a Markdown table; --out PREFIX also writes PREFIX.md
+and PREFIX.json. OpenCV (opencv-python-headless) and torchvision are left out where they are not installed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import machine
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep import prepare
+from data_prep.decode import square
+
+SIZE = 256
+Pixels = NDArray[np.uint8]
+
+
+def pillow(path: str) -> Pixels:
+    """As it is mostly written: the shorter side to 256, bicubic, then the centre."""
+    image = Image.open(path).convert("RGB")
+    scale = SIZE / min(image.size)
+    width, height = (max(SIZE, round(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - SIZE) // 2, (height - SIZE) // 2
+    return np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
+
+
+def opencv(path: str) -> Pixels:
+    """OpenCV's decoder, and the resampling it has against aliasing: the mean over areas."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    image = cv2.imread(path, cv2.IMREAD_COLOR_RGB)
+    height, width = image.shape[:2]
+    scale = SIZE / min(height, width)
+    size = (max(SIZE, round(width * scale)), max(SIZE, round(height * scale)))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left, top = (size[0] - SIZE) // 2, (size[1] - SIZE) // 2
+    return np.asarray(image[top : top + SIZE, left : left + SIZE])
+
+
+def torchvision(path: str) -> Pixels:
+    """Pillow's decoder and torchvision's resampling of bytes, bicubic with antialiasing."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    torch.set_num_threads(1)
+    image = functional.pil_to_tensor(Image.open(path).convert("RGB"))
+    image = functional.resize(image, [SIZE], interpolation=functional.InterpolationMode.BICUBIC, antialias=True)
+    cut: Pixels = functional.center_crop(image, [SIZE, SIZE]).permute(1, 2, 0).numpy()
+    return cut
+
+
+def fill(convert: Callable[[str], Pixels], paths: Sequence[str], places: range, file: str) -> None:
+    """In a process: convert some of the files into their rows of one array on the disk."""
+    rows = np.lib.format.open_memmap(file, "r+")
+    for place in places:
+        rows[place] = convert(paths[place])
+
+
+def loop(convert: Callable[[str], Pixels]) -> Callable[[list[str], Path, int], float]:
+    """A program: `workers` processes that fill one array, which is on the disk at the end. Gives its seconds."""
+
+    def run(paths: list[str], folder: Path, workers: int) -> float:
+        begun = time.perf_counter()
+        file = folder / "images.npy"
+        np.lib.format.open_memmap(file, "w+", np.uint8, (len(paths), SIZE, SIZE, 3))
+        each(workers, fill, [(convert, paths, range(n, len(paths), workers), str(file)) for n in range(workers)])
+        with file.open("rb+") as written:
+            os.fsync(written.fileno())
+        return time.perf_counter() - begun
+
+    return run
+
+
+def each(workers: int, work: Callable[..., Any], arguments: list[Any]) -> list[Any]:
+    """Do `work` in so many new processes."""
+    with get_context("spawn").Pool(workers) as pool:
+        return pool.starmap(work, arguments, chunksize=1)
+
+
+def ours(paths: list[str], folder: Path, workers: int) -> float:
+    begun = time.perf_counter()
+    prepare(Path(paths[0]).parents[1], folder / "data", size=SIZE, workers=workers, val_share=0)
+    return time.perf_counter() - begun
+
+
+def decode(paths: Sequence[str]) -> float:
+    """In a process: seconds to bring files that lie in its memory to their pixels."""
+    contents = [Path(path).read_bytes() for path in paths]
+    out = np.empty((SIZE, SIZE, 3), np.uint8)
+    begun = time.perf_counter()
+    for content in contents:
+        square(content, out)
+    return time.perf_counter() - begun
+
+
+def in_memory(paths: list[str], folder: Path, workers: int) -> float:
+    del folder
+    return float(np.mean(each(workers, decode, [(paths[n::workers],) for n in range(workers)])))
+
+
+PROGRAMS = {
+    "in memory": in_memory,
+    "alexctl prep": ours,
+    "Pillow loop": loop(pillow),
+    "OpenCV loop": loop(opencv),
+    "torchvision loop": loop(torchvision),
+}
+NEEDS = {"OpenCV loop": "cv2", "torchvision loop": "torchvision"}
+
+
+def link(source: Path, root: Path, copies: int) -> list[str]:
+    """The photographs so many times over, in a folder a class; their paths."""
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    if len({file.parent for file in files}) < 2:
+        sys.exit(f"{source}: fewer than two folders of JPEG files; give a folder with a folder a class")
+    for number, file in enumerate(files):
+        folder = root / file.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for copy in range(copies):
+            (folder / f"{number}-{copy}.jpg").symlink_to(file.resolve())
+    return sorted(str(path) for path in root.rglob("*.jpg"))
+
+
+def measure(source: Path, workers: int, copies: int, repeat: int) -> dict[str, Any]:
+    """Images a second of each program, every repetition."""
+    programs = {name: run for name, run in PROGRAMS.items() if find_spec(NEEDS.get(name, "PIL"))}
+    rates: dict[str, list[float]] = {name: [] for name in programs}
+    with tempfile.TemporaryDirectory(prefix="prep-bench-") as temporary:
+        paths = link(source, Path(temporary) / "photographs", copies)
+        for turn in range(repeat):
+            for name, run in programs.items():
+                folder = Path(temporary) / "out"
+                folder.mkdir()
+                rates[name].append(len(paths) / run(paths, folder, workers))
+                shutil.rmtree(folder)
+                print(f"{turn + 1}/{repeat} {name}: {rates[name][-1]:.0f} images/s", file=sys.stderr, flush=True)
+        kib = statistics.mean(os.path.getsize(path) for path in paths) / 1024
+        with Image.open(paths[0]) as first:
+            shape = f"{first.width}x{first.height}"
+    about = {"images": len(paths), "first": shape, "mean KiB": round(kib), "workers": workers}
+    return {"machine": machine(), "photographs": about, "images_per_s": rates}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The medians, and how far each keeps up with what lies in memory, turn by turn."""
+    about, rates = found["photographs"], found["images_per_s"]
+    lines = [
+        f"{about['images']} photographs ({about['first']}, {about['mean KiB']} KiB), {about['workers']} processes, "
+        f"{found['machine']['cpu']}:",
+        "",
+        "| program | images/s | of in memory |",
+        "|---|---|---|",
+    ]
+    for name, each_turn in rates.items():
+        kept = statistics.median(rate / top for rate, top in zip(each_turn, rates["in memory"], strict=True))
+        lines.append(f"| {name} | {statistics.median(each_turn):.0f} | {kept:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    found = measure(given.folder, given.workers, given.copies, given.repeat)
+    text = table(found)
+    print(text, end="")
+    if given.out:
+        given.out.with_suffix(".md").write_text(text, encoding="utf-8")
+        given.out.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
