@@ -18,6 +18,7 @@ from data_prep.readers import Entry, Listing
 SHARD_BYTES = 192 * 2**20  # of images in a shard, which a worker holds in memory: 1024 of 256x256
 SHARDS_OF_A_SPLIT = 32  # a small split is still cut into so many, for the workers to share
 FEWEST_IN_A_SHARD = 16
+PIXELS = 2  # to be counted on when the same bytes come to give other pixels
 
 Limit = int | Mapping[str, int] | None
 
@@ -84,7 +85,7 @@ def make_plan(listing: Listing, *, size: int, seed: int, val_share: float, limit
 
     identity = blake2b(digest_size=16)
     classes = [asdict(info) for info in listing.classes]
-    facts = [FORMAT_VERSION, size, listing.class_order, listing.content, classes]
+    facts = [FORMAT_VERSION, PIXELS, size, listing.class_order, listing.content, classes]
     identity.update(json.dumps(facts).encode())
     shards = []
     for split in SPLITS:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast photographs become a dataset: this program, a Pillow loop, OpenCV and torchvision, on the same files.
+"""How fast photographs become a dataset: this program, a Pillow loop, OpenCV and PyTorch, on the same files.
 
     python scripts/bench/prep.py FOLDER [--workers N] [--copies 4] [--repeat 3] [--out docs/prep]
 
@@ -8,7 +8,7 @@ little. All programs have as many processes and bring each image's shorter side 
 it to the disk; only this one also shuffles, checks sums and takes the statistics. "in memory" is this program's decoder
 and resampler alone, on bytes that are there already, with nothing read or written: what the rest has to keep up with.
 The programs take turns, and the median of each counts. Prints a Markdown table; --out PREFIX also writes PREFIX.md
-and PREFIX.json. OpenCV (opencv-python-headless) and torchvision are left out where they are not installed.
+and PREFIX.json. OpenCV (opencv-python-headless) and torch are left out where they are not installed.
 """
 
 import argparse
@@ -61,15 +61,18 @@ def opencv(path: str) -> Pixels:
     return np.asarray(image[top : top + SIZE, left : left + SIZE])
 
 
-def torchvision(path: str) -> Pixels:
-    """Pillow's decoder and torchvision's resampling of bytes, bicubic with antialiasing."""
+def pytorch(path: str) -> Pixels:
+    """Pillow's decoder and PyTorch's resampling of bytes, bicubic with antialiasing: what torchvision does."""
     import torch
-    from torchvision.transforms.v2 import functional
 
     torch.set_num_threads(1)
-    image = functional.pil_to_tensor(Image.open(path).convert("RGB"))
-    image = functional.resize(image, [SIZE], interpolation=functional.InterpolationMode.BICUBIC, antialias=True)
-    cut: Pixels = functional.center_crop(image, [SIZE, SIZE]).permute(1, 2, 0).numpy()
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    scale = SIZE / min(pixels.shape[:2])
+    height, width = (max(SIZE, round(side * scale)) for side in pixels.shape[:2])
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+    image = torch.nn.functional.interpolate(image, (height, width), mode="bicubic", antialias=True)
+    left, top = (width - SIZE) // 2, (height - SIZE) // 2
+    cut: Pixels = image[0, :, top : top + SIZE, left : left + SIZE].permute(1, 2, 0).numpy()
     return cut
 
 
@@ -127,9 +130,9 @@ PROGRAMS = {
     "alexctl prep": ours,
     "Pillow loop": loop(pillow),
     "OpenCV loop": loop(opencv),
-    "torchvision loop": loop(torchvision),
+    "PyTorch loop": loop(pytorch),
 }
-NEEDS = {"OpenCV loop": "cv2", "torchvision loop": "torchvision"}
+NEEDS = {"OpenCV loop": "cv2", "PyTorch loop": "torch"}
 
 
 def link(source: Path, root: Path, copies: int) -> list[str]:
@@ -158,7 +161,7 @@ def measure(source: Path, workers: int, copies: int, repeat: int) -> dict[str, A
                 rates[name].append(len(paths) / run(paths, folder, workers))
                 shutil.rmtree(folder)
                 print(f"{turn + 1}/{repeat} {name}: {rates[name][-1]:.0f} images/s", file=sys.stderr, flush=True)
-        kib = statistics.mean(os.path.getsize(path) for path in paths) / 1024
+        kib = statistics.mean(Path(path).stat().st_size for path in paths) / 1024
         with Image.open(paths[0]) as first:
             shape = f"{first.width}x{first.height}"
     about = {"images": len(paths), "first": shape, "mean KiB": round(kib), "workers": workers}
