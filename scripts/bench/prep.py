@@ -7,13 +7,15 @@ FOLDER has a folder of JPEG files a class. It is taken `--copies` times over, by
 little. All programs have as many processes and bring each image's shorter side to 256, cut the centre out and write
 it to the disk; only this one also shuffles, checks sums and takes the statistics. "in memory" is this program's decoder
 and resampler alone, on bytes that are there already, with nothing read or written: what the rest has to keep up with.
-The programs take turns, and the median of each counts. Prints a Markdown table; --out PREFIX also writes PREFIX.md
-and PREFIX.json. OpenCV (opencv-python-headless) and torch are left out where they are not installed.
+The programs take turns, and the median of each counts: images a second, and processor time an image, which others
+on the machine disturb less; both include starting, but for "in memory". Prints a Markdown table; --out PREFIX also
+writes PREFIX.md and PREFIX.json. OpenCV (opencv-python-headless) and torch are left out where they are not installed.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import sys
@@ -23,7 +25,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from machine import machine
@@ -83,19 +85,43 @@ def fill(convert: Callable[[str], Pixels], paths: Sequence[str], places: range, 
         rows[place] = convert(paths[place])
 
 
-def loop(convert: Callable[[str], Pixels]) -> Callable[[list[str], Path, int], float]:
-    """A program: `workers` processes that fill one array, which is on the disk at the end. Gives its seconds."""
+class Spent(NamedTuple):
+    """Seconds on the clock, and of all processors."""
 
-    def run(paths: list[str], folder: Path, workers: int) -> float:
-        begun = time.perf_counter()
+    wall: float
+    processor: float
+
+
+Program = Callable[[list[str], Path, int], Spent]
+
+
+def timed(run: Callable[[list[str], Path, int], None]) -> Program:
+    """A program with what it and its processes spend."""
+
+    def now() -> Spent:
+        uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return Spent(time.perf_counter(), sum(use.ru_utime + use.ru_stime for use in uses))
+
+    def program(paths: list[str], folder: Path, workers: int) -> Spent:
+        before = now()
+        run(paths, folder, workers)
+        after = now()
+        return Spent(after.wall - before.wall, after.processor - before.processor)
+
+    return program
+
+
+def loop(convert: Callable[[str], Pixels]) -> Program:
+    """A program: `workers` processes that fill one array, which is on the disk at the end."""
+
+    def run(paths: list[str], folder: Path, workers: int) -> None:
         file = folder / "images.npy"
         np.lib.format.open_memmap(file, "w+", np.uint8, (len(paths), SIZE, SIZE, 3))
         each(workers, fill, [(convert, paths, range(n, len(paths), workers), str(file)) for n in range(workers)])
         with file.open("rb+") as written:
             os.fsync(written.fileno())
-        return time.perf_counter() - begun
 
-    return run
+    return timed(run)
 
 
 def each(workers: int, work: Callable[..., Any], arguments: list[Any]) -> list[Any]:
@@ -104,30 +130,29 @@ def each(workers: int, work: Callable[..., Any], arguments: list[Any]) -> list[A
         return pool.starmap(work, arguments, chunksize=1)
 
 
-def ours(paths: list[str], folder: Path, workers: int) -> float:
-    begun = time.perf_counter()
+def ours(paths: list[str], folder: Path, workers: int) -> None:
     prepare(Path(paths[0]).parents[1], folder / "data", size=SIZE, workers=workers, val_share=0)
-    return time.perf_counter() - begun
 
 
-def decode(paths: Sequence[str]) -> float:
-    """In a process: seconds to bring files that lie in its memory to their pixels."""
+def decode(paths: Sequence[str]) -> Spent:
+    """In a process: bring files that lie in its memory to their pixels."""
     contents = [Path(path).read_bytes() for path in paths]
     out = np.empty((SIZE, SIZE, 3), np.uint8)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     for content in contents:
         square(content, out)
-    return time.perf_counter() - begun
+    return Spent(time.perf_counter() - begun, time.process_time() - used)
 
 
-def in_memory(paths: list[str], folder: Path, workers: int) -> float:
+def in_memory(paths: list[str], folder: Path, workers: int) -> Spent:
     del folder
-    return float(np.mean(each(workers, decode, [(paths[n::workers],) for n in range(workers)])))
+    spent = each(workers, decode, [(paths[n::workers],) for n in range(workers)])
+    return Spent(statistics.mean(one.wall for one in spent), sum(one.processor for one in spent))
 
 
-PROGRAMS = {
+PROGRAMS: dict[str, Program] = {
     "in memory": in_memory,
-    "alexctl prep": ours,
+    "alexctl prep": timed(ours),
     "Pillow loop": loop(pillow),
     "OpenCV loop": loop(opencv),
     "PyTorch loop": loop(pytorch),
@@ -151,37 +176,46 @@ def link(source: Path, root: Path, copies: int) -> list[str]:
 def measure(source: Path, workers: int, copies: int, repeat: int) -> dict[str, Any]:
     """Images a second of each program, every repetition."""
     programs = {name: run for name, run in PROGRAMS.items() if find_spec(NEEDS.get(name, "PIL"))}
-    rates: dict[str, list[float]] = {name: [] for name in programs}
+    spent: dict[str, list[Spent]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory(prefix="prep-bench-") as temporary:
         paths = link(source, Path(temporary) / "photographs", copies)
         for turn in range(repeat):
             for name, run in programs.items():
                 folder = Path(temporary) / "out"
                 folder.mkdir()
-                rates[name].append(len(paths) / run(paths, folder, workers))
+                spent[name].append(run(paths, folder, workers))
                 shutil.rmtree(folder)
-                print(f"{turn + 1}/{repeat} {name}: {rates[name][-1]:.0f} images/s", file=sys.stderr, flush=True)
+                print(f"{turn + 1}/{repeat} {name}: {spent[name][-1].wall:.1f} s", file=sys.stderr, flush=True)
         kib = statistics.mean(Path(path).stat().st_size for path in paths) / 1024
         with Image.open(paths[0]) as first:
             shape = f"{first.width}x{first.height}"
     about = {"images": len(paths), "first": shape, "mean KiB": round(kib), "workers": workers}
-    return {"machine": machine(), "photographs": about, "images_per_s": rates}
+    rates = {name: [len(paths) / turn.wall for turn in turns] for name, turns in spent.items()}
+    works = {name: [1e3 * turn.processor / len(paths) for turn in turns] for name, turns in spent.items()}
+    return {"machine": machine(), "photographs": about, "images_per_s": rates, "processor_ms": works}
 
 
 def table(found: dict[str, Any]) -> str:
     """The medians, and how far each keeps up with what lies in memory, turn by turn."""
-    about, rates = found["photographs"], found["images_per_s"]
+    about, rates, works = found["photographs"], found["images_per_s"], found["processor_ms"]
     lines = [
         f"{about['images']} photographs ({about['first']}, {about['mean KiB']} KiB), {about['workers']} processes, "
         f"{found['machine']['cpu']}:",
         "",
-        "| program | images/s | of in memory |",
-        "|---|---|---|",
+        "| program | images/s | of in memory | processor ms an image | of in memory |",
+        "|---|---|---|---|---|",
     ]
-    for name, each_turn in rates.items():
-        kept = statistics.median(rate / top for rate, top in zip(each_turn, rates["in memory"], strict=True))
-        lines.append(f"| {name} | {statistics.median(each_turn):.0f} | {kept:.2f} |")
+    for name in rates:
+        by_clock = ratio(rates[name], rates["in memory"])
+        by_work = ratio(works["in memory"], works[name])
+        cells = (statistics.median(rates[name]), by_clock, statistics.median(works[name]), by_work)
+        lines.append("| {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} |".format(name, *cells))
     return "\n".join(lines) + "\n"
+
+
+def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
+    """The median of one by the other."""
+    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def main() -> None:
