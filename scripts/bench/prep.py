@@ -3,13 +3,14 @@
 
     python scripts/bench/prep.py FOLDER [--workers N] [--copies 4] [--repeat 3] [--out docs/prep]
 
-FOLDER has a folder of JPEG files a class. It is taken `--copies` times over, by links, so that starting counts for
-little. All programs have as many processes and bring each image's shorter side to 256, cut the centre out and write
-it to the disk; only this one also shuffles, checks sums and takes the statistics. "in memory" is this program's decoder
-and resampler alone, on bytes that are there already, with nothing read or written: what the rest has to keep up with.
-The programs take turns, and the median of each counts: images a second, and processor time an image, which others
-on the machine disturb less; both include starting, but for "in memory". Prints a Markdown table; --out PREFIX also
-writes PREFIX.md and PREFIX.json. OpenCV (opencv-python-headless) and torch are left out where they are not installed.
+FOLDER has a folder of JPEG files a class, which is taken `--copies` times over, by links. All programs have as many
+processes and bring each image's shorter side to 256, cut the centre out and write it to the disk; only this one also
+shuffles, checks sums and takes the statistics. "in memory" is this program's decoder and resampler alone, on bytes that
+are there already, with nothing read or written: what the rest has to keep up with. The programs take turns, and the
+median of each counts: images a second, and processor time an image, which others on the machine disturb less. Each
+program is also run on a tenth of the files, and that is taken off, so that starting does not count. Prints a Markdown
+table; --out PREFIX also writes PREFIX.md and PREFIX.json. OpenCV (opencv-python-headless) and torch are left out where
+they are not installed.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from PIL import Image
 
 from data_prep import prepare
 from data_prep.decode import square
+from data_prep.plan import FEWEST_IN_A_SHARD
 
 SIZE = 256
 Pixels = NDArray[np.uint8]
@@ -160,11 +162,8 @@ PROGRAMS: dict[str, Program] = {
 NEEDS = {"OpenCV loop": "cv2", "PyTorch loop": "torch"}
 
 
-def link(source: Path, root: Path, copies: int) -> list[str]:
+def link(files: Sequence[Path], root: Path, copies: int) -> list[str]:
     """The photographs so many times over, in a folder a class; their paths."""
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
-    if len({file.parent for file in files}) < 2:
-        sys.exit(f"{source}: fewer than two folders of JPEG files; give a folder with a folder a class")
     for number, file in enumerate(files):
         folder = root / file.parent.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,25 +173,42 @@ def link(source: Path, root: Path, copies: int) -> list[str]:
 
 
 def measure(source: Path, workers: int, copies: int, repeat: int) -> dict[str, Any]:
-    """Images a second of each program, every repetition."""
+    """What each program spends on an image, every repetition."""
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    few = files[::10]
+    if len({file.parent for file in few}) < 2:
+        sys.exit(f"{source}: too few folders of JPEG files; give a folder with a folder a class")
+    if len(few) * copies <= FEWEST_IN_A_SHARD * (workers - 1):  # else a tenth starts fewer processes than the whole
+        sys.exit(f"{source}: {len(files)} photographs are too few; take more --copies of them")
     programs = {name: run for name, run in PROGRAMS.items() if find_spec(NEEDS.get(name, "PIL"))}
     spent: dict[str, list[Spent]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory(prefix="prep-bench-") as temporary:
-        paths = link(source, Path(temporary) / "photographs", copies)
+        sets = [link(chosen, Path(temporary) / name, copies) for name, chosen in (("few", few), ("all", files))]
+        more = len(sets[1]) - len(sets[0])
         for turn in range(repeat):
             for name, run in programs.items():
-                folder = Path(temporary) / "out"
-                folder.mkdir()
-                spent[name].append(run(paths, folder, workers))
-                shutil.rmtree(folder)
-                print(f"{turn + 1}/{repeat} {name}: {spent[name][-1].wall:.1f} s", file=sys.stderr, flush=True)
-        kib = statistics.mean(Path(path).stat().st_size for path in paths) / 1024
-        with Image.open(paths[0]) as first:
+                small, whole = (fresh(run, paths, Path(temporary) / "out", workers) for paths in sets)
+                spent[name].append(
+                    Spent(*((after - before) / more for before, after in zip(small, whole, strict=True)))
+                )
+                print(
+                    f"{turn + 1}/{repeat} {name}: {1 / spent[name][-1].wall:.0f} images/s", file=sys.stderr, flush=True
+                )
+        kib = statistics.mean(file.stat().st_size for file in files) / 1024
+        with Image.open(files[0]) as first:
             shape = f"{first.width}x{first.height}"
-    about = {"images": len(paths), "first": shape, "mean KiB": round(kib), "workers": workers}
-    rates = {name: [len(paths) / turn.wall for turn in turns] for name, turns in spent.items()}
-    works = {name: [1e3 * turn.processor / len(paths) for turn in turns] for name, turns in spent.items()}
+    about = {"images": more, "first": shape, "mean KiB": round(kib), "workers": workers}
+    rates = {name: [1 / turn.wall for turn in turns] for name, turns in spent.items()}
+    works = {name: [1e3 * turn.processor for turn in turns] for name, turns in spent.items()}
     return {"machine": machine(), "photographs": about, "images_per_s": rates, "processor_ms": works}
+
+
+def fresh(run: Program, paths: list[str], folder: Path, workers: int) -> Spent:
+    """Run a program with an empty folder to write to."""
+    folder.mkdir()
+    spent = run(paths, folder, workers)
+    shutil.rmtree(folder)
+    return spent
 
 
 def table(found: dict[str, Any]) -> str:
