@@ -6,6 +6,10 @@ bicubic average (Pillow's, antialiased) about the source point
     y = (H - m)/2 + (i + 1/2) m/size,  x = (W - m)/2 + (j + 1/2) m/size,  m = min(H, W)
 
 so an odd difference of the sides cuts half a pixel from each, and the longer side is never rounded.
+
+A JPEG is decoded at a half, a quarter or an eighth of its sides, from fewer of their frequencies, so long as
+they divide and stay at least `MARGIN` times `size`: in half the time, and half a level of 255 off in the mean over
+sharp photographs (docs/data.md).
 """
 
 import re
@@ -23,6 +27,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 PIXEL_LIMIT = 64 * 2**20  # 192 MiB as RGB; the largest photographs of ImageNet have about half as many
 UNZIPPED_LIMIT = 3 * PIXEL_LIMIT + 2**20
 GZIP = b"\x1f\x8b"
+MARGIN = 2  # scaled decoding: below this the error is four times as large
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,7 +54,7 @@ def square(content: bytes | Pixels, out: Pixels) -> None:
     if isinstance(content, bytes):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = _decode(_unzipped(content) if content.startswith(GZIP) else content)
+            image = _decode(_unzipped(content) if content.startswith(GZIP) else content, len(out))
     else:
         image = Image.fromarray(content)
     _cut(image, out)
@@ -67,14 +72,15 @@ def _unzipped(content: bytes) -> bytes:
     return whole
 
 
-def _decode(content: bytes) -> Image.Image:
-    """The image upright, in mode L or RGB."""
+def _decode(content: bytes, size: int) -> Image.Image:
+    """The image upright, in mode L or RGB, for a square of `size`."""
     if not content:
         raise Skip("the file is empty")
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
         if image.width * image.height > PIXEL_LIMIT:
             raise Skip(f"{image.width}x{image.height} pixels are more than {PIXEL_LIMIT}")
+        _scale(image, MARGIN * size)
         image.load()
         return _plain(_upright(image))
     except (Skip, MemoryError):
@@ -85,6 +91,14 @@ def _decode(content: bytes) -> Image.Image:
         raise Skip(f"more than {PIXEL_LIMIT} pixels") from None
     except Exception as error:  # the decoders answer damage with whatever exception comes first
         raise Skip(re.sub("0x[0-9a-f]+", "0x..", f"it cannot be decoded: {reason(error)}")[:200]) from None
+
+
+def _scale(image: Image.Image, least: int) -> None:
+    """Let a JPEG be decoded smaller, but with at least `least` pixels on each side."""
+    width, height = image.size
+    while width % 2 == height % 2 == 0 and min(width, height) >= 2 * least:
+        width, height = width // 2, height // 2
+    image.draft(None, (width, height))
 
 
 def _upright(image: Image.Image) -> Image.Image:

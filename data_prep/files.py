@@ -6,12 +6,12 @@ where the HDF5 library itself may crash. Nothing in a file depends on when or by
 
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import h5py
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.errors import Failure, reason
+from alexnet.files import take_name
 from alexnet.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
 from data_prep.plan import Plan
 from data_prep.readers import Entry
@@ -128,22 +129,24 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
 
 
 def write_part(path: Path, *pieces: bytes | memoryview) -> Path:
-    """Write a file beside `path` and return where it lies; Failure where it cannot be (prepare sweeps the rest)."""
-    part = path.with_name(f"{PART}{os.getpid()}-{path.name}")
-    with writing(path), part.open("wb", buffering=0) as file:
-        for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[file.write(rest) :]
+    """Write a file beside `path` and return where it lies; Failure where it cannot be, and then nothing is left."""
+    part = path.with_name(f"{PART}{token_hex(4)}-{path.name}")  # processes of several machines may share a number
+    try:
+        with writing(path), part.open("wb", buffering=0) as file:
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[file.write(rest) :]
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return part
 
 
 def commit(part: Path, path: Path) -> None:
     """Make `part` durable and then, at once, `path`."""
     with writing(path):
-        _sync(part)
-        part.replace(path)
-        _sync(path.parent)
+        take_name(part, path)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -161,11 +164,3 @@ def writing(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror or reason(error)}): "
             "make room or mend that and run the same again, it goes on where it was"
         ) from None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,6 +18,7 @@ from data_prep.readers import Entry, Listing
 SHARD_BYTES = 192 * 2**20  # of images in a shard, which a worker holds in memory: 1024 of 256x256
 SHARDS_OF_A_SPLIT = 32  # a small split is still cut into so many, for the workers to share
 FEWEST_IN_A_SHARD = 16
+PIXELS = 2  # to be counted on when the same bytes come to give other pixels
 
 Limit = int | Mapping[str, int] | None
 
@@ -94,22 +95,21 @@ def make_plan(
         raise Failure("there are no images to train on: give a folder with a folder of images for each class")
     if len({entry.label for entry in train}) < 2:
         raise Failure("there are images of one class only, two are the least: give a folder for each class")
-    splits["train"] = sorted(train, key=lambda entry: _rank(seed, "order", entry.name))
+    splits["train"] = _ranked(train, seed, "order")
 
     identity = blake2b(digest_size=16)
     classes = [asdict(info) for info in listing.classes]
-    facts = [FORMAT_VERSION, size, listing.class_order, listing.content, classes]
+    facts = [FORMAT_VERSION, PIXELS, size, listing.class_order, listing.content, classes]
     identity.update(json.dumps(facts).encode())
     shards = []
     for split in SPLITS:
         entries = splits.get(split, [])
         step = shard_length(len(entries), size)
-        shards += [
-            ShardPlan(split, number, entries[start : start + step])
-            for number, start in enumerate(range(0, len(entries), step))
-        ]
-        for entry in entries:
-            identity.update(f"{split}\0{entry.name}\0{entry.label}\n".encode("utf-8", "surrogateescape"))
+        for number, start in enumerate(range(0, len(entries), step)):
+            shard = ShardPlan(split, number, entries[start : start + step])
+            lines = "".join(f"{split}\0{entry.name}\0{entry.label}\n" for entry in shard.entries)
+            identity.update(lines.encode("utf-8", "surrogateescape"))
+            shards.append(shard)
     return Plan(size, listing.classes, listing.class_order, shards, identity.hexdigest())
 
 
@@ -125,8 +125,7 @@ def _divide(entries: list[Entry], seed: int, share: float, split: str) -> tuple[
     taken: set[str] = set()
     for members in _by_class(entries).values():
         count = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
-        ranked = sorted(members, key=lambda entry: _rank(seed, purpose, entry.name))
-        taken.update(entry.name for entry in ranked[:count])
+        taken.update(entry.name for entry in _ranked(members, seed, purpose)[:count])
     return (
         [entry for entry in entries if entry.name not in taken],
         [entry for entry in entries if entry.name in taken],
@@ -136,8 +135,7 @@ def _divide(entries: list[Entry], seed: int, share: float, split: str) -> tuple[
 def _first(entries: list[Entry], seed: int, most: int) -> list[Entry]:
     kept: set[str] = set()
     for members in _by_class(entries).values():
-        ranked = sorted(members, key=lambda entry: _rank(seed, "limit", entry.name))
-        kept.update(entry.name for entry in ranked[:most])
+        kept.update(entry.name for entry in _ranked(members, seed, "limit")[:most])
     return [entry for entry in entries if entry.name in kept]
 
 
@@ -148,6 +146,13 @@ def _by_class(entries: list[Entry]) -> dict[int, list[Entry]]:
     return classes
 
 
-def _rank(seed: int, purpose: str, name: str) -> tuple[bytes, str]:
-    words = f"{seed}\0{purpose}\0{name}".encode("utf-8", "surrogateescape")
-    return blake2b(words, digest_size=8).digest(), name
+def _ranked(entries: list[Entry], seed: int, purpose: str) -> list[Entry]:
+    """The entries in a random order that depends on their names alone; by strings of bytes, as there are millions."""
+    begun = blake2b(f"{seed}\0{purpose}\0".encode(), digest_size=8)
+
+    def key(entry: Entry) -> bytes:
+        name, draw = entry.name.encode("utf-8", "surrogateescape"), begun.copy()
+        draw.update(name)
+        return draw.digest() + name
+
+    return sorted(entries, key=key)

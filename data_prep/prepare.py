@@ -1,12 +1,11 @@
 """`alexctl prep`: a source of images into a dataset directory, whole or to be gone on with."""
 
-import fcntl
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 from alexnet.console import progress, say
 from alexnet.errors import Failure, reason
 from alexnet.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
-from data_prep.files import PART, Stamp, commit, shard_account, stats_file, write_whole, writing
+from data_prep.claim import Part, claimed, swept
+from data_prep.files import Stamp, commit, shard_account, stats_file, write_whole, writing
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan
 from data_prep.readers import Listing
 from data_prep.source import open_source
@@ -30,7 +30,7 @@ SPARE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset that is whole: images of each split, classes, images left out, images made in this call."""
+    """A dataset or the part of one asked for, done: images of each split, classes, images left out, made just now."""
 
     path: Path
     images: dict[str, int]
@@ -54,6 +54,7 @@ def prepare(
     class_order: str | None = None,
     classes: Path | None = None,
     check_md5: bool = False,
+    part: Part | None = None,
 ) -> Prepared:
     """Make the dataset directory `out` from `source`; go on with one begun, leave one that is whole.
 
@@ -61,8 +62,9 @@ def prepare(
     `test_share` the shares of each class of train that become val and test where the source has none
     (default: what its form says); `max_skipped` the share of all images that may turn out unreadable;
     `limit` the images of each class in each split, or a number for each split; `form` the name of a
-    reader; `class_order`, `classes` and `check_md5` as `open_source` says. Section 2 (size, mean) and 4.1
-    (colour axes).
+    reader; `class_order`, `classes` and `check_md5` as `open_source` says. With `part` only that part's
+    shards are made, beside other machines that make theirs; a call without it makes what is missing and joins
+    the statistics. Section 2 (size, mean) and 4.1 (colour axes).
 
     Raises Failure where the source or `out` will not do, or the disk, or a worker, fails.
     """
@@ -72,20 +74,33 @@ def prepare(
     plan = make_plan(listing, size=size, seed=seed, val_share=val_share, test_share=test_share, limit=limit)
     for note in listing.notes:
         say(note)
-    with _claimed(out):
+    _enter(out)
+    span = part.span(len(plan.shards)) if part else range(len(plan.shards))
+    shards, whole = plan.shards[span.start : span.stop], part is None
+    with claimed(out, span, whole):
         _settle(out, source, plan, listing)
-        stamp = Stamp.of(plan)
-        kept = {shard.name: _skipped_in(out, shard, stamp) for shard in plan.shards}
-        missing = [shard for shard in plan.shards if kept[shard.name] is None]
-        skipped = sum(count or 0 for count in kept.values())
-        if missing and skipped <= max_skipped * plan.images:
-            (out / STATS).unlink(missing_ok=True)
-            ids = tuple(info.id for info in plan.classes)
-            with fetching(listing, out / f"{UNPACKED}-{plan.shards[0].name}", missing) as fetch:
-                _check_room(out, plan, missing)
-                jobs = [Job(shard, fetch, stamp, ids, out) for shard in missing]
-                _make(out, jobs, min(workers or _cores(), len(jobs)), plan, max_skipped, skipped)
-        return _join(out, plan, stamp, max_skipped, sum(len(shard.entries) for shard in missing))
+        with swept(out, shards, whole):
+            made = _complete(out, plan, shards, listing, workers or _cores(), max_skipped)
+            return _join(out, plan, max_skipped, made) if whole else _part(out, plan, shards, max_skipped, made)
+
+
+def _complete(
+    out: Path, plan: Plan, shards: Sequence[ShardPlan], listing: Listing, workers: int, max_skipped: float
+) -> int:
+    """Make those of the shards that are missing; the images they were planned to have."""
+    stamp = Stamp.of(plan)
+    kept = {shard.name: _skipped_in(out, shard, stamp) for shard in shards}
+    missing = [shard for shard in shards if kept[shard.name] is None]
+    skipped = sum(count or 0 for count in kept.values())
+    if missing and skipped <= max_skipped * plan.images:
+        (out / STATS).unlink(missing_ok=True)
+        ids = tuple(info.id for info in plan.classes)
+        total = sum(len(shard.entries) for shard in shards)
+        with fetching(listing, out / f"{UNPACKED}-{shards[0].name}", missing) as fetch:
+            _check_room(out, plan, missing)
+            jobs = [Job(shard, fetch, stamp, ids, out) for shard in missing]
+            _make(out, jobs, min(workers, len(jobs)), total, skipped, max_skipped * plan.images)
+    return sum(len(shard.entries) for shard in missing)
 
 
 def _check(
@@ -113,34 +128,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _claimed(out: Path) -> Iterator[None]:
-    """Have `out` to ourselves, and free of what a killed run left half-written."""
+def _enter(out: Path) -> None:
+    """See that `out` can be written to, and holds nothing of others."""
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # NFS locks no folder; two preps then only disturb each other
-            _lock(handle, out)
-        _sweep(out)
-        try:
-            yield
-        finally:
-            _sweep(out)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, out: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Failure(f"another prep is writing to {out}: wait for it or give another --out") from None
-
-
-def _sweep(out: Path) -> None:
-    for part in out.glob(f"{PART}*"):
-        part.unlink(missing_ok=True)
+        strangers = any(not item.name.startswith(".") for item in out.iterdir())
+    if strangers and not (out / RECORD).exists():  # in this order: another part's record comes before its shards
+        raise Failure(f"{out} is not empty and no dataset of alexctl prep: give another --out")
 
 
 def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
@@ -148,8 +142,6 @@ def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
     path = out / RECORD
     record = {"dataset": plan.identity, "stamp": listing.stamp, "images": plan.images, "size": plan.size}
     if not path.exists():
-        if any(not item.name.startswith(".") for item in out.iterdir()):
-            raise Failure(f"{out} is not empty and no dataset of alexctl prep: give another --out")
         write_whole(path, (json.dumps(record | {"source": str(source.resolve())}) + "\n").encode())
         return
     held = _read_record(path)
@@ -201,37 +193,69 @@ def _check_room(out: Path, plan: Plan, missing: list[ShardPlan]) -> None:
         )
 
 
-def _make(out: Path, jobs: list[Job], workers: int, plan: Plan, max_skipped: float, skipped: int) -> None:
-    done = plan.images - sum(len(job.shard.entries) for job in jobs)
-    with closing(make_shards(jobs, workers)) as shards, progress("prep", plan.images, done=done) as advance:
-        for made in shards:
+def _make(out: Path, jobs: list[Job], workers: int, total: int, skipped: int, most_skipped: float) -> None:
+    done = total - sum(len(job.shard.entries) for job in jobs)
+    with closing(make_shards(jobs, workers)) as made_shards, progress("prep", total, done=done) as advance:
+        for made in made_shards:
             commit(made.part, out / made.shard.name)
             skipped += len(made.shard.entries) - made.images
             advance(len(made.shard.entries), f"{skipped} skipped" if skipped else "")
-            if skipped > max_skipped * plan.images:
-                break  # _join counts and tells
+            if skipped > most_skipped:
+                break  # _join or _part counts and tells
 
 
-def _join(out: Path, plan: Plan, stamp: Stamp, max_skipped: float, made: int) -> Prepared:
+@dataclass
+class Account:
+    """What the shards that are there hold, and what was left out of them."""
+
+    sums: Sums
+    skipped: list[dict[str, str]]
+    images: Counter[str]
+    shards: Counter[str]
+
+    @classmethod
+    def of(cls, out: Path, plan: Plan, shards: Sequence[ShardPlan]) -> "Account":
+        """Gather it from the shards' files."""
+        account = cls(Sums.none(plan.size), [], Counter(), Counter())
+        for planned in shards:
+            if not (out / planned.name).exists():  # stopped for too many skips
+                continue
+            shard = read_shard(out / planned.name)
+            left_out, sums = shard_account(shard)
+            account.skipped += left_out
+            account.images[planned.split] += len(shard)
+            account.shards[planned.split] += 1
+            if sums is not None:
+                account.sums.merge(sums)
+        return account
+
+    def prepared(self, out: Path, plan: Plan, made: int) -> Prepared:
+        """The same for the caller."""
+        counts = {split: self.images[split] for split in SPLITS if self.images[split]}
+        return Prepared(out, counts, len(plan.classes), len(self.skipped), made)
+
+
+def _part(out: Path, plan: Plan, shards: Sequence[ShardPlan], max_skipped: float, made: int) -> Prepared:
+    """The account of one part; its skips alone may already be too many for the whole."""
+    account = Account.of(out, plan, shards)
+    if len(account.skipped) > max_skipped * plan.images:
+        first = account.skipped[0]
+        raise Failure(
+            f"{len(account.skipped)} images of this part cannot be decoded, more than {max_skipped:.0%} of all "
+            f"{plan.images} (the first: {first['name']}, {first['reason']}): remove or mend them, "
+            "or allow more with --max-skipped"
+        )
+    return account.prepared(out, plan, made)
+
+
+def _join(out: Path, plan: Plan, max_skipped: float, made: int) -> Prepared:
     """Gather the shards' accounts, write what remains, the statistics last."""
-    sums, skipped = Sums.none(plan.size), []
-    images, shards = Counter[str](), Counter[str]()
-    for planned in plan.shards:
-        if not (out / planned.name).exists():  # stopped for too many skips
-            continue
-        shard = read_shard(out / planned.name)
-        left_out, part = shard_account(shard)
-        skipped += left_out
-        images[planned.split] += len(shard)
-        shards[planned.split] += 1
-        if part is not None:
-            sums.merge(part)
-    _check_skips(out, plan, skipped, max_skipped, sums.count)
+    account = Account.of(out, plan, plan.shards)
+    _check_skips(out, plan, account.skipped, max_skipped, account.sums.count)
     if not _opens(out):
         write_whole(out / CLASSES, plan.classes_json())
-        write_whole(out / STATS, stats_file(stamp, sums, images, shards))
-    counts = {split: images[split] for split in SPLITS if images[split]}
-    return Prepared(out, counts, len(plan.classes), len(skipped), made)
+        write_whole(out / STATS, stats_file(Stamp.of(plan), account.sums, account.images, account.shards))
+    return account.prepared(out, plan, made)
 
 
 def _opens(out: Path) -> bool:

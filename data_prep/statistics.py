@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-EXACT_ROW = 2**24 // 255**2  # so many products of two bytes add up exactly in float32
+EXACT_ROWS = 256  # so many products of two bytes add up exactly in float32: 256 * 255^2 < 2^24
+EXACT_IMAGES = 2**16  # and so many bytes
+WIDTH = 24  # values in a row: a matrix product of no more than 3 columns would keep no processor busy
 
 
 @dataclass
@@ -25,19 +27,26 @@ class Sums:
         """No images yet."""
         return cls(0, np.zeros((size, size, 3), np.uint64), np.zeros((3, 3), np.uint64))
 
-    def add(self, image: NDArray[np.uint8]) -> None:
-        """Add one image (S, S, 3)."""
-        size = len(image)
-        self.count += 1
-        self.pixels += image
-        exact = np.float32 if size <= EXACT_ROW else np.float64
-        planes = image.reshape(-1, 3).T.astype(exact).reshape(3, size, size)
-        for a in range(3):
-            for b in range(a, 3):
-                product = np.uint64(np.vecdot(planes[a], planes[b]).sum(dtype=np.float64))
-                self.products[a, b] += product
-                if a != b:
-                    self.products[b, a] += product
+    def add(self, images: NDArray[np.uint8]) -> None:
+        """Add images (n, S, S, 3)."""
+        for start in range(0, len(images), EXACT_IMAGES):
+            self._add(images[start : start + EXACT_IMAGES])
+
+    def _add(self, images: NDArray[np.uint8]) -> None:
+        """Add so few images that float32 holds every sum exactly; it is what a processor adds fastest."""
+        values = self.pixels.size
+        padded = np.zeros(-(-values // (EXACT_ROWS * WIDTH)) * EXACT_ROWS * WIDTH, np.float32)
+        image, totals = padded[:values], np.zeros(values, np.float32)
+        rows = padded.reshape(-1, EXACT_ROWS, WIDTH)
+        products = np.zeros((WIDTH, WIDTH))
+        for pixels in images.reshape(-1, values):
+            image[:] = pixels
+            totals += image
+            products += (rows.transpose(0, 2, 1) @ rows).sum(axis=0, dtype=np.float64)
+        self.count += len(images)
+        self.pixels += totals.reshape(self.pixels.shape).astype(np.uint64)
+        pixels_of_a_row = products.reshape(WIDTH // 3, 3, WIDTH // 3, 3)
+        self.products += np.einsum("papb->ab", pixels_of_a_row).astype(np.uint64)  # each pixel's with itself
 
     def merge(self, other: "Sums") -> None:
         """Add the images of another sum."""

@@ -49,7 +49,6 @@ def make_shard(job: Job) -> Made:
     """
     shard, size = job.shard, job.stamp.size
     images = np.empty((len(shard.entries), size, size, 3), np.uint8)
-    sums = Sums.none(size) if shard.split == "train" else None
     entries: list[Entry] = []
     skipped: list[dict[str, str]] = []
     for entry in shard.entries:
@@ -67,9 +66,10 @@ def make_shard(job: Job) -> Made:
         except MemoryError:
             raise Failure(f"no memory is left to decode {entry.file}: take fewer --workers") from None
         entries.append(entry)
-        if sums is not None:
-            sums.add(image)
-    images = images[: len(entries)]
+    images, sums = images[: len(entries)], None
+    if shard.split == "train":
+        sums = Sums.none(size)
+        sums.add(images)
     head = shard_head(job.stamp, shard.split, shard.index, images, entries, skipped, sums)
     return Made(shard, write_part(job.folder / shard.name, head, images.reshape(-1).data), len(entries))
 

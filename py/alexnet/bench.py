@@ -131,7 +131,9 @@ class Workload:
 
     def step(self, images: Tensor = None) -> None:
         """Forward, backward, exchange and update, on the images made up or on those given."""
-        self.net.step(self._images if images is None else images, self.now(self._steps), self._rates, self.recipe.train.momentum)
+        self.net.step(
+            self._images if images is None else images, self.now(self._steps), self._rates, self.recipe.train.momentum
+        )
         self._steps += 1
 
     def now(self, step: Scalar) -> Pass:

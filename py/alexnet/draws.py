@@ -35,12 +35,6 @@ def normals(seed: int, layer: str, first: int, count: int) -> NDArray[np.float32
     return result
 
 
-def order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
-    """The order in which an epoch takes the training images: a permutation of 0..images-1."""
-    keys = words(seed, ORDER, np.arange(images), epoch)[:, :2].astype(np.uint64)
-    return np.argsort(keys[:, 0] << np.uint64(32) | keys[:, 1], kind="stable")
-
-
 def below(draw: Words, count: int) -> NDArray[np.int32]:
     """Uniform whole numbers 0..count-1 from words."""
     return (draw.astype(np.uint64) * np.uint64(count) >> np.uint64(32)).astype(np.int32)

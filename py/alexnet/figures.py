@@ -3,7 +3,6 @@
 Each takes arrays and a path, and raises Failure where the file cannot be written.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.errors import Failure, reason
-from alexnet.files import whole_file
+from alexnet.canvas import INK, SOFT, blank, cell_inches, fit, picture, save
+from alexnet.errors import Failure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Images = Sequence[NDArray[np.uint8]]
 
-RIGHT, OTHER, INK, SOFT = "#e07a5f", "#a8c5da", "#22303c", "#8795a1"
+RIGHT, OTHER = "#e07a5f", "#a8c5da"
 BARS = 5
-DPI = 160
 
 
 def kernels_figure(weights: NDArray[np.float32], columns: int, path: Path) -> None:
@@ -30,7 +27,7 @@ def kernels_figure(weights: NDArray[np.float32], columns: int, path: Path) -> No
 
     Each kernel has its own range: grey is 0, and its largest weight, either way, is full brightness.
     """
-    figure = _figure(8.0)
+    figure = blank(8.0)
     count = len(weights) // columns
     across = min(count, 16)
     blocks = [_mosaic(weights[column * count : (column + 1) * count], across) for column in range(columns)]
@@ -47,7 +44,7 @@ def kernels_figure(weights: NDArray[np.float32], columns: int, path: Path) -> No
         axes.set_title(f"{title}: {count} kernels", loc="left", fontsize=9, color=INK, pad=5)
     note = f"{weights.shape[2]}x{weights.shape[3]}x3, each scaled to its own largest weight; grey is 0"
     figure.text(0.985, 0.09 / total, note, fontsize=7, color=SOFT, ha="right", va="bottom")
-    _save(figure, path)
+    save(figure, path)
 
 
 def predictions_figure(
@@ -66,22 +63,22 @@ def predictions_figure(
     shown = min(count, len(images))
     across = min(shown, 4)
     down = -(-shown // across)
-    figure = _figure(2.5 * across, 3.95 * down)
+    figure = blank(2.5 * across, 3.95 * down)
     grid = figure.add_gridspec(
         2 * down, across, height_ratios=[2.5, 1.25] * down, left=0.015, right=0.985, top=0.985, bottom=0.02
     )
     grid.update(wspace=0.08, hspace=0.17)
     for index in range(shown):
         row, column = divmod(index, across)
-        picture = figure.add_subplot(grid[2 * row, column])
-        _picture(picture, images[index])
+        frame = figure.add_subplot(grid[2 * row, column])
+        picture(frame, images[index])
         right = int(labels[index])
-        width = _cell_inches(figure, picture)
-        picture.set_xlabel(
-            _fit(names[right], width, 10), fontsize=10, fontweight="bold", color=INK, labelpad=5, parse_math=False
+        width = cell_inches(figure, frame)
+        frame.set_xlabel(
+            fit(names[right], width, 10), fontsize=10, fontweight="bold", color=INK, labelpad=5, parse_math=False
         )
         _bars(figure.add_subplot(grid[2 * row + 1, column]), probs[index], right, names, width)
-    _save(figure, path)
+    save(figure, path)
 
 
 def neighbours_figure(
@@ -93,7 +90,7 @@ def neighbours_figure(
 ) -> None:
     """Fig. 4, right: a row an image, first itself, then the training images nearest to it."""
     across = 1 + max((len(row) for row in neighbours), default=0)
-    figure = _figure(1.45 * across + 0.3, 1.6 * len(queries) + 0.25)
+    figure = blank(1.45 * across + 0.3, 1.6 * len(queries) + 0.25)
     grid = figure.add_gridspec(
         len(queries),
         across + 1,
@@ -111,9 +108,9 @@ def neighbours_figure(
             cells.append((place + 2, image, name))
         for column, image, name in cells:
             axes = figure.add_subplot(grid[row, column])
-            _picture(axes, image)
+            picture(axes, image)
             axes.set_xlabel(
-                _fit(name, 1.4, 7),
+                fit(name, 1.4, 7),
                 fontsize=7,
                 color=INK if column == 0 else SOFT,
                 labelpad=2,
@@ -122,7 +119,7 @@ def neighbours_figure(
             if row == 0 and column in (0, 2):
                 title = "query" if column == 0 else "nearest training images"
                 axes.set_title(title, loc="left", fontsize=8, color=SOFT, pad=4)
-    _save(figure, path)
+    save(figure, path)
 
 
 def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
@@ -132,7 +129,7 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     log = list(rows)
     if not any(row.get("loss") is not None for row in log):
         raise Failure(f"{path}: nothing to draw: the log holds no step yet")
-    figure = _figure(8.0, 6.4)
+    figure = blank(8.0, 6.4)
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1.4])
     figure.subplots_adjust(left=0.09, right=0.965, top=0.965, bottom=0.085, hspace=0.12)
     loss, error, rate = axes
@@ -154,23 +151,7 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
         if each.get_legend_handles_labels()[0]:
             each.legend(frameon=False, fontsize=8, labelcolor=INK)
     figure.align_ylabels(axes)
-    _save(figure, path)
-
-
-def _figure(width: float, height: float = 1.0) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    path = Path(path)
-    try:
-        with whole_file(path) as beside, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script the font lacks
-            figure.savefig(beside, format=path.suffix.removeprefix(".") or "png")
-    except (OSError, ValueError) as error:
-        raise Failure(f"{path}: cannot write this picture: {reason(error)}") from None
+    save(figure, path)
 
 
 def _mosaic(kernels: NDArray[np.float32], across: int) -> NDArray[np.float32]:
@@ -187,16 +168,6 @@ def _mosaic(kernels: NDArray[np.float32], across: int) -> NDArray[np.float32]:
     return sheet
 
 
-def _picture(axes: "Axes", image: NDArray[np.uint8]) -> None:
-    """An image, its pixels left square where there are few of them."""
-    few = max(image.shape[:2]) < 96
-    axes.imshow(image, interpolation="nearest" if few else "antialiased")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
 def _bars(axes: "Axes", probs: NDArray[np.float32], right: int, names: Sequence[str], width: float) -> None:
     """The likeliest classes from above, their names on their bars."""
     best = np.argsort(-probs, kind="stable")[:BARS]
@@ -206,7 +177,7 @@ def _bars(axes: "Axes", probs: NDArray[np.float32], right: int, names: Sequence[
         axes.text(
             0.02,
             place,
-            _fit(names[each], width, 8),
+            fit(names[each], width, 8),
             fontsize=8,
             color=INK,
             va="center",
@@ -217,17 +188,6 @@ def _bars(axes: "Axes", probs: NDArray[np.float32], right: int, names: Sequence[
     axes.set_ylim(BARS - 0.5, -0.5)
     axes.set_axis_off()
     axes.vlines(0, -0.5, len(best) - 0.5, color=SOFT, linewidth=1)
-
-
-def _cell_inches(figure: "Figure", axes: "Axes") -> float:
-    return float(axes.get_position().width * figure.get_figwidth())
-
-
-def _fit(text: str, inches: float, points: float) -> str:
-    """`text` cut to what a line of so many inches holds in letters of so many points."""
-    text = " ".join(text.split())
-    room = max(4, int(inches * 72 / (points * 0.58)))
-    return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
 
 def _series(

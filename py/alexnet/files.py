@@ -12,10 +12,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_directory(path.parent)
+        take_name(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -26,7 +23,14 @@ def write_whole(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def _sync_directory(path: Path) -> None:
+def take_name(beside: Path, path: Path) -> None:
+    """Make the file `beside` durable and then, at once, `path`."""
+    _sync(beside)
+    beside.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

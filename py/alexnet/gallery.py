@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.evaluate import Pixels, Predictor
+from alexnet.evaluate import Predictor
 from alexnet.figures import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.log import read
+from alexnet.portrait import spread
 from alexnet.recipe import Conv, Relu
 from alexnet.runs import Trained
-from alexnet.shards import Dataset, Split
+from alexnet.shards import Dataset, Pixels
 
 SHOWN, QUERIES, NEIGHBOURS = 8, 5, 6
 SEARCHED = 2000  # training images among which the nearest are sought
@@ -23,7 +24,7 @@ def draw(trained: Trained, data: Dataset, split_name: str, predictor: Predictor,
         trained.checkpoint.weights[f"{first.name}.weight"], trained.recipe.net.columns, folder / "kernels.png"
     )
     yield folder / "kernels.png"
-    shown, labels = _spread(data.split(split_name), SHOWN)
+    shown, labels = spread(data.split(split_name), SHOWN)
     predictions_figure(shown, labels, predictor(shown), trained.classes, folder / "predictions.png")
     yield folder / "predictions.png"
     _draw_neighbours(trained, data, shown[:QUERIES], labels[:QUERIES], predictor, folder / "neighbours.png")
@@ -31,13 +32,6 @@ def draw(trained: Trained, data: Dataset, split_name: str, predictor: Predictor,
     rows = read(trained.run / "log.jsonl")
     training_figure(rows, folder / "training.png")
     yield folder / "training.png"
-
-
-def _spread(split: Split, count: int) -> tuple[list[Pixels], list[int]]:
-    """Images of as many different classes as there are, evenly over the split."""
-    order = np.argsort(split.labels, kind="stable")
-    chosen = order[np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)]
-    return [split.image(int(index)) for index in chosen], [int(split.labels[index]) for index in chosen]
 
 
 def _draw_neighbours(

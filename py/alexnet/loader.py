@@ -8,45 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet import draws
+from alexnet.ahead import Ahead
 from alexnet.engines import Engine, Floats, Tensor
 from alexnet.links import Place
 from alexnet.recipe import AugmentSpec, Recipe
 from alexnet.shards import Dataset, Split
+from alexnet.stream import Stream
 
 AHEAD = 2
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The training images in the order of use: one seeded permutation an epoch, batches running on across epochs."""
-
-    images: int
-    batch: int
-    seed: int
-    shuffle: bool
-
-    def epoch(self, step: int) -> float:
-        """Epochs used up before `step`."""
-        return step * self.batch / self.images
-
-    def passes(self, step: int) -> int:
-        """Whole epochs used up before `step`."""
-        return step * self.batch // self.images
-
-    def steps(self, epochs: float) -> int:
-        """Steps until so many epochs are used up."""
-        return -int(-epochs * self.images // self.batch)
-
-    def at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The epoch and the image at each position of the stream."""
-        epochs, places = positions // self.images, positions % self.images
-        if not self.shuffle:
-            return epochs, places
-        images = np.empty_like(places)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            images[chosen] = draws.order(self.seed, int(epoch), self.images)[places[chosen]]
-        return epochs, images
 
 
 @dataclass(frozen=True)
@@ -107,6 +76,7 @@ class Loader:
         self._engine, self._data, self._recipe = engine, data, recipe
         self._split, self._stream = data.split("train"), stream
         self._own = place.slice_of(stream.batch)
+        self._ahead = Ahead(self._split, stream) if recipe.data.access == "blocks" else None
         self._mean = engine.upload(data.mean)
         crop = recipe.net.crop
         self._free: queue.Queue[Tensor] = queue.Queue()
@@ -131,6 +101,8 @@ class Loader:
     def close(self) -> None:
         """End the thread."""
         self._stopping.set()
+        if self._ahead:
+            self._ahead.close()
         self._free.put(None)
         self._thread.join()
 
@@ -148,6 +120,8 @@ class Loader:
     def _make(self, step: int, out: Tensor) -> Batch:
         spec, crop = self._recipe.augment, self._recipe.net.crop
         positions = step * self._stream.batch + np.arange(self._own.start, self._own.stop)
+        if self._ahead:
+            self._ahead.wait(positions)
         views = draw_views(self._stream, positions, spec, self._data, crop)
         chosen = self._stream.at(positions)[1]
         divide = spec.divide if spec.colour else 1.0

@@ -12,7 +12,7 @@ import json
 import mmap
 import threading
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ STATS_FORMAT = "alexnet stats"
 STATS = "stats.h5"
 CLASSES = "classes.json"
 SPLITS = ("train", "val", "test")
+PIECE = 4 * 2**20  # bytes read at once
 MAPS_KEPT = 512  # a map holds a file descriptor, of which a process often has 1024
 
 Pixels = NDArray[np.uint8]
@@ -79,7 +80,7 @@ class Shard:
         shape = (len(self), self.size, self.size, 3)
         if not len(self):
             return np.empty(shape, np.uint8)
-        with _damage(self.path), self.path.open("rb") as file:
+        with mishaps(self.path), self.path.open("rb") as file:
             whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             return np.ndarray(shape, np.uint8, whole, self.offset)
 
@@ -154,12 +155,28 @@ class Split:
             self._verified[index] = True
         return pixels
 
+    def read_ahead(self, run: range) -> None:
+        """Read the images of `run` from the disk in long pieces and forget them: the system keeps them for a while.
+
+        Raises Failure where a shard cannot be read.
+        """
+        piece, size = bytearray(PIECE), self.shards[0].size ** 2 * 3
+        for number in range(bisect_right(self._starts, run.start) - 1, bisect_left(self._starts, run.stop)):
+            shard, start = self.shards[number], self._starts[number]
+            first, last = max(run.start - start, 0), min(run.stop - start, len(shard))
+            with mishaps(shard.path), shard.path.open("rb", buffering=0) as file:
+                file.seek(shard.offset + first * size)
+                left = (last - first) * size
+                while left and (read := file.readinto(memoryview(piece)[:left])):
+                    left -= read
+
 
 class Dataset:
     """A whole dataset directory as `alexctl prep` leaves it; Failure where it is not whole.
 
     `mean` (S, S, 3) float32; `covariance` (3, 3), `eigenvalues` (3) descending, of pixel values 0..255,
-    and `eigenvectors` (3, 3) in columns, float64; `counts` images of each split (section 2 and 4.1).
+    and `eigenvectors` (3, 3) in columns, float64; `counts` images of each split (section 2 and 4.1) in
+    `shard_counts` shards.
     """
 
     def __init__(self, path: Path) -> None:
@@ -179,7 +196,7 @@ class Dataset:
             self.eigenvectors: NDArray[np.float64] = guarded(file, "pca/eigenvectors")
             self._classes_crc32 = int(file.attrs["classes_crc32"])
             self.counts = dict(zip(SPLITS, map(int, file.attrs["images"]), strict=True))
-            self._shards = dict(zip(SPLITS, map(int, file.attrs["shards"]), strict=True))
+            self.shard_counts = dict(zip(SPLITS, map(int, file.attrs["shards"]), strict=True))
         self.classes = self._read_classes()
         self._splits: dict[str, Split] = {}
         self._lock = threading.Lock()
@@ -195,7 +212,7 @@ class Dataset:
             return self._splits[name]
 
     def _open(self, name: str) -> Split:
-        shards = [self._shard(name, index) for index in range(self._shards[name])]
+        shards = [self.shard(name, index) for index in range(self.shard_counts[name])]
         split = Split(name, shards)
         if len(split) != self.counts[name]:
             raise Failure(
@@ -204,7 +221,8 @@ class Dataset:
             )
         return split
 
-    def _shard(self, split: str, index: int) -> Shard:
+    def shard(self, split: str, index: int) -> Shard:
+        """Open one of `shard_counts[split]` shards; Failure where it is damaged or of another dataset."""
         path = self.path / shard_name(split, index)
         if not path.is_file():
             raise Failure(f"{path} is missing: run alexctl prep again, which makes it anew")
@@ -220,7 +238,7 @@ class Dataset:
 
     def _read_classes(self) -> list[ClassInfo]:
         path = self.path / CLASSES
-        with _damage(path):
+        with mishaps(path):
             content = path.read_bytes()
             if zlib.crc32(content) != self._classes_crc32:
                 raise ValueError(f"it is not the one {STATS} was made with")
@@ -231,7 +249,7 @@ class Dataset:
 @contextmanager
 def reading(path: Path, form: str) -> Iterator[h5py.File]:
     """A file of the dataset, open for reading; every mishap inside becomes a Failure that names it."""
-    with _damage(path), h5py.File(path, "r", locking=False) as file:
+    with mishaps(path), h5py.File(path, "r", locking=False) as file:
         if file.attrs.get("format") != form.encode():
             raise Failure(f"{path} was not written by alexctl prep: move it away and run alexctl prep again")
         version = int(file.attrs["version"])
@@ -258,7 +276,8 @@ def guarded(file: h5py.File, key: str) -> NDArray[Any]:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def mishaps(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong inside into a Failure that names the file."""
     try:
         yield
     except (Failure, MemoryError):

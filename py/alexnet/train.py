@@ -17,13 +17,14 @@ from alexnet.errors import Failure
 from alexnet.evaluate import Predictor, centre_crop, misses, predict_split
 from alexnet.layers import Parameter, Pass
 from alexnet.links import Link
-from alexnet.loader import Loader, Stream
+from alexnet.loader import Loader
 from alexnet.log import Log, Row
 from alexnet.net import Net
 from alexnet.recipe import Conv, Fc, Recipe
 from alexnet.schedule import Schedule
 from alexnet.shards import Dataset
 from alexnet.signals import StopRequest
+from alexnet.stream import Stream
 from alexnet.topology import topology
 
 

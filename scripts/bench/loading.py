@@ -61,7 +61,8 @@ def main() -> None:
             shards += [seconds(from_shards) for _ in range(options.steps + 1)][1:]
     counted = slice(options.steps, None)
     rates = {
-        name: options.batch / statistics.median(times[counted]) for name, times in (("memory", memory), ("shards", shards))
+        name: options.batch / statistics.median(times[counted])
+        for name, times in (("memory", memory), ("shards", shards))
     }
     print(json.dumps({**machine(), **rates, "ratio": rates["shards"] / rates["memory"]}))
 

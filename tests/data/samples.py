@@ -79,5 +79,5 @@ def idx_source(root: Path, train: int, test: int, classes: int = 10, zipped: boo
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder with its bytes."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Every file of a folder with its bytes, but for the lock."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != ".lock"}

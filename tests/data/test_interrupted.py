@@ -79,15 +79,37 @@ def finish(source: Path, out: Path, straight: dict[str, bytes]) -> None:
     assert files_of(out) == straight
 
 
-@pytest.mark.parametrize("instant", range(10))
-def test_killed_at_any_instant(source: Path, straight: dict[str, bytes], tmp_path: Path, instant: int) -> None:
-    out = tmp_path / "out"
-    run = start(source, out, workers=1 if instant % 2 else 2)
-    wait_for(lambda: out.exists() or run.poll() is not None)
-    time.sleep(random.Random().uniform(0, 0.25 if instant % 2 else 1.0))
-    run.kill()
-    run.communicate()
-    finish(source, out, straight)
+@pytest.fixture(scope="module")
+def seconds(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
+    """How long a run takes from its first sign, by the number of workers."""
+    spans = {}
+    for workers in (1, 2):
+        out = tmp_path_factory.mktemp("timed") / "out"
+        run = start(source, out, workers)
+        wait_for(out.exists)
+        begun = time.monotonic()
+        assert run.wait(30) == 0
+        spans[workers] = time.monotonic() - begun
+    return spans
+
+
+@pytest.mark.parametrize("group", range(5))
+def test_killed_at_any_instant(
+    source: Path, straight: dict[str, bytes], seconds: dict[int, float], tmp_path: Path, group: int
+) -> None:
+    """Fifty instants: in each group ten, spread over the length of a run."""
+    unfinished = 0
+    for tenth in range(10):
+        out, workers = tmp_path / str(tenth) / "out", 1 if (group + tenth) % 2 else 2
+        out.parent.mkdir()
+        run = start(source, out, workers)
+        wait_for(out.exists)
+        time.sleep((tenth + random.Random().random()) / 10 * seconds[workers])
+        run.kill()
+        run.communicate()
+        unfinished += not (out / "stats.h5").exists()
+        finish(source, out, straight)
+    assert unfinished >= 2, "nearly every kill came after the end"
 
 
 def test_killed_between_any_two_files(source: Path, straight: dict[str, bytes], tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """The paper's rule (section 2): the shorter side becomes S, the centre S x S is cut out."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from samples import photo
+from PIL import Image
+from samples import encoded, photo
 
 from data_prep.decode import square
 
@@ -65,3 +68,35 @@ def test_a_mirrored_image_gives_the_mirrored_square() -> None:
         square(pixels, out)
         square(np.ascontiguousarray(pixels[:, ::-1]), mirrored)
         assert np.abs(out.astype(int) - mirrored[:, ::-1]).max() <= 1
+
+
+def both(content: bytes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The square of a JPEG file, and that of its pixels decoded in full."""
+    out, full = np.zeros((2, size, size, 3), np.uint8)
+    square(content, out)
+    square(np.asarray(Image.open(BytesIO(content)).convert("RGB")), full)
+    return out.astype(np.int64), full.astype(np.int64)
+
+
+@pytest.mark.parametrize("width, height, size", [(254, 126, 32), (129, 512, 32), (126, 126, 32), (512, 255, 32)])
+def test_a_jpeg_with_little_to_spare_is_decoded_in_full(width: int, height: int, size: int) -> None:
+    """Sides below four times the size, or that do not divide."""
+    out, full = both(encoded(photo(width, height, 1), "JPEG", quality=95), size)
+    assert (out == full).all()
+
+
+@pytest.mark.parametrize("width, height", [(256, 128), (132, 200), (640, 512), (1024, 768)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_large_jpeg_is_decoded_smaller_and_nearly_the_same(width: int, height: int, mode: str) -> None:
+    """Noise of every frequency, harder than a photograph."""
+    out, full = both(encoded(photo(width, height, 2), "JPEG", mode=mode, quality=95), 32)
+    assert 0 < np.abs(out - full).mean() < 1.6
+    assert np.abs(out - full).max() < 9
+
+
+def test_scaled_decoding_moves_nothing() -> None:
+    """A ramp would show a shift of a tenth of a pixel."""
+    across, down = np.meshgrid(np.linspace(0, 255, 1024), np.linspace(0, 255, 768))
+    ramp = np.stack([across, down, (across + down) / 2], axis=2).round().astype(np.uint8)
+    out, full = both(encoded(ramp, "JPEG", quality=98, subsampling=0), 32)
+    assert np.abs((out - full).mean(axis=(0, 1))).max() < 0.25

@@ -5,17 +5,16 @@ import pytest
 from numpy.typing import NDArray
 from samples import Pixels, photo
 
-from data_prep.statistics import EXACT_ROW, Sums, colour_axes
+from data_prep.statistics import EXACT_IMAGES, Sums, colour_axes
 
 
 def summed(images: list[Pixels]) -> Sums:
     sums = Sums.none(len(images[0]))
-    for image in images:
-        sums.add(image)
+    sums.add(np.array(images))
     return sums
 
 
-@pytest.mark.parametrize("size", [1, 2, 15, 33, EXACT_ROW, EXACT_ROW + 1])
+@pytest.mark.parametrize("size", [1, 2, 15, 33, 45, 46, 256, 259])
 def test_against_numpy(size: int) -> None:
     images = [photo(size, size, seed) for seed in range(1 if size > 99 else 9)]
     sums = summed(images)
@@ -27,10 +26,20 @@ def test_against_numpy(size: int) -> None:
 
 
 def test_sums_are_exact_at_the_largest_values() -> None:
-    for size in (EXACT_ROW, EXACT_ROW + 1):
-        sums = summed([np.full((size, size, 3), 255, np.uint8)] * 3)
-        assert (sums.products == 3 * size * size * 255**2).all()
+    for size, count in ((259, 3), (512, 2), (1, EXACT_IMAGES + 9)):
+        sums = Sums.none(size)
+        sums.add(np.full((count, size, size, 3), 255, np.uint8))
+        assert sums.count == count and (sums.pixels == count * 255).all()
+        assert (sums.products == count * size * size * 255**2).all()
         assert (sums.covariance() == 0).all()
+
+
+def test_sums_are_exact_at_odd_values() -> None:
+    """A float32 that lost a bit would show: all values odd, or one of them even."""
+    images = np.full((2, 300, 300, 3), 255, np.uint8) - photo(300, 300, 1) % 3
+    sums = summed(list(images))
+    values = images.reshape(-1, 3).astype(np.int64)
+    assert (sums.products == values.T @ values).all() and (sums.pixels == images.sum(axis=0)).all()
 
 
 def test_order_and_grouping_change_nothing() -> None:

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import small
 from PIL import Image
 
 from alexnet.checkpoint import Shelf, read
@@ -213,3 +214,33 @@ def test_doctor(workshop):
     done = workshop.alexctl("doctor", "--json")
     found = json.loads(done.stdout)
     assert "MPICH" in found["mpi"] and found["engine"]
+
+
+def test_prep_in_parts(workshop, tmp_path):
+    """Two parts and a call that joins give what one call gave."""
+    out, source = tmp_path / "data", workshop.folder / "images"
+    for part in ("2/2", "1/2"):
+        done = workshop.alexctl("prep", source, "--out", out, "--size", 32, "--workers", 1, "--part", part)
+        assert f"part {part} is there" in done.stderr
+    assert "stats.h5 is missing" in workshop.alexctl("train", out, "--recipe", workshop.recipe, code=1).stderr
+    done = workshop.alexctl("prep", source, "--out", out, "--size", 32, "--workers", 1)
+    assert "(nothing was left to make)" in done.stderr
+    for file in workshop.data.glob("*.h5"):
+        assert (out / file.name).read_bytes() == file.read_bytes()
+
+
+def test_prep_max_skipped(workshop, tmp_path):
+    """A tenth of the images unreadable: too many as it is, and as many as are allowed."""
+    source = tmp_path / "images"
+    small.write_images(source, per_class=10)
+    for label in range(small.CLASSES):
+        (source / f"class{label}" / "004.png").write_bytes(b"junk")
+    call = ("prep", source, "--out", tmp_path / "data", "--size", 32, "--workers", 1)
+    said = workshop.alexctl(*call, code=1).stderr
+    assert "of 30 images cannot be decoded, more than 5%" in said and "--max-skipped" in said
+    said = workshop.alexctl(*call, "--max-skipped", "0.09", code=1).stderr
+    assert "3 of 30 images cannot be decoded, more than 9%" in said
+    said = workshop.alexctl(*call, "--max-skipped", "0.1").stderr
+    assert "3 skipped, listed in" in said
+    assert sum(Dataset(tmp_path / "data").counts.values()) == 27
+    workshop.alexctl(*call, "--max-skipped", "1.5", code=2)

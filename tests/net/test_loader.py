@@ -7,13 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
-from alexnet import draws
 from alexnet.engines.cpu import CpuEngine
 from alexnet.errors import Failure
 from alexnet.links import Place, place
-from alexnet.loader import Loader, Stream, draw_views
+from alexnet.loader import Loader, draw_views
 from alexnet.recipe import AugmentSpec, load
-from alexnet.shards import Dataset
+from alexnet.shards import Dataset, Split
+from alexnet.stream import Stream
 
 WHOLE = Place(2, range(2), 0, 1)
 
@@ -21,23 +21,6 @@ WHOLE = Place(2, range(2), 0, 1)
 @pytest.fixture
 def data(workshop):
     return Dataset(workshop.data)
-
-
-def test_each_epoch_uses_each_image_once():
-    stream = Stream(images=50, batch=8, seed=3, shuffle=True)
-    epochs, images = stream.at(np.arange(150))
-    orders = [images[epochs == epoch] for epoch in range(3)]
-    for order in orders:
-        assert sorted(order) == list(range(50))
-    assert list(orders[0]) != list(orders[1]) != list(range(50))
-    assert (stream.passes(6), stream.passes(7), stream.steps(1), stream.steps(2)) == (0, 1, 7, 13)
-
-
-def test_an_order_is_a_function_of_seed_and_epoch():
-    assert (draws.order(1, 0, 40) == draws.order(1, 0, 40)).all()
-    assert (draws.order(1, 0, 40) != draws.order(2, 0, 40)).any()
-    unshuffled = Stream(images=5, batch=2, seed=3, shuffle=False).at(np.arange(7))
-    assert [list(each) for each in unshuffled] == [[0, 0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 4, 0, 1]]
 
 
 def test_crops_and_reflections_are_uniform(data):
@@ -78,8 +61,9 @@ def test_a_view_does_not_depend_on_the_batch(data):
     assert (views.offsets[40:] == later.offsets).all() and (views.shift[40:] == later.shift).all()
 
 
-def make_loader(workshop, data, first_step=0, where=WHOLE):
-    recipe = load(str(workshop.recipe), ["augment.colour=false", "augment.reflect=false", "augment.crop=centre"])
+def make_loader(workshop, data, first_step=0, where=WHOLE, access="mapped"):
+    plain = ["augment.colour=false", "augment.reflect=false", "augment.crop=centre", f"data.access={access}"]
+    recipe = load(str(workshop.recipe), plain)
     stream = Stream(len(data.split("train")), 20, 0, True)
     return CpuEngine(1), stream, Loader(CpuEngine(1), data, recipe, stream, where, first_step)
 
@@ -105,6 +89,20 @@ def test_replicas_share_the_batch_out(workshop, data):
         loader.close()
     whole.close()
     assert np.array_equal(np.concatenate(parts), together)
+
+
+@pytest.mark.parametrize("access", ["mapped", "blocks"])
+def test_blocks_are_read_before_their_images_are_used(workshop, data, monkeypatch, access):
+    events, images = [], len(data.split("train"))
+    image = Split.image
+    monkeypatch.setattr(Split, "read_ahead", lambda split, run: events.append(run))
+    monkeypatch.setattr(Split, "image", lambda split, index: (events.append(index), image(split, index))[1])
+    _, _, loader = make_loader(workshop, data, access=access)
+    loader.next()
+    loader.close()
+    read = [event for event in events if isinstance(event, range)]
+    assert read[:1] == ([range(images)] if access == "blocks" else [])
+    assert isinstance(events[0], range) == (access == "blocks")
 
 
 def test_a_damaged_image_names_shard_and_index(workshop, data, tmp_path):

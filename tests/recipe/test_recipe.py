@@ -75,6 +75,7 @@ def test_set_reaches_every_key(key):
     other = {
         "net.columns": 1,
         "net.conv1.edge": "floor",
+        "data.access": "blocks",
         "augment.crop": "centre",
         "augment.colour_by": "eigenvalues",
         "train.schedule": "plateau",

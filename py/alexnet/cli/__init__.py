@@ -68,6 +68,9 @@ def prep(
         float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the splits and the order.")] = 0,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Make this part of N; a call without --part joins them.")
+    ] = None,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
     from alexnet.cli.data import prepare
@@ -86,6 +89,7 @@ def prep(
         check_md5=check_md5,
         max_skipped=max_skipped,
         seed=seed,
+        part=part,
     )
 
 
@@ -226,11 +230,28 @@ def bench(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
-    """What this machine has for training, and what to install."""
-    from alexnet.cli.doctor import doctor
+def doctor(
+    data: Annotated[Path | None, typer.Argument(help="Verify this prepared data instead.")] = None,
+    json: Json = False,
+) -> None:
+    """What this machine has for training; or whether prepared data is whole."""
+    from alexnet.cli.doctor import check, doctor
 
-    doctor(json)
+    if data is None:
+        doctor(json)
+    else:
+        check(data, json)
+
+
+@app.command()
+def show(
+    data: Annotated[Path, typer.Argument(help="The prepared data.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="The picture (default: show.png beside the shards).")] = None,
+) -> None:
+    """Draw prepared data: samples with their labels, the mean image, the colour axes."""
+    from alexnet.cli.data import show
+
+    show(data, out)
 
 
 @app.command()

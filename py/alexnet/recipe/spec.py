@@ -202,9 +202,14 @@ class AugmentSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """The order of the images: a new one each epoch, or always that of the shards."""
+    """The order of the images: a new one each epoch, or always that of the shards; and how they are come by.
+
+    `access` changes no number: "mapped" takes single images from the mapped shards, "blocks" reads long runs ahead of
+    their use, for disks that seek and file systems over a network.
+    """
 
     shuffle: bool = True
+    access: Literal["mapped", "blocks"] = "mapped"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,82 @@
+"""Who writes to a dataset directory: a prep claims the shards it is to make, so that several may work at once.
+
+The lock file has a byte for each shard of the plan. A prep of the whole claims all of them, a prep of a part those
+of its part; claims that overlap are refused, and what lies half-written under a claimed shard's name is nobody's.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import Failure
+from data_prep.files import PART, writing
+from data_prep.plan import ShardPlan
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number`, from 1, of `count` parts into which a plan's shards are cut."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """The part called "2/8"; Failure where it is none."""
+        number, _, count = text.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise Failure(f"--part {text}: write which of how many, from 1/N to N/N, such as 2/8")
+        return cls(int(number), int(count))
+
+    def span(self, shards: int) -> range:
+        """The numbers of its shards among so many."""
+        return range(shards * (self.number - 1) // self.count, shards * self.number // self.count)
+
+
+@contextmanager
+def claimed(out: Path, span: range, whole: bool) -> Iterator[None]:
+    """Have the shards of `span`, or the `whole` directory, to ourselves; Failure where another prep has them."""
+    with writing(out / LOCK):
+        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if whole:
+            _lock(handle, out, 0, 0)
+        elif span:
+            _lock(handle, out, len(span), span.start)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, out: Path, length: int, start: int) -> None:
+    """Lock so many bytes, 0 for all; where the file system has no locks, preps that overlap disturb each other."""
+    with suppress(OSError):
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+        except (BlockingIOError, PermissionError):
+            raise Failure(f"another prep is writing to {out}: wait for it or give another --out") from None
+
+
+@contextmanager
+def swept(out: Path, shards: Sequence[ShardPlan], whole: bool) -> Iterator[None]:
+    """Keep `out` free of what was left half-written under the names of these shards, or under any."""
+    names = {shard.name for shard in shards}
+
+    def sweep() -> None:
+        for rest in out.glob(f"{PART}*"):
+            if whole or rest.name.removeprefix(PART).partition("-")[2] in names:
+                rest.unlink(missing_ok=True)
+
+    sweep()
+    try:
+        yield
+    finally:
+        sweep()
