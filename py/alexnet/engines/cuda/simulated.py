@@ -1,7 +1,7 @@
 """A device that is none: the engine's .cu files compiled for the CPU, a fiber per CUDA thread (engine/cuda/simt).
 
-It is for tests. `main` runs at once; every other stream runs as late as it may, when somebody waits for it, so a
-missing wait shows.
+It is for tests. `main` runs kernels at once; its graphs and every other stream run as late as they may, when somebody
+waits for them, so a missing wait shows.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -136,10 +136,14 @@ Work = Callable[[], None]
 
 
 class MainStream:
-    """Runs what it is given at once, or records it while a graph is captured; other threads wait meanwhile."""
+    """Runs what it is given at once, or records it while a graph is captured; other threads wait meanwhile.
+
+    A graph runs as late as it may: when more work comes, or when somebody waits for this stream.
+    """
 
     def __init__(self) -> None:
         self._recorded: list[Work] | None = None
+        self._late: list[Work] = []
         self._lock = threading.RLock()
 
     def give(self, work: Work) -> None:
@@ -147,14 +151,25 @@ class MainStream:
             if self._recorded is not None:
                 self._recorded.append(work)
                 return
+            self.catch_up()
         work()
+
+    def give_late(self, work: Work) -> None:
+        with self._lock:
+            self.catch_up()
+            self._late.append(work)
+
+    def catch_up(self) -> None:
+        with self._lock:
+            while self._late:
+                self._late.pop(0)()
 
     def record(self, work: Work) -> "Recording":
         with self._lock:
             self._recorded = []
             try:
                 work()
-                return Recording(self._recorded)
+                return Recording(self, self._recorded)
             finally:
                 self._recorded = None
 
@@ -166,10 +181,12 @@ class MainStream:
 
     def wait_for(self, other: Stream) -> None:
         self.refuse_capture("a wait for another stream")
+        self.catch_up()
         other.synchronize()
 
     def synchronize(self) -> None:
         self.refuse_capture("a wait of the host")
+        self.catch_up()
 
 
 class SideStream:
@@ -193,11 +210,15 @@ class SideStream:
 class Recording:
     """A captured graph."""
 
-    work: list[Work] = field(default_factory=list)
+    stream: MainStream
+    work: list[Work]
 
     def launch(self) -> None:
-        for each in self.work:
-            each()
+        def run() -> None:
+            for each in self.work:
+                each()
+
+        self.stream.give_late(run)
 
 
 class SimulatedDevice:
@@ -263,6 +284,7 @@ class SimulatedDevice:
 
     def to_host(self, address: int, values: Values) -> None:
         self.main.refuse_capture("a copy to the host")
+        self.main.catch_up()
         ctypes.memmove(values.ctypes.data, address, values.nbytes)
 
     def copy(self, source: int, target: int, size: int) -> None:
