@@ -10,7 +10,7 @@ from alexnet.engines import Scalar
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import FLOAT, Array
 from alexnet.engines.cuda.recorder import KEPT
-from alexnet.engines.cuda.simulated import SideStream
+from alexnet.engines.cuda.simulated_streams import SideStream
 
 
 class Descent:
