@@ -45,6 +45,9 @@ def test_gpu_check_runs_to_its_end(tmp_path: Path) -> None:
     assert {name for name in skipped if not name.startswith("torch")} == {"nccl_link"} | {
         f"bench_two_gpus_{precision}" for precision in ("fp32", "tf32", "bf16")
     }
+    assert ended["operations"] == ended["trajectories"] == "passed"
+    assert "test_cuda_net.py: " in logs["trajectories"] and "test_cuda_lrn.py: " in logs["operations"]
+    assert "test_cuda_net.py: " not in logs["operations"]
     for precision in ("fp32", "tf32", "bf16"):
         assert report["parts"][f"bench_{precision}"]["found"]["ceilings"]["gflops"] > 0
         assert len(report["parts"][f"one_gpu_two_processes_{precision}"]["found"]) == 11  # the losses, five layers
