@@ -26,8 +26,10 @@ gpus=$("$python" -c 'from alexnet.engines.cuda.facts import devices; print(len(d
     exit 1
 }
 part doctor "$python" scripts/gpu_report.py doctor
-part operations env ALEXNET_GPU=1 "$python" -m pytest -q tests/cuda \
-    -k "not faults and not links and not two_processes and not compile and not check"
+net=(tests/cuda/test_cuda_net.py tests/cuda/test_cuda_trainer.py)
+part operations env ALEXNET_GPU=1 "$python" -m pytest -q tests/cuda "${net[@]/#/--ignore=}" \
+    -k "not faults and not links and not compile and not check"
+part trajectories env ALEXNET_GPU=1 "$python" -m pytest -q "${net[@]}" -k "not two_processes"
 for precision in fp32 tf32 bf16; do  # each ends with 1 where a gradient is not the CPU engine's within its bound
     part "one_gpu_two_processes_$precision" env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py \
         tests/cuda/cuda_net_program.py "$recipe" "$precision" 8

@@ -70,6 +70,13 @@ __device__ __forceinline__ void each_lane(const Body& body) {
     for (int lane = 0; lane < kChunk; ++lane) body(lane);
 }
 
+/// base ^ -exponent; the paper's 0.75 (3.3) by two roots, which take far fewer instructions than powf.
+__device__ __forceinline__ float inverse_power(float base, float exponent) {
+    if (exponent != 0.75f) return powf(base, -exponent);
+    const float root = __frsqrt_rn(base);
+    return root * sqrtf(root);
+}
+
 /// This thread's first flat index, and the step to its next.
 __device__ __forceinline__ long long flat_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long flat_step() { return (long long)gridDim.x * blockDim.x; }

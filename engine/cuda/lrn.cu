@@ -37,7 +37,7 @@ extern "C" __global__ void lrn_forward(const Chunk* x, Chunk* y, LrnShape s) {
         const long long here = (long long)map * s.plane + i;
         const Lanes scale = lrn_scale(x, map, i, s);
         Lanes v = load_lanes(x + here);
-        each_lane([&](int lane) { v.at[lane] *= powf(scale.at[lane], -s.beta); });
+        each_lane([&](int lane) { v.at[lane] *= inverse_power(scale.at[lane], s.beta); });
         store_lanes(y + here, v);
     }
 }
@@ -53,7 +53,7 @@ extern "C" __global__ void lrn_backward(const Chunk* x, const Chunk* dy, Chunk* 
             const Lanes scale = lrn_scale(x, j, i, s), v = load_lanes(x + there),
                         slope = load_lanes(dy + there);
             each_lane([&](int lane) {
-                const float direct = slope.at[lane] * powf(scale.at[lane], -s.beta);
+                const float direct = slope.at[lane] * inverse_power(scale.at[lane], s.beta);
                 sum.at[lane] += direct * v.at[lane] / scale.at[lane];
                 if (j == map) own.at[lane] = direct;
             });

@@ -22,12 +22,12 @@ BOUND: dict[Precision, float] = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 1e-2}
 
 
 @cache
-def device(precision: Precision, seed: int) -> Device:
+def device(precision: Precision, seed: int, threads: int = 1) -> Device:
     if REAL:
         from alexnet.engines.cuda.gpu import GpuDevice
 
         return GpuDevice(0, precision)
-    return SimulatedDevice(precision, Options(seed=seed))
+    return SimulatedDevice(precision, Options(seed=seed, threads=threads))
 
 
 def compile_engine(precision: Any) -> None:

@@ -1,5 +1,6 @@
 """Commands on a machine that plays having one GPU: a likeness of CuPy on the path, kernels on the simulated device."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -44,6 +45,9 @@ def test_gpu_check_runs_to_its_end(tmp_path: Path) -> None:
     assert {name for name in skipped if not name.startswith("torch")} == {"nccl_link"} | {
         f"bench_two_gpus_{precision}" for precision in ("fp32", "tf32", "bf16")
     }
+    assert ended["operations"] == ended["trajectories"] == "passed"
+    assert "test_cuda_net.py: " in logs["trajectories"] and "test_cuda_lrn.py: " in logs["operations"]
+    assert "test_cuda_net.py: " not in logs["operations"]
     for precision in ("fp32", "tf32", "bf16"):
         assert report["parts"][f"bench_{precision}"]["found"]["ceilings"]["gflops"] > 0
         assert len(report["parts"][f"one_gpu_two_processes_{precision}"]["found"]) == 11  # the losses, five layers
@@ -89,3 +93,14 @@ def test_eval_runs_on_one_gpu(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.strip() == "alexctl: --gpus 0,0: this runs on one GPU; name one of them"
+
+
+def test_pytorch_is_asked_for_the_same_net() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    spec = importlib.util.spec_from_file_location("gpu_torch", ROOT / "scripts" / "gpu_torch.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net = module.net()
+    assert net(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
+    assert sum(each.numel() for each in net.parameters()) == 60_965_224

@@ -7,7 +7,7 @@ from cuda_bench import Bench
 
 # images, maps, height, width, n, groups
 CASES = [(1, 1, 1, 1, 5, 1), (3, 7, 2, 3, 5, 1), (9, 12, 3, 1, 5, 2), (2, 6, 4, 4, 3, 3), (1, 10, 1, 2, 9, 1)]
-STRENGTHS = [{"k": 2.0, "alpha": 1e-4, "beta": 0.75}, {"k": 1.0, "alpha": 0.5, "beta": 0.75}]
+STRENGTHS = [{"k": 2.0, "alpha": 1e-4, "beta": 0.75}, {"k": 1.0, "alpha": 0.5, "beta": 0.6}]
 
 
 @pytest.mark.parametrize("strength", STRENGTHS, ids=["paper", "strong"])

@@ -10,6 +10,7 @@ from alexnet.engines import Scalar
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import FLOAT, Array
 from alexnet.engines.cuda.recorder import KEPT
+from alexnet.engines.cuda.simulated_streams import SideStream
 
 
 class Descent:
@@ -105,3 +106,30 @@ def test_what_a_graph_cannot_hold_is_refused(act: Callable[[CudaEngine, Array], 
     with pytest.raises(RuntimeError, match=f"{refused} while a graph is captured"):
         engine.repeat(lambda numbers: act(engine, array), [], ())
     array.download()  # and the device goes on
+
+
+def seen_by_recorded_work() -> float:
+    """What recorded work reads of a batch's memory, which is filled anew right after the launch, as a loader does."""
+    engine = CudaEngine(device("fp32", 1))
+    batch, seen = engine.maps(1, 3, 2, 2), engine.maps(1, 3, 2, 2)
+    mean, shift = engine.upload(np.zeros((2, 2, 3), np.float32)), np.zeros((1, 3), np.float32)
+
+    def fill(value: int) -> None:
+        image = np.full((2, 2, 3), value, np.uint8)
+        engine.ops.augment([image], mean, batch, np.zeros((1, 2), np.int32), np.zeros(1, np.uint8), shift, divide=1.0)
+
+    for value in (1, 2, 3):
+        fill(value)
+        engine.repeat(lambda numbers: engine.ops.scale(batch, seen, factor=1.0), [], ())
+    fill(4)
+    return float(engine.unpack(seen, 1).max())
+
+
+def test_a_batch_is_filled_anew_after_the_step_that_reads_it() -> None:
+    assert seen_by_recorded_work() == 3
+
+
+@pytest.mark.skipif(REAL, reason="the simulated device is always late")
+def test_a_missing_wait_for_recorded_work_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SideStream, "wait_for", lambda self, other: None)
+    assert seen_by_recorded_work() == 4

@@ -14,7 +14,7 @@ from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import NUMBER, Array
 from alexnet.engines.cuda.recorder import Recorder
-from alexnet.engines.cuda.simulated import Recording
+from alexnet.engines.cuda.simulated_streams import Recording
 from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
 from alexnet.log import read as read_log

@@ -1,7 +1,7 @@
 """A device that is none: the engine's .cu files compiled for the CPU, a fiber per CUDA thread (engine/cuda/simt).
 
-It is for tests. `main` runs at once; every other stream runs as late as it may, when somebody waits for it, so a
-missing wait shows.
+It is for tests. `main` runs kernels at once; its graphs and every other stream run as late as they may, when somebody
+waits for them, so a missing wait shows.
 """
 
 import ctypes
@@ -10,10 +10,9 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, from_bf16, packed, to_bf16
+from alexnet.engines.cuda.simulated_streams import MainStream, Recording, SideStream
 from alexnet.engines.cuda.sources import DEFINES, source_directory
 from alexnet.errors import Failure
 
@@ -132,74 +132,6 @@ class _Memory:
         self._free(self.address)
 
 
-Work = Callable[[], None]
-
-
-class MainStream:
-    """Runs what it is given at once, or records it while a graph is captured; other threads wait meanwhile."""
-
-    def __init__(self) -> None:
-        self._recorded: list[Work] | None = None
-        self._lock = threading.RLock()
-
-    def give(self, work: Work) -> None:
-        with self._lock:
-            if self._recorded is not None:
-                self._recorded.append(work)
-                return
-        work()
-
-    def record(self, work: Work) -> "Recording":
-        with self._lock:
-            self._recorded = []
-            try:
-                work()
-                return Recording(self._recorded)
-            finally:
-                self._recorded = None
-
-    def refuse_capture(self, what: str) -> None:
-        """Raises RuntimeError where CUDA would refuse `what`, or run it once instead of at each launch."""
-        with self._lock:
-            if self._recorded is not None:
-                raise RuntimeError(f"{what} while a graph is captured")
-
-    def wait_for(self, other: Stream) -> None:
-        self.refuse_capture("a wait for another stream")
-        other.synchronize()
-
-    def synchronize(self) -> None:
-        self.refuse_capture("a wait of the host")
-
-
-class SideStream:
-    """Runs what it is given only when somebody waits for it."""
-
-    def __init__(self) -> None:
-        self._work: list[Work] = []
-
-    def give(self, work: Work) -> None:
-        self._work.append(work)
-
-    def wait_for(self, other: Stream) -> None:
-        self.give(other.synchronize)
-
-    def synchronize(self) -> None:
-        while self._work:
-            self._work.pop(0)()
-
-
-@dataclass
-class Recording:
-    """A captured graph."""
-
-    work: list[Work] = field(default_factory=list)
-
-    def launch(self) -> None:
-        for each in self.work:
-            each()
-
-
 class SimulatedDevice:
     """The kernels of `source` on the CPU."""
 
@@ -263,6 +195,7 @@ class SimulatedDevice:
 
     def to_host(self, address: int, values: Values) -> None:
         self.main.refuse_capture("a copy to the host")
+        self.main.catch_up()
         ctypes.memmove(values.ctypes.data, address, values.nbytes)
 
     def copy(self, source: int, target: int, size: int) -> None:
