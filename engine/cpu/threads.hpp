@@ -12,8 +12,8 @@
 
 namespace alexnet {
 
-// The number of threads an operation may use. A setting of the process: OpenMP's own setting belongs to the
-// calling thread, and the loader calls from another thread than the trainer.
+// The number of threads an operation may use: as set, when called from the thread that set it, else one. The
+// loader, which works beside the training from a thread of its own, then takes no more than that.
 void set_threads(int count);
 int threads();
 

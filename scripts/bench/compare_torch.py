@@ -66,14 +66,13 @@ class Ours:
         self._engine, self._pass, self._batch = CpuEngine(threads), Pass, batch
         recipe = load("alexnet", ["train.rate=0.0001"])
         shapes = topology(recipe.net, CLASSES)
-        weights = {name: drawn(name, shape) for name, shape in shapes.weights().items()}
         work = Workload(recipe, CLASSES, batch, self._engine, SoloLink(recipe.net.columns))
-        work.net.load(weights)
+        work.net.load({name: drawn(name, shape) for name, shape in shapes.weights().items()})
         self._net, self.step, self.forward, self.ten_crop = work.net, work.step, work.forward, work.ten_crops
 
         def one() -> Net:
             net = Net(shapes, self._engine.for_test(1), SoloLink(recipe.net.columns), 1, training=False)
-            net.load(weights)
+            net.load({name: value for name, value, _ in work.net.arrays() if value is not None})
             return net
 
         self._one = one
