@@ -56,10 +56,10 @@ for precision in bf16 tf32 fp32; do
     else
         skip "bench_two_gpus_$precision" "one GPU"
     fi
-    if "$python" -c 'import torch' 2>/dev/null; then
+    if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
         part "torch_$precision" "$python" scripts/gpu_torch.py --batch "$batch" --precision "$precision"
     else
-        skip "torch_$precision" "PyTorch is not installed"
+        skip "torch_$precision" "no PyTorch that sees the GPU is installed"
     fi
 done
 "$python" scripts/gpu_report.py write "$out" && ! grep -q ^failed "$out"/*.result
