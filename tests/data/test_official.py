@@ -97,7 +97,8 @@ def test_an_unpacked_devkit_will_do(tmp_path: Path) -> None:
         archive = next(source.glob("*devkit*"))
         whole = listed(source, "devkit")
         with tarfile.open(archive) as packed:
-            packed.extractall(source, filter="data")
+            for member in packed:  # one by one: a filter is known from Python 3.11.4 on
+                packed.extract(member, source, set_attrs=False)
         archive.unlink()
         assert listed(source, "devkit").splits == whole.splits
 
