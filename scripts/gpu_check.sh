@@ -9,7 +9,7 @@ out=${1:-build/gpu_check} recipe=${2:-alexnet} batch=${3:-128}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 rm -f "$out"/*.log "$out"/*.result
-export PYTHONPATH="py:tests/cuda${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="tests/cuda${PYTHONPATH:+:$PYTHONPATH}"
 
 part() {  # part NAME COMMAND...: runs it into NAME.log and notes how it ended
     local name=$1 status=passed start=$SECONDS
