@@ -43,15 +43,6 @@ void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers
 
 namespace {
 
-// The register block: kernels x pixels x LANES accumulators, as many as the target's registers hold.
-#if defined(__AVX512F__)
-constexpr int BLOCK_KERNELS = 12, BLOCK_PIXELS = 2;
-#elif defined(__AVX2__)
-constexpr int BLOCK_KERNELS = 6, BLOCK_PIXELS = 1;
-#else
-constexpr int BLOCK_KERNELS = 2, BLOCK_PIXELS = 1;
-#endif
-
 constexpr Index TILE_FLOATS = 48 * 1024;  // of the input: less than half of a second-level cache of 512 kB
 constexpr Index CHUNK_TAPS = 256;         // enough taps to hide the accumulators' load and store
 
@@ -77,7 +68,7 @@ struct Split {
     Index size(Index i) const { return begin(i + 1) - begin(i); }
 };
 Split pieces(Index total, Index largest) { return {total, (total + largest - 1) / largest}; }
-Split kernel_blocks(Index kernels) { return pieces(kernels, BLOCK_KERNELS); }
+Split kernel_blocks(Index kernels) { return pieces(kernels, OUTPUT_KERNELS); }
 
 struct Plan {
     Split maps, rows, columns;
@@ -182,8 +173,8 @@ void sweep_pixels(const Sweep& s) {
         const float* x = s.x + r * s.x_row;
         float* y = s.y + r * s.y_row;
         Index c = 0;
-        for (; c + BLOCK_PIXELS <= s.columns; c += BLOCK_PIXELS)
-            dot_taps<K, BLOCK_PIXELS>(s, x + c * s.x_pixel, y + c * LANES);
+        for (; c + OUTPUT_PIXELS <= s.columns; c += OUTPUT_PIXELS)
+            dot_taps<K, OUTPUT_PIXELS>(s, x + c * s.x_pixel, y + c * LANES);
         for (; c < s.columns; ++c) dot_taps<K, 1>(s, x + c * s.x_pixel, y + c * LANES);
     }
 }
@@ -242,7 +233,7 @@ void correlate_tile(const Correlation& c, const Plan& p, Index b, Index group, I
             s.weights = c.weights + kernel * c.taps() + first_tap * kernels;
             s.y = c.y.at(b, kernel, p.rows.begin(row), p.columns.begin(column));
             s.bias = c.bias ? c.bias + kernel : nullptr;
-            sweep_kernels(kernels, s, std::make_integer_sequence<int, BLOCK_KERNELS>());
+            sweep_kernels(kernels, s, std::make_integer_sequence<int, OUTPUT_KERNELS>());
         }
     }
 }

@@ -6,6 +6,16 @@
 
 namespace alexnet {
 
+// The register block of the outputs, direct ones and those of tiles at a point: kernels x pixels x LANES
+// accumulators, as many as the target's registers hold.
+#if defined(__AVX512F__)
+inline constexpr int OUTPUT_KERNELS = 12, OUTPUT_PIXELS = 2;
+#elif defined(__AVX2__)
+inline constexpr int OUTPUT_KERNELS = 6, OUTPUT_PIXELS = 1;
+#else
+inline constexpr int OUTPUT_KERNELS = 2, OUTPUT_PIXELS = 1;
+#endif
+
 void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s);
 void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers& b, const ConstMaps& y,
                    ConvShape s);

@@ -15,15 +15,6 @@ bool has_form(const ConstKernels& w, ConvShape s) {
     return std::min(height, width) >= 2 && std::max(height, width) <= MOST_TAPS;
 }
 
-// The register block: kernels x tiles x LANES accumulators, as many as the target's registers hold.
-#if defined(__AVX512F__)
-constexpr int BLOCK_KERNELS = 12, BLOCK_TILES = 2;
-#elif defined(__AVX2__)
-constexpr int BLOCK_KERNELS = 6, BLOCK_TILES = 1;
-#else
-constexpr int BLOCK_KERNELS = 2, BLOCK_TILES = 1;
-#endif
-
 constexpr Index PART_FLOATS = 256 * 1024;  // of products at all points: they should stay in a cache
 constexpr Index MOST_SUMMED = 96;          // maps: a sum of sums rounds less
 
@@ -36,8 +27,8 @@ struct Correlation {
 
     Index maps() const { return x.x.maps / groups * x.count(); }  // of a group, as the kernels are
     Index kernels() const { return y.maps / groups; }
-    Index kernel_blocks() const { return (kernels() + BLOCK_KERNELS - 1) / BLOCK_KERNELS; }
-    Index padded_kernels() const { return kernel_blocks() * BLOCK_KERNELS; }
+    Index kernel_blocks() const { return (kernels() + OUTPUT_KERNELS - 1) / OUTPUT_KERNELS; }
+    Index padded_kernels() const { return kernel_blocks() * OUTPUT_KERNELS; }
     Index points() const { return tiles_y.points() * tiles_x.points(); }
     Index matrix() const { return padded_kernels() * maps(); }  // floats of a group's kernels at one point
 };
@@ -47,10 +38,11 @@ template <class Weight>
 const float* kernels_at_points(const Correlation& c, float* matrices, const Weight& weight) {
     parallel(c.groups * c.kernel_blocks(), [&](Index item) {
         const Index group = item / c.kernel_blocks(), block = item % c.kernel_blocks();
-        float* to = matrices + group * c.points() * c.matrix() + block * c.maps() * BLOCK_KERNELS;
-        const Index first = block * BLOCK_KERNELS, size = std::min<Index>(BLOCK_KERNELS, c.kernels() - first);
+        float* to = matrices + group * c.points() * c.matrix() + block * c.maps() * OUTPUT_KERNELS;
+        const Index first = block * OUTPUT_KERNELS,
+                    size = std::min<Index>(OUTPUT_KERNELS, c.kernels() - first);
         Square taps = {}, half;
-        for (Index map = 0; map < c.maps(); ++map, to += BLOCK_KERNELS) {
+        for (Index map = 0; map < c.maps(); ++map, to += OUTPUT_KERNELS) {
             for (Index y = 0; y < c.tiles_y.taps; ++y)
                 for (Index x = 0; x < c.tiles_x.taps; ++x)
                     for (Index k = 0; k < size; ++k)
@@ -70,7 +62,7 @@ const float* kernels_at_points(const Correlation& c, float* matrices, const Weig
                             c.tiles_y.taps, [&](int y) { return load_vec(half[y][qx] + i); },
                             [&](int q, Vec v) { store_vec(column[q] + i, v); });
                     for (Index qy = 0; qy < n; ++qy)
-                        std::copy_n(column[qy], BLOCK_KERNELS,
+                        std::copy_n(column[qy], OUTPUT_KERNELS,
                                     to + (qy * c.tiles_x.points() + qx) * c.matrix());
                 }
             });
@@ -83,22 +75,22 @@ const float* kernels_at_points(const Correlation& c, float* matrices, const Weig
 template <int T>
 void multiply(const float* kernels, const float* in, Index in_step, Index maps, float* products,
               Index products_step, bool first) {
-    Vec total[BLOCK_KERNELS][T][PARTS] = {};
-    for (Index m = 0; m < maps; ++m, kernels += BLOCK_KERNELS, in += LANES) {
+    Vec total[OUTPUT_KERNELS][T][PARTS] = {};
+    for (Index m = 0; m < maps; ++m, kernels += OUTPUT_KERNELS, in += LANES) {
         Vec value[T][PARTS];
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
             for (int i = 0; i < PARTS; ++i) value[t][i] = load_vec(in + t * in_step + i * WIDTH);
 #pragma GCC unroll 16
-        for (int k = 0; k < BLOCK_KERNELS; ++k)
+        for (int k = 0; k < OUTPUT_KERNELS; ++k)
 #pragma GCC unroll 16
             for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
                 for (int i = 0; i < PARTS; ++i) total[k][t][i] += value[t][i] * kernels[k];
     }
 #pragma GCC unroll 16
-    for (int k = 0; k < BLOCK_KERNELS; ++k)
+    for (int k = 0; k < OUTPUT_KERNELS; ++k)
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
@@ -114,10 +106,10 @@ void multiply_tiles(const Correlation& c, const float* kernels, const float* in,
     const Index in_step = c.maps() * LANES;
     for (Index m = 0; m < c.maps(); m += MOST_SUMMED) {
         const Index maps = std::min(MOST_SUMMED, c.maps() - m);
-        const float *w = kernels + m * BLOCK_KERNELS, *from = in + m * LANES;
+        const float *w = kernels + m * OUTPUT_KERNELS, *from = in + m * LANES;
         Index t = 0;
-        for (; t + BLOCK_TILES <= tiles; t += BLOCK_TILES)
-            multiply<BLOCK_TILES>(w, from + t * in_step, in_step, maps, products + t * step, step, m == 0);
+        for (; t + OUTPUT_PIXELS <= tiles; t += OUTPUT_PIXELS)
+            multiply<OUTPUT_PIXELS>(w, from + t * in_step, in_step, maps, products + t * step, step, m == 0);
         for (; t < tiles; ++t)
             multiply<1>(w, from + t * in_step, in_step, maps, products + t * step, step, m == 0);
     }
@@ -157,21 +149,21 @@ void correlate_chunk(const Correlation& c, const Chunk& chunk, Index group, cons
     thread_local Scratch map_room, product_room;
     const Index map_step = AtPoints::floats(chunk, c.maps());
     const AtPoints maps{map_room.floats(c.points() * map_step), map_step, c.maps() * LANES, LANES};
-    const Index block_floats = c.points() * AtPoints::floats(chunk, BLOCK_KERNELS);
+    const Index block_floats = c.points() * AtPoints::floats(chunk, OUTPUT_KERNELS);
     const Index part = std::clamp<Index>(PART_FLOATS / block_floats, 1, c.kernel_blocks());
-    const Index product_step = AtPoints::floats(chunk, part * BLOCK_KERNELS);
+    const Index product_step = AtPoints::floats(chunk, part * OUTPUT_KERNELS);
     const AtPoints products{product_room.floats(c.points() * product_step), product_step,
-                            part * BLOCK_KERNELS * LANES, LANES};
+                            part * OUTPUT_KERNELS * LANES, LANES};
     for (Index m = 0; m < c.maps(); ++m)
         transform_maps(chunk, OneMap{c.x, group * c.maps() + m}, maps.from(m * LANES));
     for (Index first = 0; first < c.kernel_blocks(); first += part) {
-        const Index blocks = std::min(part, c.kernel_blocks() - first), kernel = first * BLOCK_KERNELS;
+        const Index blocks = std::min(part, c.kernel_blocks() - first), kernel = first * OUTPUT_KERNELS;
         for (Index q = 0; q < c.points(); ++q)
             for (Index block = 0; block < blocks; ++block)
-                multiply_tiles(c, matrices + q * c.matrix() + (first + block) * c.maps() * BLOCK_KERNELS,
-                               maps.at(q, 0, 0), products.at(q, 0, block * BLOCK_KERNELS), products.slot_step,
-                               chunk.tiles_having(q));
-        for (Index k = 0; k < std::min(blocks * BLOCK_KERNELS, c.kernels() - kernel); ++k)
+                multiply_tiles(c, matrices + q * c.matrix() + (first + block) * c.maps() * OUTPUT_KERNELS,
+                               maps.at(q, 0, 0), products.at(q, 0, block * OUTPUT_KERNELS),
+                               products.slot_step, chunk.tiles_having(q));
+        for (Index k = 0; k < std::min(blocks * OUTPUT_KERNELS, c.kernels() - kernel); ++k)
             combine_map(c, chunk, products, k, group * c.kernels() + kernel + k);
     }
 }

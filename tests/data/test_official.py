@@ -32,6 +32,18 @@ def listed(source: Path, order: str | None = None, classes: Path | None = None) 
     return open_source(source, form=None, class_order=order, classes=classes, check_md5=False)
 
 
+Harm = tuple[Callable[[Path], None], str]  # what is done to a source, and what is said of it
+
+
+def refused(source: Path, harm: Harm) -> None:
+    """Asserts that a source that has been harmed is not listed, and that one line says why."""
+    do, message = harm
+    do(source)
+    with pytest.raises(Failure, match=message) as failure:
+        listed(source)
+    assert "\n" not in str(failure.value)
+
+
 def held(path: Path) -> dict[str, list[tuple[str, str, bytes]]]:
     """Every image of a dataset: its name, its class's ID and its pixels, in the stored order."""
     dataset = Dataset(path)
@@ -228,7 +240,7 @@ def devkit_with(root: Path, **files: bytes | None) -> None:
 
 
 LENGTH = len(official.meta_mat(2012))
-HARM_2012: dict[str, tuple[Callable[[Path], None], str]] = {
+HARM_2012: dict[str, Harm] = {
     "train cut": (
         lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[: len(whole) // 2]),
         r"ILSVRC2012_img_train\.tar is cut short: \d+ bytes are missing after byte \d+: get it anew",
@@ -278,15 +290,10 @@ HARM_2012: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("harm", HARM_2012)
 def test_2012_that_will_not_do(tmp_path: Path, harm: str) -> None:
-    source = official.ilsvrc2012(tmp_path)
-    do, message = HARM_2012[harm]
-    do(source)
-    with pytest.raises(Failure, match=message) as failure:
-        listed(source)
-    assert "\n" not in str(failure.value)
+    refused(official.ilsvrc2012(tmp_path), HARM_2012[harm])
 
 
-HARM_2010: dict[str, tuple[Callable[[Path], None], str]] = {
+HARM_2010: dict[str, Harm] = {
     "no test truth": (
         lambda root: (root / "ILSVRC2010_test_ground_truth.txt").unlink(),
         r"lacks ILSVRC2010_test_ground_truth\.txt, which tells the classes of ILSVRC2010_images_test\.tar",
@@ -311,14 +318,10 @@ HARM_2010: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("harm", HARM_2010)
 def test_2010_that_will_not_do(tmp_path: Path, harm: str) -> None:
-    source = official.ilsvrc2010(tmp_path)
-    do, message = HARM_2010[harm]
-    do(source)
-    with pytest.raises(Failure, match=message):
-        listed(source)
+    refused(official.ilsvrc2010(tmp_path), HARM_2010[harm])
 
 
-HARM_KAGGLE: dict[str, tuple[Callable[[Path], None], str]] = {
+HARM_KAGGLE: dict[str, Harm] = {
     "no table": (
         lambda root: (root / "LOC_val_solution.csv").unlink(),
         r"lacks LOC_val_solution\.csv, which tells the classes of val: put it there",
@@ -348,11 +351,7 @@ HARM_KAGGLE: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("harm", HARM_KAGGLE)
 def test_kaggle_that_will_not_do(tmp_path: Path, harm: str) -> None:
-    source = official.kaggle(tmp_path)
-    do, message = HARM_KAGGLE[harm]
-    do(source)
-    with pytest.raises(Failure, match=message):
-        listed(source)
+    refused(official.kaggle(tmp_path), HARM_KAGGLE[harm])
 
 
 def test_kaggle_with_val_sorted_into_folders(tmp_path: Path) -> None:
@@ -375,7 +374,7 @@ def two_wholes(root: Path) -> None:
     write(root / "more.tar", official.tar(official.synset_tars(official.images())))
 
 
-HARM_SYNSETS: dict[str, tuple[Callable[[Path], None], str]] = {
+HARM_SYNSETS: dict[str, Harm] = {
     "both": (
         two_wholes,
         r"must hold either a tar for each synset or one tar of them, it has more\.tar, n01440764\.tar",
@@ -399,11 +398,7 @@ HARM_SYNSETS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("harm", HARM_SYNSETS)
 def test_synsets_that_will_not_do(tmp_path: Path, harm: str) -> None:
-    source = official.synsets(tmp_path)
-    do, message = HARM_SYNSETS[harm]
-    do(source)
-    with pytest.raises(Failure, match=message):
-        listed(source)
+    refused(official.synsets(tmp_path), HARM_SYNSETS[harm])
 
 
 def test_a_tar_cut_after_it_was_listed(tmp_path: Path) -> None:
