@@ -18,9 +18,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
 from alexnet.errors import Failure, reason
 from alexnet.files import take_name
-from alexnet.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
 from data_prep.plan import Plan
 from data_prep.readers import Entry
 from data_prep.statistics import Sums, colour_axes

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
+from alexnet.data.shards import FORMAT_VERSION, SPLITS, ClassInfo, shard_name
 from alexnet.errors import Failure
-from alexnet.shards import FORMAT_VERSION, SPLITS, ClassInfo, shard_name
 from data_prep.readers import Entry, Listing
 
 SHARD_BYTES = 192 * 2**20  # of images in a shard, which a worker holds in memory: 1024 of 256x256

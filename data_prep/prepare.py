@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.console import progress, say
+from alexnet.data.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from alexnet.errors import Failure, reason
-from alexnet.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from data_prep.claim import Part, claimed, swept
 from data_prep.files import Stamp, commit, shard_account, stats_file, write_whole, writing
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from alexnet.console import say
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure, reason
-from alexnet.shards import ClassInfo
 from data_prep import published
 from data_prep.readers import Listing, devkit, recognise
 from data_prep.readers.devkit import WNID

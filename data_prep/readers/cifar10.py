@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure, reason
-from alexnet.shards import ClassInfo
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch
 from data_prep.readers.base import Entry, Form, Listing

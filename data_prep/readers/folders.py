@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure
-from alexnet.shards import ClassInfo
 from data_prep.readers.base import Entry, Form, Listing
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure, reason
-from alexnet.shards import ClassInfo
 from data_prep.readers.base import Entry, Form, Listing
 
 PREFIXES = {"train": "train", "test": "t10k"}

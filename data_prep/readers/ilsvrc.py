@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure
-from alexnet.shards import ClassInfo
 from data_prep import published
 from data_prep.readers import devkit
 from data_prep.readers.archive import PlaceFetch, members, nested

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure, reason
-from alexnet.shards import ClassInfo
 from data_prep import published
 from data_prep.readers.base import Form, Listing
 from data_prep.readers.devkit import WNID

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alexnet.console import progress
+from alexnet.data.shards import ClassInfo
 from alexnet.errors import Failure
-from alexnet.shards import ClassInfo
 from data_prep import published
 from data_prep.readers.archive import THREADS, PlaceFetch, first_member, members
 from data_prep.readers.base import Form, Listing

@@ -55,13 +55,13 @@ class Ours:
     """This program, through the package."""
 
     def __init__(self, batch: int, threads: int) -> None:
-        from alexnet.bench import Workload
+        from alexnet.bench.steps import Workload
         from alexnet.engines.cpu import CpuEngine
-        from alexnet.layers import Pass
         from alexnet.links.solo import SoloLink
-        from alexnet.net import Net
+        from alexnet.net.layers import Pass
+        from alexnet.net.net import Net
         from alexnet.recipe import load
-        from alexnet.topology import topology
+        from alexnet.recipe.topology import topology
 
         self._engine, self._pass, self._batch = CpuEngine(threads), Pass, batch
         recipe = load("alexnet", ["train.rate=0.0001"])
@@ -215,7 +215,7 @@ def serve(program: str, batch: int, threads: int, channels_last: bool) -> None:
 
 
 def _answer(made: Ours | Torch, asked: str) -> dict[str, Any]:
-    from alexnet.bench import peak_rss_mb
+    from alexnet.bench.steps import peak_rss_mb
 
     try:
         if asked == "probs":

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from machine import machine
 
-from alexnet.bench import Workload
+from alexnet.bench.steps import Workload
+from alexnet.data.shards import Dataset
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
-from alexnet.loader import Loader
 from alexnet.recipe import load
-from alexnet.shards import Dataset
-from alexnet.stream import Stream
+from alexnet.train.loader import Loader
+from alexnet.train.stream import Stream
 
 
 def seconds(act: Callable[[], None]) -> float:

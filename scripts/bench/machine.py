@@ -6,8 +6,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from alexnet import devices, native
-from alexnet.runs import facts
+from alexnet.engines import native
+from alexnet.machine import devices
+from alexnet.runs.directory import facts
 
 
 def machine() -> dict[str, str]:

@@ -33,8 +33,8 @@ from machine import machine
 from numpy.typing import NDArray
 from PIL import Image
 
+from alexnet.data.decode import square
 from data_prep import prepare
-from data_prep.decode import square
 from data_prep.plan import FEWEST_IN_A_SHARD
 
 SIZE = 256

@@ -22,7 +22,7 @@ from typing import Any
 
 from machine import machine
 
-from alexnet.bench import Workload
+from alexnet.bench.steps import Workload
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
 from alexnet.recipe import Conv, Fc, Recipe, load

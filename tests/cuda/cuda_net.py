@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from alexnet.engines import Engine, Scalar
 from alexnet.engines.cuda import CudaEngine
-from alexnet.layers import Parameter, Pass
 from alexnet.links import Link
-from alexnet.net import Net
+from alexnet.net.layers import Parameter, Pass
+from alexnet.net.net import Net
 from alexnet.recipe import Recipe
-from alexnet.topology import topology
+from alexnet.recipe.topology import topology
 
 Floats = NDArray[np.float32]
 

@@ -11,9 +11,9 @@ from cuda_bench import compile_engine
 from mpi4py import MPI
 
 from alexnet.errors import Failure
-from alexnet.launch import mpiexec
 from alexnet.links import nccl
 from alexnet.links.nccl import Nccl, NcclLink
+from alexnet.machine.launch import mpiexec
 
 HERE = Path(__file__).parent
 

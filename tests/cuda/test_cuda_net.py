@@ -18,8 +18,8 @@ from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Precision
 from alexnet.engines.cuda.recorder import Recorder
-from alexnet.launch import mpiexec
 from alexnet.links.solo import SoloLink
+from alexnet.machine.launch import mpiexec
 from alexnet.recipe import load
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cuda_bench import REAL, device
 
-from alexnet.checkpoint import read
+from alexnet.data.shards import Dataset
 from alexnet.engines import Scalar
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
@@ -17,10 +17,10 @@ from alexnet.engines.cuda.recorder import Recorder
 from alexnet.engines.cuda.simulated_streams import Recording
 from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
-from alexnet.log import read as read_log
 from alexnet.recipe import load
-from alexnet.shards import Dataset
-from alexnet.train import Trainer
+from alexnet.runs.checkpoint import read
+from alexnet.runs.log import read as read_log
+from alexnet.train.trainer import Trainer
 
 HERE = Path(__file__).parent
 Work = Callable[[Sequence[Scalar]], None]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from samples import encoded, photo
 
-from data_prep.decode import square
+from alexnet.data.decode import square
 
 
 def cubic(x: float) -> float:

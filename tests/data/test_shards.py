@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from samples import folder_source
 
+from alexnet.data.shards import SPLITS, Dataset, Split, read_shard, shard_name
 from alexnet.errors import Failure
-from alexnet.shards import SPLITS, Dataset, Split, read_shard, shard_name
 from data_prep import prepare
 
 SIZE = 16
@@ -160,7 +160,7 @@ def test_classes_are_those_of_the_statistics(data: Path) -> None:
 
 
 def test_threads_read_the_same(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alexnet.shards.MAPS_KEPT", 1)  # every change of shard maps anew
+    monkeypatch.setattr("alexnet.data.shards.MAPS_KEPT", 1)  # every change of shard maps anew
     dataset = Dataset(whole)
     expected = [Dataset(whole).split("train").image(index).copy() for index in range(50)]
     found: list[str] = []
@@ -182,7 +182,7 @@ def test_threads_read_the_same(whole: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_views_outlive_their_map(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alexnet.shards.MAPS_KEPT", 1)
+    monkeypatch.setattr("alexnet.data.shards.MAPS_KEPT", 1)
     split = Dataset(whole).split("train")
     views = [split.image(index) for index in (0, 16, 32, 49)]
     again = [Dataset(whole).split("train").image(index) for index in (0, 16, 32, 49)]

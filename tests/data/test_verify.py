@@ -14,10 +14,10 @@ from PIL import Image
 from samples import folder_source, write
 
 from alexnet.cli.doctor import check
+from alexnet.data.shards import Dataset
+from alexnet.data.verify import verify
 from alexnet.errors import Failure
-from alexnet.portrait import draw, spread
-from alexnet.shards import Dataset
-from alexnet.verify import verify
+from alexnet.figures.dataset import draw, spread
 from data_prep import prepare
 
 SIZE = 24

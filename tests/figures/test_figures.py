@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from alexnet.errors import Failure
-from alexnet.figures import (
+from alexnet.figures.paper import (
     OTHER,
     RIGHT,
     kernels_figure,
@@ -172,7 +172,7 @@ def test_what_cannot_be_drawn_or_written(tmp_path):
 
 def test_matplotlib_is_imported_late_and_keeps_no_state(tmp_path):
     code = (
-        "import sys, alexnet.figures as f; assert 'matplotlib' not in sys.modules;"
+        "import sys, alexnet.figures.paper as f; assert 'matplotlib' not in sys.modules;"
         "import numpy as n; f.kernels_figure(n.ones((2, 3, 2, 2), 'f'), 1, sys.argv[1]);"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

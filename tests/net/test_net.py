@@ -5,11 +5,11 @@ import pytest
 
 from alexnet.engines.cpu import CpuEngine
 from alexnet.errors import Failure
-from alexnet.layers import Pass
 from alexnet.links.solo import SoloLink
-from alexnet.net import Net
+from alexnet.net.layers import Pass
+from alexnet.net.net import Net
 from alexnet.recipe import parse
-from alexnet.topology import topology
+from alexnet.recipe.topology import topology
 
 IMAGES = 5
 

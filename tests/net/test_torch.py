@@ -12,12 +12,12 @@ import torch_model
 from PIL import Image
 
 from alexnet.engines.cpu import CpuEngine
-from alexnet.export import load_safetensors, save_safetensors
-from alexnet.layers import MaxPooling, Pass
 from alexnet.links.solo import SoloLink
-from alexnet.net import Net
+from alexnet.net.layers import MaxPooling, Pass
+from alexnet.net.net import Net
+from alexnet.net.weights import load_safetensors, save_safetensors
 from alexnet.recipe import load
-from alexnet.topology import topology
+from alexnet.recipe.topology import topology
 
 BATCH, STEPS, CLASSES, RATE = 8, 20, 1000, 0.01
 PERTURBATION = 1e-7

@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.errors import Failure
 from alexnet.recipe import bundled, load
-from alexnet.topology import topology
+from alexnet.recipe.topology import topology
 
 SOURCES = [(resources.files("alexnet") / "recipes" / f"{name}.toml").read_bytes() for name in bundled()]
 WORDS = [

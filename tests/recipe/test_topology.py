@@ -2,10 +2,10 @@
 
 import pytest
 
-from alexnet.drawing import CROSSING, drawing, plain
 from alexnet.errors import Failure
 from alexnet.recipe import AveragePool, Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Relu, Softmax, load
-from alexnet.topology import Topology, owned, topology
+from alexnet.recipe.table import CROSSING, drawing, plain
+from alexnet.recipe.topology import Topology, owned, topology
 
 LOSS = (Fc(name="out", units="classes"), Exchange(name="cross"), Softmax(name="loss"))
 

@@ -114,7 +114,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
 ) -> None:
     """Train a net in one process a column."""
-    from alexnet.cli.training import Request, train
+    from alexnet.train.start import Request, train
 
     request = Request(
         data,
@@ -142,7 +142,7 @@ def control(
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as train.rate=0.001.")],
 ) -> None:
     """Change a run by hand while it trains; the change is logged."""
-    from alexnet.cli.training import change
+    from alexnet.train.start import change
 
     change(run, set_)
 
@@ -161,8 +161,8 @@ def evaluate(
     probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
 ) -> None:
     """Top-1 and top-5 error; the predictions of several runs are averaged."""
-    from alexnet.cli.hardware import alone
     from alexnet.cli.testing import evaluate
+    from alexnet.machine.hardware import alone
 
     evaluate(runs or [], data, split, crops, alone(gpus, device, threads, precision), json, probs)
 
@@ -178,8 +178,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """The five most probable classes of images."""
-    from alexnet.cli.hardware import alone
     from alexnet.cli.testing import predict
+    from alexnet.machine.hardware import alone
 
     predict(run, images, alone(gpus, device, threads, precision), json)
 
@@ -299,6 +299,6 @@ def _bug(error: Exception) -> str:
 
 
 def _fail(line: str) -> NoReturn:
-    from alexnet.launch import fail
+    from alexnet.machine.launch import fail
 
     fail(line)

@@ -7,13 +7,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from alexnet import launch
-from alexnet.bench import Report, Workload, gflops, measure
-from alexnet.cli.hardware import Hardware, assemble, choose
+from alexnet.bench.steps import Report, Workload, gflops, measure
 from alexnet.console import say, terminal
-from alexnet.drawing import plain
 from alexnet.engines.cuda.device import Precision
+from alexnet.machine import launch
+from alexnet.machine.hardware import Hardware, assemble, choose
 from alexnet.recipe import load
+from alexnet.recipe.table import plain
 
 
 @dataclass(frozen=True)

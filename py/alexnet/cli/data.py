@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.console import say
+from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.recipe import bundled, header, load
-from alexnet.shards import Dataset
-from alexnet.topology import topology
+from alexnet.recipe.topology import topology
 
 
 def prepare(source: Path, out: Path, *, limit: str | None, part: str | None, **options: Any) -> None:
@@ -45,7 +45,7 @@ def _limit(text: str | None) -> int | dict[str, int] | None:
 
 def show(path: Path, out: Path | None) -> None:
     """A dataset as one picture."""
-    from alexnet.portrait import draw
+    from alexnet.figures.dataset import draw
 
     data = Dataset(path)
     picture = out or path / "show.png"
@@ -57,7 +57,7 @@ def show_recipes(name: str | None, classes: int) -> None:
     """The list of recipes, or one net layer by layer."""
     from rich.console import Console
 
-    from alexnet.drawing import drawing, plain
+    from alexnet.recipe.table import drawing, plain
 
     if name is None:
         width = max(map(len, bundled()))

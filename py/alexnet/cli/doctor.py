@@ -7,12 +7,14 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from alexnet import __version__, devices, launch, native
+from alexnet import __version__
 from alexnet.console import progress, say
+from alexnet.data.shards import ClassInfo, Dataset
+from alexnet.data.verify import Findings, verify
+from alexnet.engines import native
 from alexnet.engines.cuda.facts import facts
 from alexnet.errors import Failure, reason
-from alexnet.shards import ClassInfo, Dataset
-from alexnet.verify import Findings, verify
+from alexnet.machine import devices, launch
 
 REASONS_SHOWN = 5
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet import runs
-from alexnet.cli.hardware import alone
 from alexnet.console import progress, say
+from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats
 from alexnet.errors import Failure, reason
-from alexnet.evaluate import CROPS, CropsName, Predictor, misses, predict_split
 from alexnet.files import whole_file
 from alexnet.links.solo import SoloLink
-from alexnet.net import Net
-from alexnet.runs import Trained
-from alexnet.shards import Dataset
-from alexnet.topology import topology
+from alexnet.machine.hardware import alone
+from alexnet.net.net import Net
+from alexnet.predict.predictor import CROPS, CropsName, Predictor, misses, predict_split
+from alexnet.recipe.topology import topology
+from alexnet.runs import directory as runs
+from alexnet.runs.directory import Trained
 
 BATCH = 128
 TOP, TEN = 5, 10
@@ -86,7 +86,7 @@ def _write_probs(path: Path, probs: Floats, labels: np.ndarray[tuple[int], np.dt
 
 def predict(run: Path, images: Sequence[Path], engine: Engine, as_json: bool) -> None:
     """The most probable classes of image files, by ten crops."""
-    from data_prep.decode import Skip, square
+    from alexnet.data.decode import Skip, square
 
     trained = runs.open_run(runs.resolve(run))
     data = Dataset(trained.data)
@@ -112,7 +112,7 @@ def predict(run: Path, images: Sequence[Path], engine: Engine, as_json: bool) ->
 
 def figures(run: Path | None, data_path: Path | None, split_name: str, out: Path | None, threads: int | None) -> None:
     """Fig. 3 (first-layer kernels), Fig. 4 (predictions and nearest training images), the course of the training."""
-    from alexnet import gallery
+    from alexnet.figures import gallery
 
     trained = runs.open_run(runs.resolve(run))
     data = Dataset(data_path or trained.data)
@@ -125,7 +125,7 @@ def figures(run: Path | None, data_path: Path | None, split_name: str, out: Path
 
 def export(run: Path, file: Path) -> None:
     """Weights as safetensors, or the test-time net as ONNX."""
-    from alexnet.export import export_onnx, save_safetensors
+    from alexnet.net.weights import export_onnx, save_safetensors
 
     trained = runs.open_run(runs.resolve(run))
     weights = trained.checkpoint.weights

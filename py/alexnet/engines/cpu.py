@@ -10,8 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet import native
-from alexnet.engines import Floats, Operations, Scalar
+from alexnet.engines import Floats, Operations, Scalar, native
 
 CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights", "conv_products")
 

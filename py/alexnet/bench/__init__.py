@@ -1,0 +1,1 @@
+"""How fast a net is on this machine."""

@@ -1,0 +1,319 @@
+"""How fast a net is, as a whole and layer by layer, on made-up images in memory.
+
+A step is forward, backward, exchange and update of one batch. Times are by the wall clock: the median over the
+repetitions, each as long as the slowest process took. Work is counted twice: as if every convolution were computed
+directly, and as the engine computes it.
+"""
+
+import resource
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.bench.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
+from alexnet.engines import Engine, Scalar, Tensor
+from alexnet.errors import Failure
+from alexnet.links import Link
+from alexnet.net.layers import Convolution, Layer, Parameter, Pass
+from alexnet.net.net import Net
+from alexnet.predict.predictor import Predictor, ten_crops
+from alexnet.recipe import Exchange, Recipe
+from alexnet.recipe.topology import Topology, topology
+
+Gather = Callable[[Any], list[Any]]  # every process's value, in every process
+Times = dict[str, float]
+Counts = dict[str, tuple[int, int]]  # of each layer, forward and backward
+
+TEN = 10
+MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
+WHOLE, SUMS, UPDATE = "step", "gradient sums", "update"
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Seconds of one layer in a step, and its multiply-adds on the whole batch: direct ones, and those done."""
+
+    name: str
+    forward_s: float
+    backward_s: float
+    forward_work: int
+    backward_work: int
+    forward_done: int
+    backward_done: int
+    traffic: int  # bytes read and written, each operand of a product once
+
+    @property
+    def bytes_per_s(self) -> float:
+        return self.traffic / (self.forward_s + self.backward_s)
+
+    @property
+    def gflops(self) -> float:
+        """Rate of direct work, forward and backward together, two operations a multiply-add."""
+        return gflops(self.forward_work + self.backward_work, self.forward_s + self.backward_s)
+
+    @property
+    def gflops_done(self) -> float:
+        """Rate of the work done."""
+        return gflops(self.forward_done + self.backward_done, self.forward_s + self.backward_s)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured; `sums_s` and `update_s` are the parts of a step outside its layers."""
+
+    procs: int
+    batch: int
+    step_s: float
+    sums_s: float
+    update_s: float
+    forward_s: float
+    ten_crop_s: float
+    ten_crop_images: int
+    peak_rss_mb: float
+    layers: tuple[LayerTimes, ...]
+    ceilings: Ceilings | None = None  # of engines that record their work
+
+    def as_json(self, device: str, threads: int) -> dict[str, Any]:
+        """The object of `bench --json`; its keys are a contract. With ceilings, they and bytes a second are added."""
+        found: dict[str, Any] = {
+            "device": device,
+            "procs": self.procs,
+            "threads": threads,
+            "batch": self.batch,
+            "step_s": self.step_s,
+            "images_per_s": self.batch / self.step_s,
+            "forward_images_per_s": self.batch / self.forward_s,
+            "ten_crop_images_per_s": self.ten_crop_images / self.ten_crop_s,
+            "peak_rss_mb": self.peak_rss_mb,
+            "layers": [
+                {
+                    "name": each.name,
+                    "forward_s": each.forward_s,
+                    "backward_s": each.backward_s,
+                    "gflops": each.gflops,
+                    "gflops_done": each.gflops_done,
+                }
+                for each in self.layers
+            ],
+        }
+        if self.ceilings:
+            found["ceilings"] = asdict(self.ceilings)
+            for each, layer in zip(found["layers"], self.layers, strict=True):
+                each["bytes_per_s"] = layer.bytes_per_s
+        return found
+
+
+class Workload:
+    """One process's part of a net with made-up images and labels in memory, and what is timed on it.
+
+    Raises Failure where the batch is too small for the replicas.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int, batch: int, engine: Engine, link: Link) -> None:
+        self.recipe, self.batch, self.link = recipe, batch, link
+        self.own = link.place.slice_of(batch)
+        if not self.own:
+            raise Failure(f"--batch {batch}: too small for {link.place.replicas} replicas; use that many or more")
+        count, crop = len(self.own), recipe.net.crop
+        self.net = Net(topology(recipe.net, classes), engine, link, count, training=True)
+        self.net.initialise(0)
+        self._drawn = np.random.default_rng(self.own.start)  # the processes that share a net see the same images
+        self._images = engine.maps(count, 3, crop, crop)
+        engine.pack(self._drawn.standard_normal((count, 3, crop, crop), np.float32), self._images)
+        self.net.labels[:] = engine.upload(self._drawn.integers(classes, size=count).astype(np.int32))
+        self._steps = 0
+
+    def step(self, images: Tensor = None) -> None:
+        """Forward, backward, exchange and update, on the images made up or on those given."""
+        self.net.step(
+            self._images if images is None else images, self.now(self._steps), self._rates, self.recipe.train.momentum
+        )
+        self._steps += 1
+
+    def now(self, step: Scalar) -> Pass:
+        first = self.own.start
+        return Pass(len(self.own), self.batch, first, step, dropout=self.recipe.dropout, training=True)
+
+    def forward(self) -> None:
+        """The test-time outputs of one batch."""
+        self.net.forward(self._images, Pass(len(self.own), self.batch, dropout=self.recipe.dropout))
+
+    def ten_crops(self) -> None:
+        """The averaged outputs of `ten_crop_images` larger images of bytes: cropping is part of it."""
+        predictor, pixels = self._larger
+        predictor(pixels)
+
+    @property
+    def ten_crop_images(self) -> int:
+        """The fewest images whose views fill whole batches."""
+        return len(self.own) // gcd(len(self.own), TEN)
+
+    @cached_property
+    def _larger(self) -> tuple[Predictor, list[Any]]:
+        crop = self.recipe.net.crop
+        size = crop + MARGIN
+        pixels = self._drawn.integers(256, size=(self.ten_crop_images, size, size, 3), dtype=np.uint8)
+        mean = np.full((size, size, 3), 127.5, np.float32)
+        return Predictor(self.net, mean, ten_crops(size, crop), self.recipe.dropout), list(pixels)
+
+    def convolution_work(self) -> Counts:
+        """Multiply-adds that this process does for its images in each convolution, (forward, backward)."""
+        count = len(self.own)
+        layers = ((name, layer.products) for name, layer in _named(self.net) if isinstance(layer, Convolution))
+        return {name: (count * forward, count * backward) for name, (forward, backward) in layers}
+
+    def _rates(self, parameter: Parameter) -> tuple[float, float]:
+        train = self.recipe.train
+        return train.rate, 0.0 if parameter.is_bias else train.decay
+
+
+def measure(load: Workload, repeat: int, gather: Gather) -> Report:
+    """Time steps, forward passes and ten-crop evaluations; every process takes part and gets the report."""
+    watch = _watch(load)
+    load.step()  # touches the memory for the first time
+    if load.net.engine.records:
+        load.step()  # to be recorded
+    step = _medians(_rows(load.step, repeat, load, watch), gather)
+    if load.net.engine.records:
+        step |= _medians(recorded_parts(load.net.engine, _parts(load), repeat), gather)
+    peak = sum(gather(peak_rss_mb()))
+    forward = _medians(_rows(load.forward, repeat, load, watch), gather)
+    ten_crop = _medians(_rows(load.ten_crops, repeat, load, watch), gather)
+    place = load.link.place
+    direct = {name: (load.batch * f, load.batch * b) for name, (f, b) in direct_work(load.net.topology).items()}
+    done = direct | _sums(gather(load.convolution_work()))
+    layers = (
+        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *direct[name], *done[name], traffic(layer))
+        for name, layer in _named(load.net)
+    )
+    return Report(
+        procs=place.replicas * place.shares,
+        batch=load.batch,
+        step_s=step[WHOLE],
+        sums_s=step[SUMS],
+        update_s=step[UPDATE],
+        forward_s=forward[WHOLE],
+        ten_crop_s=ten_crop[WHOLE],
+        ten_crop_images=sum(gather(load.ten_crop_images)) // place.shares,
+        peak_rss_mb=peak,
+        layers=tuple(layers),
+        ceilings=ceilings(load.net.engine) if load.net.engine.records else None,
+    )
+
+
+def _parts(load: Workload) -> dict[str, Work]:
+    """The parts of a step by name, each to be run by itself; the numbers are a step and a zero."""
+    net = load.net
+
+    def part(act: Callable[[Pass], None]) -> Work:
+        return lambda numbers: act(load.now(numbers[0]))
+
+    parts: dict[str, Work] = {}
+    for name, layer in _named(net):
+        parts[f"{name} forward"] = part(layer.forward)
+        parts[f"{name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
+    parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
+    parts[UPDATE] = lambda numbers: net.update({each.name: (numbers[1],) * 2 for each in net.parameters}, numbers[1])
+    return parts
+
+
+def direct_work(shapes: Topology) -> Counts:
+    """Multiply-adds of each layer for one image, (forward, backward).
+
+    Backward there is one product for the weights and one for the values below; the first layer with weights has
+    nobody below who would want it.
+    """
+    work = {}
+    products = 1
+    for each in shapes.layers:
+        work[each.layer.name] = each.multiply_adds, products * each.multiply_adds
+        if each.weight:
+            products = 2
+    return work
+
+
+def _sums(works: list[Counts]) -> Counts:
+    """Every process's work together."""
+    return {name: (sum(each[name][0] for each in works), sum(each[name][1] for each in works)) for name in works[0]}
+
+
+def gflops(multiply_adds: int, seconds: float) -> float:
+    """10^9 operations a second, two a multiply-add; 0 where nothing was timed."""
+    return 2e-9 * multiply_adds / seconds if seconds else 0.0
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has held so far, in 10^6 bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the program that started this one held
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
+
+
+class _Stopwatch:
+    """Adds up the seconds spent in methods that it watches."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.spent: Times = {}
+
+    def watch(self, owner: object, method: str, name: str) -> None:
+        """From now on `owner.method` counts as `name`."""
+        call = getattr(owner, method)
+        self.spent[name] = 0.0
+
+        def timed(*arguments: Any) -> Any:
+            start = self._engine.mark()
+            try:
+                return call(*arguments)
+            finally:
+                self.spent[name] += self._engine.seconds(start, self._engine.mark())
+
+        setattr(owner, method, timed)
+
+    def reset(self) -> None:
+        self.spent = dict.fromkeys(self.spent, 0.0)
+
+
+def _watch(load: Workload) -> _Stopwatch:
+    watch = _Stopwatch(load.net.engine)
+    if load.net.engine.records:  # its parts are measured one by one
+        return watch
+    for name, layer in _named(load.net):
+        watch.watch(layer, "forward", f"{name} forward")
+        watch.watch(layer, "backward", f"{name} backward")
+    watch.watch(load.link, "average", SUMS)
+    watch.watch(load.net, "update", UPDATE)
+    return watch
+
+
+def _named(net: Net) -> list[tuple[str, Layer]]:
+    """The layers at work with their names; a crossing is none in a process that owns every column."""
+    solo = net.link.place.shares == 1
+    names = [each.layer.name for each in net.topology.layers if not (solo and isinstance(each.layer, Exchange))]
+    return list(zip(names, net.layers, strict=True))
+
+
+def _rows(act: Callable[[], None], repeat: int, load: Workload, watch: _Stopwatch) -> list[Times]:
+    """For each repetition the seconds by part, and of the whole."""
+    rows, engine = [], load.net.engine
+    for _ in range(repeat):
+        watch.reset()
+        load.link.any(False)  # all processes begin together
+        start = engine.mark()
+        act()
+        rows.append(watch.spent | {WHOLE: engine.seconds(start, engine.mark())})
+    return rows
+
+
+def _medians(rows: list[Times], gather: Gather) -> Times:
+    """For each part the median over the repetitions of the slowest process's seconds."""
+    together = list(zip(*gather(rows), strict=True))
+    return {name: statistics.median(max(row[name] for row in at_once) for at_once in together) for name in rows[0]}

@@ -1,0 +1,1 @@
+"""A prepared dataset: its format, its reader, and one image made square."""

@@ -1,0 +1,1 @@
+"""What is here, who started us, which engine and which link."""

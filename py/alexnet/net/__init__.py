@@ -1,0 +1,1 @@
+"""A net at work, and its weights to and from other programs."""

@@ -1,0 +1,193 @@
+"""A net at test time as an ONNX graph: one function a kind of layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.recipe import (
+    AveragePool,
+    Conv,
+    Dropout,
+    Exchange,
+    Fc,
+    Lrn,
+    LrnSpatial,
+    MaxPool,
+    Relu,
+    Softmax,
+    Tanh,
+)
+from alexnet.recipe.topology import LayerShape, Topology, owned
+
+OPSET = 17
+
+
+class Graph:
+    """Collects the nodes of one net; `value` is the name of what flows out of the last of them."""
+
+    def __init__(self, dropout: float, shapes: Topology, weights: dict[str, NDArray[np.float32]]) -> None:
+        self.dropout, self.shapes, self.constants = dropout, shapes, dict[str, NDArray[Any]](weights)
+        self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
+        self.value = "image"
+        self.flat = False
+        for each in shapes.layers:
+            EMITTERS[type(each.layer)](self, each)
+
+    def model(self, helper: Any, float_type: int) -> Any:
+        """An onnx.ModelProto."""
+        side = self.shapes.image.height
+        graph = helper.make_graph(
+            [helper.make_node(kind, ins, outs, name=outs[0], **more) for kind, ins, outs, more in self.nodes],
+            "alexnet",
+            [helper.make_tensor_value_info("image", float_type, ["N", 3, side, side])],
+            [helper.make_tensor_value_info("probs", float_type, ["N", self.shapes.classes])],
+            [_tensor(helper, name, values) for name, values in self.constants.items()],
+        )
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=8, producer_name="alexnet")
+
+    def add(self, kind: str, output: str, *more_inputs: str, **attributes: Any) -> None:
+        """A node on `value`, which becomes the new one."""
+        self.nodes.append((kind, [self.value, *more_inputs], [output], attributes))
+        self.value = output
+
+    def constant(self, name: str, value: Any, kind: type[np.generic] = np.float32) -> str:
+        """A stored value, by its name."""
+        self.constants[name] = np.array(value, kind)
+        return name
+
+    def spatial(self, name: str) -> None:
+        """N x maps becomes N x maps x 1 x 1 again after an FC layer."""
+        if self.flat:
+            self.add("Unsqueeze", f"{name}.maps", self.constant(f"{name}.axes", [2, 3], np.int64))
+            self.flat = False
+
+    def by_column(self, each: LayerShape, size: int, emit: Callable[[str, int], None]) -> None:
+        """Run `emit` on each part of the input that does not see the others; `size` is the input's axis 1."""
+        name = each.layer.name
+        if each.groups == 1:
+            emit(name, 0)
+            return
+        parts = [f"{name}.in{column}" for column in range(each.groups)]
+        sizes = [len(owned(size, each.groups, column)) for column in range(each.groups)]
+        lengths = self.constant(f"{name}.sizes", sizes, np.int64)
+        self.nodes.append(("Split", [self.value, lengths], parts, {"axis": 1}))
+        outputs = []
+        for column, part in enumerate(parts):
+            self.value = part
+            emit(f"{name}.out{column}", column)
+            outputs.append(self.value)
+        self.nodes.append(("Concat", outputs, [name], {"axis": 1}))
+        self.value = name
+
+
+def _tensor(helper: Any, name: str, values: NDArray[Any]) -> Any:
+    kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+    return helper.make_tensor(name, kind, values.shape, values.tobytes(), raw=True)
+
+
+def _window(each: LayerShape, size: int, stride: int, pad: int) -> dict[str, Any]:
+    """A window's attributes, padded at the bottom and right as far as the last one reaches."""
+
+    def beyond(side: int, count: int) -> int:
+        return max(0, (count - 1) * stride + size - side - pad)
+
+    ends = [
+        beyond(each.input.height, each.output.height),
+        beyond(each.input.width, each.output.width),
+    ]
+    return {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [pad, pad, *ends]}
+
+
+def _conv(graph: Graph, each: LayerShape) -> None:
+    layer = each.layer
+    assert isinstance(layer, Conv)
+    graph.spatial(layer.name)
+    window = _window(each, layer.size, layer.stride, layer.pad)
+    graph.add("Conv", layer.name, f"{layer.name}.weight", f"{layer.name}.bias", group=each.groups, **window)
+
+
+def _fc(graph: Graph, each: LayerShape) -> None:
+    name, units = each.layer.name, each.output.maps
+    graph.add("Flatten", f"{name}.flat")
+    graph.flat = True
+
+    def emit(output: str, column: int) -> None:
+        weight, bias = f"{name}.weight", f"{name}.bias"
+        if each.groups > 1:
+            rows = owned(units, each.groups, column)
+            weight, bias = (
+                graph.constant(f"{key}{column}", graph.constants[key][rows.start : rows.stop]) for key in (weight, bias)
+            )
+        graph.add("Gemm", output, weight, bias, transB=1)
+
+    graph.by_column(each, each.input.size, emit)
+    if each.groups > 1:
+        del graph.constants[f"{name}.weight"], graph.constants[f"{name}.bias"]
+
+
+def _max_pool(graph: Graph, each: LayerShape) -> None:
+    layer = each.layer
+    assert isinstance(layer, MaxPool)
+    graph.spatial(layer.name)
+    graph.add("MaxPool", layer.name, **_window(each, layer.size, layer.stride, 0))
+
+
+def _average_pool(graph: Graph, each: LayerShape) -> None:
+    layer = each.layer
+    assert isinstance(layer, AveragePool)
+    graph.spatial(layer.name)
+    graph.add("AveragePool", layer.name, count_include_pad=0, **_window(each, layer.size, layer.stride, 0))
+
+
+def _lrn(graph: Graph, each: LayerShape) -> None:
+    layer = each.layer
+    assert isinstance(layer, Lrn)
+    graph.spatial(layer.name)
+    # The paper's sum runs from i - n/2 to i + n/2; ONNX divides alpha by the number of terms.
+    size = 2 * (layer.n // 2) + 1
+    settings = {"alpha": float(layer.alpha * size), "beta": float(layer.beta), "bias": float(layer.k)}
+    graph.by_column(each, each.input.maps, lambda output, _: graph.add("LRN", output, size=size, **settings))
+
+
+def _lrn_spatial(graph: Graph, each: LayerShape) -> None:
+    layer = each.layer
+    assert isinstance(layer, LrnSpatial)
+    name, half = layer.name, layer.n // 2
+    graph.spatial(name)
+    size, before = 2 * half + 1, graph.value
+    window = {"kernel_shape": [size] * 2, "pads": [half] * 4, "count_include_pad": 1}
+    graph.add("Mul", f"{name}.squares", before)
+    graph.add("AveragePool", f"{name}.mean", **window)
+    graph.add("Mul", f"{name}.sum", graph.constant(f"{name}.alpha", layer.alpha * size**2))
+    graph.add("Add", f"{name}.base", graph.constant(f"{name}.k", layer.k))
+    graph.add("Pow", f"{name}.factor", graph.constant(f"{name}.beta", layer.beta))
+    graph.nodes.append(("Div", [before, graph.value], [name], {}))
+    graph.value = name
+
+
+def _dropout(graph: Graph, each: LayerShape) -> None:
+    name = each.layer.name
+    graph.add("Mul", name, graph.constant(f"{name}.keep", 1 - graph.dropout))
+
+
+def _softmax(graph: Graph, each: LayerShape) -> None:
+    graph.add("Flatten", "logits")
+    graph.add("Softmax", "probs", axis=1)
+
+
+EMITTERS: dict[type[Any], Callable[[Graph, LayerShape], None]] = {
+    Conv: _conv,
+    Fc: _fc,
+    MaxPool: _max_pool,
+    AveragePool: _average_pool,
+    Lrn: _lrn,
+    LrnSpatial: _lrn_spatial,
+    Relu: lambda graph, each: graph.add("Relu", each.layer.name),
+    Tanh: lambda graph, each: graph.add("Tanh", each.layer.name),
+    Dropout: _dropout,
+    Exchange: lambda graph, each: None,
+    Softmax: _softmax,
+}

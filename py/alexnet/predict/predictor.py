@@ -1,0 +1,106 @@
+"""Test-time predictions: the softmax's outputs averaged over an image's crops (paper, 4.1), and error rates."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.shards import Split
+from alexnet.engines import Floats
+from alexnet.net.layers import Pass
+from alexnet.net.net import Net
+
+Pixels = NDArray[np.uint8]
+CropsName = Literal["ten", "centre"]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The views of one image: offsets (k, 2) as y, x, and which are reflected (k)."""
+
+    offsets: NDArray[np.int32]
+    reflect: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.reflect)
+
+
+def centre_crop(size: int, crop: int) -> Crops:
+    """The middle of the image alone."""
+    return Crops(np.full((1, 2), (size - crop) // 2, np.int32), np.zeros(1, np.uint8))
+
+
+def ten_crops(size: int, crop: int) -> Crops:
+    """The four corners and the centre, and their reflections."""
+    end, middle = size - crop, (size - crop) // 2
+    five = [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
+    return Crops(np.array(five + five, np.int32), np.repeat(np.array([0, 1], np.uint8), 5))
+
+
+CROPS: dict[CropsName, Callable[[int, int], Crops]] = {"ten": ten_crops, "centre": centre_crop}
+
+
+class Predictor:
+    """Class probabilities of 256x256 images by a trained net, `net.batch` views at a time."""
+
+    def __init__(self, net: Net, mean: Floats, crops: Crops, dropout: float) -> None:
+        side = net.topology.image.height
+        self._net, self._crops, self._dropout = net, crops, dropout
+        self._mean = net.engine.upload(mean)
+        self._views = net.engine.maps(net.batch, 3, side, side)
+
+    def __call__(self, images: Sequence[Pixels]) -> Floats:
+        """(n, classes): the mean of the softmax's outputs over the crops."""
+        views = [(image, view) for image in images for view in range(len(self._crops))]
+        size = self._net.batch
+        parts = [self._run(views[at : at + size]) for at in range(0, len(views), size)]
+        probs = np.concatenate(parts).reshape(len(images), len(self._crops), -1)
+        mean: Floats = probs.mean(axis=1, dtype=np.float64).astype(np.float32)
+        return mean
+
+    def features(self, images: Sequence[Pixels], layer: str) -> Floats:
+        """(n, units): the outputs of a layer for each image's first crop (paper, 6.1)."""
+        found = []
+        for at in range(0, len(images), self._net.batch):
+            part = images[at : at + self._net.batch]
+            self._run([(image, 0) for image in part])
+            values = self._net.engine.unpack(self._net.outputs[layer].value, len(part))
+            found.append(values.reshape(len(part), -1))
+        return np.concatenate(found)
+
+    def _run(self, views: list[tuple[Pixels, int]]) -> Floats:
+        chosen = [view for _, view in views]
+        self._net.engine.ops.augment(
+            [image for image, _ in views],
+            self._mean,
+            self._views,
+            np.ascontiguousarray(self._crops.offsets[chosen]),
+            np.ascontiguousarray(self._crops.reflect[chosen]),
+            np.zeros((len(views), 3), np.float32),
+            divide=1.0,
+        )
+        self._net.forward(self._views, Pass(len(views), len(views), dropout=self._dropout))
+        return self._net.engine.unpack(self._net.probs, len(views))[:, :, 0, 0]
+
+
+def predict_split(
+    predictor: Predictor, split: Split, chosen: range, advance: Callable[[int], None] = lambda count: None
+) -> Floats:
+    """(n, classes) for the chosen images of a split, in its order."""
+    step = 64
+    parts = []
+    for at in range(chosen.start, chosen.stop, step):
+        part = range(at, min(at + step, chosen.stop))
+        parts.append(predictor([split.image(index) for index in part]))
+        advance(len(part))
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+def misses(probs: Floats, labels: NDArray[np.int32], k: int) -> int:
+    """How many images do not have their label among the k most probable classes; ties go to the lower class."""
+    own = np.take_along_axis(probs, labels[:, None], 1)
+    ties = (probs == own) & (np.arange(probs.shape[1]) < labels[:, None])
+    ahead = ~(probs <= own) | ties  # of NaN all others are ahead
+    return int((ahead.sum(axis=1) >= k).sum())

@@ -1,0 +1,1 @@
+"""A run's folder: who holds it and what is in it."""

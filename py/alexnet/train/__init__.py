@@ -1,0 +1,1 @@
+"""Training: the loop, the stream of images, the schedule."""

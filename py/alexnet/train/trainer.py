@@ -1,0 +1,285 @@
+"""Training: gradient descent over the stream of images, with validation, checkpoints, and changes by hand."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.console import Advance, progress, say
+from alexnet.data.shards import Dataset
+from alexnet.engines import Engine, Floats
+from alexnet.errors import Failure
+from alexnet.links import Link
+from alexnet.net.layers import Parameter, Pass
+from alexnet.net.net import Net
+from alexnet.predict.predictor import Predictor, centre_crop, misses, predict_split
+from alexnet.recipe import Conv, Fc, Recipe
+from alexnet.recipe.topology import topology
+from alexnet.runs import control
+from alexnet.runs.checkpoint import Checkpoint, Shelf, write
+from alexnet.runs.log import Log, Row
+from alexnet.train.loader import Loader
+from alexnet.train.schedule import Schedule
+from alexnet.train.signals import StopRequest
+from alexnet.train.stream import Stream
+
+
+@dataclass
+class Progress:
+    """Where a training stands; with the weights and momenta it is all that a checkpoint needs."""
+
+    step: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
+    changes: dict[str, Any] = field(default_factory=dict)  # made by hand
+
+    def state(self) -> dict[str, Any]:
+        return {"step": self.step, "schedule": self.schedule.state(), "changes": self.changes}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> "Progress":
+        return cls(state["step"], Schedule.restored(state["schedule"]), state["changes"])
+
+
+class Trainer:
+    """One process of a training. All processes go through the same steps; the first one writes the files."""
+
+    def __init__(
+        self,
+        run: Path,
+        data: Dataset,
+        recipe: Recipe,
+        seed: int,
+        engine: Engine,
+        link: Link,
+        facts: dict[str, Any],
+    ) -> None:
+        self.run_path, self.data, self.recipe, self.seed = run, data, recipe, seed
+        self.engine, self.link, self.facts = engine, link, facts
+        train = data.split("train")
+        self.stream = Stream(len(train), recipe.train.batch, seed, recipe.data.shuffle)
+        self.own = link.place.slice_of(recipe.train.batch)
+        if not self.own:
+            raise Failure(f"train.batch = {recipe.train.batch}: too small for {link.place.replicas} replicas")
+        if recipe.augment.crop == "random" and recipe.augment.offsets > data.size - recipe.net.crop + 1:
+            raise Failure(
+                f"augment.offsets = {recipe.augment.offsets}: images of {data.size} leave "
+                f"{data.size - recipe.net.crop + 1} positions for a crop of {recipe.net.crop}; use at most that"
+            )
+        shapes = topology(recipe.net, len(data.classes))
+        self.net = Net(shapes, engine, link, len(self.own), training=True)
+        self.at = Progress()
+        self.shelf = Shelf(run)
+
+    def begin(self, weights: Sequence[Mapping[str, Floats]]) -> None:
+        """Start from random weights, and from those given for all or some layers."""
+        self.net.initialise(self.seed)
+        for each in weights:
+            self.net.load(each)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.net.load(saved.weights, saved.momenta)
+        self.at = Progress.restored(saved.state)
+
+    def run(self, last_step: int | None) -> bool:
+        """Train up to `last_step` (None: the recipe's epochs); false where a signal stopped it before the end.
+
+        Raises Failure where the loss or a weight is not finite, or a file cannot be read or written.
+        """
+        last = last_step if last_step is not None else self.stream.steps(self.recipe.train.epochs)
+        batch = self.stream.batch
+        log = Log(self.run_path / "log.jsonl", self.at.step) if self.link.rank == 0 else None
+        bar = progress("train", last * batch, done=self.at.step * batch) if log else nullcontext(_unseen)
+        with StopRequest() as stop, bar as advance:
+            self._write(log, {"event": "start", "step": self.at.step, **self.facts})
+            try:
+                return self._steps(last, stop, log, advance)
+            finally:
+                if log:
+                    log.close()
+
+    def _steps(self, last: int, stop: StopRequest, log: Log | None, advance: Advance) -> bool:
+        while self.at.step < last and not self.at.schedule.finished:
+            self._refresh()
+            with closing(self._loader()) as loader:
+                while self.at.step < last and not self.at.schedule.finished:
+                    if self.link.any(stop.raised or (log is not None and control.waiting(self.run_path))):
+                        if self.link.any(stop.raised):
+                            self._checkpoint(best=False)
+                            return False
+                        self._take_changes(log)
+                        break
+                    before = self.stream.passes(self.at.step)
+                    row = self._step(loader)
+                    self._write(log, row)
+                    note = f"step {row['step']}, loss {row['loss']:.4f}, lr {row['lr']:.2g}"
+                    advance(self.stream.batch, note)
+                    if self._after_step(before, last, log):
+                        break
+        return True
+
+    def _loader(self) -> Loader:
+        return Loader(self.engine, self.data, self.now, self.stream, self.link.place, self.at.step)
+
+    def _refresh(self) -> None:
+        """Hold to the recipe with the events of the epochs passed, and with what was changed by hand."""
+        recipe = self.recipe.at_epoch(self.stream.passes(self.at.step))
+        self.now = recipe.with_changes(self.at.changes) if self.at.changes else recipe
+        self._specs = {layer.name: layer for layer in self.now.net.layers if isinstance(layer, Conv | Fc)}
+
+    def _step(self, loader: Loader) -> Row:
+        """Forward, backward, update; the step's row of the log."""
+        start, step = time.perf_counter(), self.at.step
+        batch = loader.next()
+        self.net.labels[: batch.count] = batch.labels
+        now = Pass(
+            images=batch.count,
+            batch=self.stream.batch,
+            first_image=self.own.start,
+            step=step,
+            seed=self.seed,
+            dropout=self.now.dropout,
+            training=True,
+        )
+        self.net.step(batch.images, now, self._rates, self.now.train.momentum)
+        loader.done(batch)
+        loss, error = self._measure(batch.count)
+        if not np.isfinite(loss):
+            last = self.shelf.named("latest")
+            kept = f"{last} is whole" if last else "there is no checkpoint yet"
+            raise Failure(f"step {step}: the loss is not finite ({loss}); {kept}; use a smaller train.rate")
+        self.at.step += 1
+        return {
+            "step": self.at.step,
+            "epoch": self.stream.epoch(self.at.step),
+            "loss": loss,
+            "error": error,
+            "lr": self.at.schedule.rate(self.now.train),
+            "images_per_s": self.stream.batch / (time.perf_counter() - start),
+        }
+
+    def _measure(self, images: int) -> tuple[float, float]:
+        """Mean loss and top-1 error of the whole batch."""
+        probs = self.engine.unpack(self.net.probs, images)[:, :, 0, 0]
+        losses = self.engine.download(self.net.losses)[:images]
+        labels = self.engine.download(self.net.labels)[:images]
+        loss, wrong = self.link.total(np.array([losses.sum(), misses(probs, labels, 1)], np.float64))
+        return float(loss) / self.stream.batch, float(wrong) / self.stream.batch
+
+    def _rates(self, parameter: Parameter) -> tuple[float, float]:
+        """The rate and the decay of a parameter at this step."""
+        train, schedule = self.now.train, self.at.schedule
+        spec = self._specs[parameter.spec.name]
+        if parameter.is_bias:
+            rate = schedule.rate(train) if train.bias_drops else train.rate
+            return rate * spec.bias_rate_times, train.decay * spec.bias_decay_times
+        return schedule.rate(train) * spec.rate_times, train.decay * spec.decay_times
+
+    def _after_step(self, passes_before: int, last: int, log: Log | None) -> bool:
+        """Validate and keep a checkpoint where it is time; true where the recipe may have changed."""
+        train, passes = self.now.train, self.stream.passes(self.at.step)
+        ended = self.at.step == last
+        best = False
+        new_epoch = passes > passes_before
+        if new_epoch:
+            self.at.schedule.epoch_passed(passes, train)
+        if new_epoch and passes % train.validate_epochs == 0:
+            best = self._validate(log)
+        if new_epoch or ended or self.at.step % train.checkpoint_steps == 0:
+            self._checkpoint(best)
+        return new_epoch and bool(self.recipe.train.events)
+
+    def _validate(self, log: Log | None) -> bool:
+        """Centre-crop error on the validation images; true where it is the best so far."""
+        if not self.data.counts["val"]:
+            return False
+        split = self.data.split("val")
+        predictor = Predictor(
+            self.net, self.data.mean, centre_crop(self.data.size, self.recipe.net.crop), self.now.dropout
+        )
+        chosen = self.link.place.slice_of(len(split))
+        probs = predict_split(predictor, split, chosen)
+        labels = split.labels[chosen.start : chosen.stop]
+        if len(chosen):
+            likely = np.maximum(probs[np.arange(len(chosen)), labels], np.finfo(np.float32).tiny)
+            own = [
+                -np.log(likely, dtype=np.float64).sum(),
+                misses(probs, labels, 1),
+                misses(probs, labels, 5),
+            ]
+        else:
+            own = [0.0, 0.0, 0.0]
+        loss, top1, top5 = (float(each) / len(split) for each in self.link.total(np.array(own)))
+        best = self.at.schedule.validated(top1, self.now.train)
+        row = {
+            "step": self.at.step,
+            "epoch": self.stream.epoch(self.at.step),
+            "val_loss": loss,
+            "val_error": top1,
+            "val_top5_error": top5,
+            "drops": self.at.schedule.drops,
+        }
+        self._write(log, row)
+        if log:
+            say(f"epoch {row['epoch']:.2f}: validation error {top1:.1%} (top-5 {top5:.1%}), loss {loss:.3f}")
+        return best
+
+    def _take_changes(self, log: Log | None) -> None:
+        """Changes by hand: checked, logged, and from now on part of the run."""
+        changes = self.link.share(control.take(self.run_path) if log else None)
+        row: Row = {"event": "control", "step": self.at.step, "set": changes}
+        try:
+            control.check(self.recipe, changes)
+            self.at.changes |= changes
+        except Failure as failure:
+            row["refused"] = str(failure)
+        self._write(log, row)
+        if log:
+            say(
+                f"step {self.at.step}: by hand {changes}" + (f", refused: {row['refused']}" if "refused" in row else "")
+            )
+
+    def _checkpoint(self, best: bool) -> None:
+        """Weights, momenta and progress into a file, by the first process; all take part."""
+        arrays = _finite(self.net.arrays(), self.at.step)
+        if self.link.rank:
+            for _ in arrays:
+                pass
+            return
+        state = {
+            **self.at.state(),
+            "epoch": self.stream.epoch(self.at.step),
+            "position": self.at.step * self.stream.batch,
+            "images": self.stream.images,
+            "seed": self.seed,
+            "recipe": self.recipe.to_toml(),
+            "classes": [each.name for each in self.data.classes],
+            "data": str(self.data.path.resolve()),
+        }
+        path = self.shelf.path(self.at.step)
+        write(path, state, arrays)
+        self.shelf.shelved(path, best, self.now.train.checkpoints_kept)
+
+    def _write(self, log: Log | None, row: Row) -> None:
+        if log:
+            log.write(row)
+
+
+def _unseen(count: int, note: str = "") -> None:
+    """Progress that another process shows."""
+
+
+def _finite(
+    arrays: Iterator[tuple[str, Floats | None, Floats | None]], step: int
+) -> Iterator[tuple[str, Floats, Floats]]:
+    """The arrays of the first process, each looked at before it is kept."""
+    for name, weights, momenta in arrays:
+        if weights is None or momenta is None:
+            continue
+        if not (np.isfinite(weights).all() and np.isfinite(momenta).all()):
+            raise Failure(f"step {step}: {name} is not finite; the last checkpoint is kept; use a smaller train.rate")
+        yield name, weights, momenta

@@ -1,0 +1,121 @@
+"""`alexctl bench`: its contract, and its arithmetic on times that are known."""
+
+import json
+
+import pytest
+
+from alexnet.bench import steps as bench
+from alexnet.engines.cpu import CpuEngine
+from alexnet.links.solo import SoloLink
+from alexnet.recipe import load
+from alexnet.recipe.topology import topology
+
+KEYS = [
+    "device",
+    "procs",
+    "threads",
+    "batch",
+    "step_s",
+    "images_per_s",
+    "forward_images_per_s",
+    "ten_crop_images_per_s",
+    "peak_rss_mb",
+    "layers",
+]
+LAYERS = "conv1 relu1 norm1 pool1 conv2 relu2 cross3 conv3 relu3 cross6 fc6 relu6 drop6 cross7 fc8 cross9 loss"
+WORK = {  # multiply-adds of one image: kernels x fan-in x positions
+    "conv1": 8 * 3 * 5**2 * 11**2,
+    "conv2": 12 * 4 * 3**2 * 5**2,
+    "conv3": 8 * 12 * 3**2 * 5**2,
+    "fc6": 32 * 8 * 5**2,
+    "fc8": 3 * 32,
+}
+BATCH = 8
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_contract(workshop, processes):
+    options = {"--procs": processes, "--threads": 1, "--batch": BATCH, "--classes": 3, "--repeat": 2}
+    arguments = [each for pair in options.items() for each in pair]
+    done = workshop.alexctl("bench", "--recipe", workshop.recipe, *arguments, "--json")
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert list(found) == KEYS
+    assert (found["device"], found["procs"], found["threads"], found["batch"]) == ("cpu", processes, 1, BATCH)
+    assert found["images_per_s"] == pytest.approx(BATCH / found["step_s"])
+    assert 20 * processes < found["peak_rss_mb"] < 1000 * processes
+    assert found["forward_images_per_s"] > 0 and found["ten_crop_images_per_s"] > 0
+    names = [name for name in LAYERS.split() if processes > 1 or not name.startswith("cross")]
+    assert [each["name"] for each in found["layers"]] == names
+    for each in found["layers"]:
+        assert list(each) == ["name", "forward_s", "backward_s", "gflops", "gflops_done"]
+        assert each["forward_s"] > 0 and each["backward_s"] > 0, each
+        products = (2 if each["name"] == "conv1" else 3) * 2 * BATCH * WORK.get(each["name"], 0)
+        assert each["gflops"] == pytest.approx(products / (each["forward_s"] + each["backward_s"]) / 1e9)
+    for shown in (*names, "gradient sums", "update", "step"):
+        assert f"\n {shown} " in done.stderr, shown
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--procs", 3], "3 processes cannot share a net of 2 columns"),
+        (["--procs", 4, "--batch", 1], "--batch 1: too small for 2 replicas"),
+        (["--recipe", "alexnut"], "no recipe 'alexnut'"),
+    ],
+)
+def test_failures_are_one_line(workshop, arguments, line):
+    done = workshop.alexctl("bench", "--recipe", workshop.recipe, *arguments, code=1)
+    assert line in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_direct_work_of_the_papers_net():
+    """The issue's figures, in millions a layer, and 529 GFLOP a step of 128 images."""
+    work = bench.direct_work(topology(load("alexnet").net, 1000))
+    forward = {name: each[0] for name, each in work.items() if each[0]}
+    assert {name: round(each / 1e6) for name, each in forward.items() if name.startswith("conv")} == {
+        "conv1": 105,
+        "conv2": 224,
+        "conv3": 150,
+        "conv4": 112,
+        "conv5": 75,
+    }
+    assert forward["fc6"] + forward["fc7"] + forward["fc8"] == 9216 * 4096 + 4096 * 4096 + 4096 * 1000
+    assert work["conv1"][1] == forward["conv1"] and work["conv2"][1] == 2 * forward["conv2"]
+    assert 2 * 128 * sum(sum(each) for each in work.values()) == pytest.approx(529e9, rel=2e-3)
+
+
+def test_medians_of_the_slowest_process(workshop):
+    """Two processes' times of three repetitions; a part counts by its own slowest process."""
+    recipe = load(workshop.recipe)
+    workload = bench.Workload(recipe, 3, BATCH, CpuEngine(1), SoloLink(2))
+    first, second = [1.0, 9.0, 3.0], [2.0, 2.0, 2.0]  # the slowest: 2, 9, 3
+
+    def gather(value):
+        if not isinstance(value, list):
+            return [value, value]
+        return [[dict.fromkeys(row, one) for row, one in zip(value, times, strict=True)] for times in (first, second)]
+
+    report = bench.measure(workload, 3, gather)
+    assert {report.step_s, report.update_s, report.sums_s, report.forward_s, report.ten_crop_s} == {3.0}
+    assert all((each.forward_s, each.backward_s) == (3.0, 3.0) for each in report.layers)
+    found = report.as_json("cpu", 1)
+    assert found["images_per_s"] == pytest.approx(BATCH / 3)
+    assert report.ten_crop_images == 2 * 4  # 40 views fill 5 batches of 8, in each of two processes
+    assert found["ten_crop_images_per_s"] == pytest.approx(8 / 3)
+    conv2 = next(each for each in found["layers"] if each["name"] == "conv2")
+    assert conv2["gflops"] == pytest.approx(3 * 2 * BATCH * WORK["conv2"] / 6 / 1e9)
+
+
+def test_parts_add_up_to_the_step(workshop):
+    workload = bench.Workload(load(workshop.recipe), 3, BATCH, CpuEngine(1), SoloLink(2))
+    report = bench.measure(workload, 1, lambda value: [value])
+    parts = report.sums_s + report.update_s + sum(each.forward_s + each.backward_s for each in report.layers)
+    assert 0 < parts <= report.step_s
+
+
+def test_peak_memory_notices_an_array():
+    before = bench.peak_rss_mb()
+    ours = bytearray(b"x") * 300_000_000
+    assert bench.peak_rss_mb() >= 300 and bench.peak_rss_mb() >= before
+    del ours

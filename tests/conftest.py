@@ -1,0 +1,65 @@
+"""The small net's data, prepared once, and `alexctl` as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ALEXCTL = [sys.executable, "-m", "alexnet"]
+
+
+class Workshop:
+    """A prepared dataset, a recipe, and commands on them."""
+
+    def __init__(self, folder: Path) -> None:
+        import small  # not at the top: the sanitizers' environment has no Pillow
+
+        self.folder = folder
+        self.recipe = folder / "small.toml"
+        self.recipe.write_text(small.RECIPE)
+        self.data = folder / "data"
+        source = small.write_images(folder / "images")
+        self.alexctl("prep", source, "--out", self.data, "--size", 32, "--workers", 1)
+
+    def start(self, *arguments: object, **options) -> subprocess.Popen[str]:
+        """Begin a command in a process group of its own."""
+        return subprocess.Popen(
+            [*ALEXCTL, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=os.environ | {"COLUMNS": "100"},
+            **options,
+        )
+
+    def alexctl(self, *arguments: object, code: int = 0, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and insist on its exit code and on no traceback."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=seconds)
+        assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def train(self, run: Path, *more: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.alexctl(
+            "train",
+            self.data,
+            "--recipe",
+            self.recipe,
+            "--device",
+            "cpu",
+            "--threads",
+            1,
+            "--out",
+            run,
+            *more,
+            code=code,
+        )
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("workshop"))

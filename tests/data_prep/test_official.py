@@ -1,0 +1,437 @@
+"""ImageNet in each form in which people hold it: the same images, labels and order, whatever they lie in."""
+
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import official
+import pytest
+from official import IDS, TRAIN, VAL, WNIDS, WORDS
+from samples import write
+
+from alexnet.data.decode import square
+from alexnet.data.shards import Dataset
+from alexnet.errors import Failure
+from data_prep import prepare
+from data_prep.readers import Listing, devkit
+from data_prep.source import open_source
+
+SIZE = 32
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "ilsvrc2012": official.ilsvrc2012,
+    "ilsvrc2010": official.ilsvrc2010,
+    "kaggle": official.kaggle,
+    "parquet": official.parquet,
+}
+
+
+def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
+    return open_source(source, form=None, class_order=order, classes=classes, check_md5=False)
+
+
+Harm = tuple[Callable[[Path], None], str]  # what is done to a source, and what is said of it
+
+
+def refused(source: Path, harm: Harm) -> None:
+    """Asserts that a source that has been harmed is not listed, and that one line says why."""
+    do, message = harm
+    do(source)
+    with pytest.raises(Failure, match=message) as failure:
+        listed(source)
+    assert "\n" not in str(failure.value)
+
+
+def held(path: Path) -> dict[str, list[tuple[str, str, bytes]]]:
+    """Every image of a dataset: its name, its class's ID and its pixels, in the stored order."""
+    dataset = Dataset(path)
+    return {
+        name: [
+            (file, dataset.classes[label].id, split.image(index).tobytes())
+            for index, (file, label) in enumerate(zip(split.names, split.labels, strict=True))
+        ]
+        for name, split in ((name, dataset.split(name)) for name, count in dataset.counts.items() if count)
+    }
+
+
+def pixels_of(content: bytes) -> bytes:
+    out = np.empty((SIZE, SIZE, 3), np.uint8)
+    square(content, out)
+    return out.tobytes()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None:
+    source = FORMS[form](tmp_path / "source")
+    done = prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    year = 2010 if form == "ilsvrc2010" else 2012
+    named = official.images(year)
+    expected = {name: (name.split("/")[1], pixels_of(content)) for name, content in named.items()}
+    splits = held(tmp_path / "out")
+    assert done.skipped == 0 and sorted(splits) == (["test", "train", "val"] if year == 2010 else ["train", "val"])
+    for split, images in splits.items():
+        assert {name: (wnid, pixels) for name, wnid, pixels in images} == {
+            name: fact for name, fact in expected.items() if name.startswith(split)
+        }
+    assert len(splits["train"]) == TRAIN * len(WNIDS) and len(splits["val"]) == VAL * len(WNIDS)
+
+
+@pytest.mark.parametrize("order", ["wnid", "devkit"])
+@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle", "parquet"])
+def test_the_same_dataset_as_from_folders(form: str, order: str, tmp_path: Path) -> None:
+    sources = {"folders": official.folders(tmp_path / "folders"), form: FORMS[form](tmp_path / form)}
+    kit = write(tmp_path / "devkit.tar.gz", official.tar(official.devkit_files(official.images(), 2012), mode="w:gz"))
+    for name, source in sources.items():
+        shutil.copy(kit, source / "ILSVRC2012_devkit_t12.tar.gz")
+        prepare(source, tmp_path / f"out-{name}", size=SIZE, workers=1, class_order=order)
+    one, two = (Dataset(tmp_path / f"out-{name}") for name in sources)
+    assert one.classes == two.classes and one.class_order == two.class_order == order
+    assert (one.split("train").labels == two.split("train").labels).all()
+    assert held(one.path) == held(two.path)
+    assert (one.mean == two.mean).all()
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
+def test_every_kind_of_tar(form: int, tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path, form)
+    listing = listed(source)
+    named = official.images()
+    assert {entry.name: listing.fetch(entry) for entries in listing.splits.values() for entry in entries} == {
+        name: content for name, content in named.items() if not name.startswith("test")
+    }
+
+
+def test_an_unpacked_devkit_will_do(tmp_path: Path) -> None:
+    for make in (official.ilsvrc2012, official.ilsvrc2010):
+        source = make(tmp_path / make.__name__)
+        archive = next(source.glob("*devkit*"))
+        whole = listed(source, "devkit")
+        with tarfile.open(archive) as packed:
+            for member in packed:  # one by one: a filter is known from Python 3.11.4 on
+                packed.extract(member, source, set_attrs=False)
+        archive.unlink()
+        assert listed(source, "devkit").splits == whole.splits
+
+
+@pytest.mark.parametrize("make", [official.ilsvrc2012, official.ilsvrc2010])
+def test_the_devkit_knows_classes_by_id_and_no_parents(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    year = int(make.__name__[-4:])
+    kit = devkit.find(make(tmp_path), year)
+    assert kit is not None and kit.year == year
+    assert [(synset.id, synset.wnid, synset.words) for synset in kit.synsets] == sorted(
+        (number, wnid, WORDS[wnid]) for wnid, number in IDS.items()
+    )
+    assert [synset.images for synset in kit.synsets] == [TRAIN] * len(WNIDS)
+    assert len(kit.validation_truth()) == VAL * len(WNIDS)
+
+
+def test_what_is_told_of_2012(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    assert listed(source).notes == [
+        "ILSVRC2012_img_test_v10102019.tar has no labels and is left out",
+        "train: 30 images of 5 classes (published: 1281167 of 1000); each class has the images that the devkit counts",
+        "val: 15 images of 5 classes (published: 50000 of 1000)",
+    ]
+    named = {name: content for name, content in official.images().items() if "n02012849_3." not in name}
+    write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
+    assert (
+        listed(source)
+        .notes[1]
+        .endswith("1 classes differ from what the devkit counts, the first: n02012849 has 5 of 6")
+    )
+
+
+def test_a_published_count_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_prep import published
+
+    monkeypatch.setitem(published.IMAGES, "ilsvrc2012", {"train": 30, "val": 15})
+    monkeypatch.setitem(published.CLASSES, "ilsvrc2012", 5)
+    notes = listed(official.ilsvrc2012(tmp_path)).notes
+    assert notes[1].startswith("train: 30 images of 5 classes, as published;")
+    assert notes[2] == "val: 15 images of 5 classes, as published"
+
+
+def test_without_val_and_devkit_there_is_still_train(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    (source / "ILSVRC2012_img_val.tar").unlink()
+    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+    listing = listed(source)
+    assert list(listing.splits) == ["train"] and listing.classes[0].name == "n01440764"
+    assert "ILSVRC2012_img_val.tar is not in" in listing.notes[0]
+    with pytest.raises(Failure, match=r"--class-order devkit needs the devkit: put ILSVRC2012_devkit_t12\.tar\.gz"):
+        listed(source, "devkit")
+
+
+def test_patches_and_zipped_images_of_2010(tmp_path: Path) -> None:
+    source = official.ilsvrc2010(tmp_path)
+    listing = listed(source)
+    entries = [entry for split in listing.splits.values() for entry in split]
+    contents = {entry.name: listing.fetch(entry) for entry in entries}
+    assert sum(entry.file == "patch_images.tar" for entry in entries) == 6
+    assert sum(content[:2] == b"\x1f\x8b" for content in contents.values()) == 8
+    assert all(contents.values())
+    assert "patch_images.tar replaces 6 images" in listing.notes
+    (source / "patch_images.tar").unlink()
+    listing = listed(source)
+    assert any("the images that it replaces stay blank" in note for note in listing.notes)
+    assert sum(not entry.length for split in listing.splits.values() for entry in split) == 6
+
+
+def test_2010_without_test(tmp_path: Path) -> None:
+    source = official.ilsvrc2010(tmp_path)
+    (source / "ILSVRC2010_images_test.tar").unlink()
+    listing = listed(source)
+    assert list(listing.splits) == ["train", "val"]
+    assert any("ILSVRC2010_images_test.tar is not in" in note for note in listing.notes)
+    assert "patch_images.tar replaces 5 images, 1 of its images fit none" in listing.notes
+
+
+def test_what_is_missing_is_told_before_train_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data_prep.readers import ilsvrc
+
+    source = official.ilsvrc2012(tmp_path)
+    (source / "ILSVRC2012_devkit_t12.tar.gz").unlink()
+    monkeypatch.setattr(ilsvrc, "images_of", lambda path: pytest.fail("train is read"))
+    with pytest.raises(Failure, match="lacks ILSVRC2012_devkit_t12"):
+        listed(source)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_synsets_are_halved_by_the_seed(tmp_path: Path, whole: bool) -> None:
+    source = official.synsets(tmp_path / "source", whole)
+    prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    splits = held(tmp_path / "out")
+    assert sorted(splits) == ["test", "train"]
+    named = {name: (name.split("/")[1], pixels_of(content)) for name, content in official.images().items()}
+    seen = {name: (wnid, pixels) for images in splits.values() for name, wnid, pixels in images}
+    assert seen == {name: fact for name, fact in named.items() if name.startswith("train")}
+    for images in splits.values():
+        assert Counter(wnid for _, wnid, _ in images) == dict.fromkeys(WNIDS, TRAIN // 2)
+    prepare(source, tmp_path / "other", size=SIZE, workers=1, seed=1)
+    assert {name for name, _, _ in held(tmp_path / "other")["test"]} != {name for name, _, _ in splits["test"]}
+    done = prepare(source, tmp_path / "all", size=SIZE, workers=1, test_share=0, val_share=0.2)
+    assert done.images == {"train": 25, "val": 5}
+
+
+def test_both_kinds_of_synset_tars_halve_alike(tmp_path: Path) -> None:
+    outs = []
+    for whole in (True, False):
+        source = official.synsets(tmp_path / f"source{whole}", whole)
+        prepare(source, tmp_path / f"out{whole}", size=SIZE, workers=1)
+        outs.append(held(tmp_path / f"out{whole}"))
+    assert outs[0] == outs[1]
+
+
+def replaced(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def devkit_with(root: Path, **files: bytes | None) -> None:
+    """A devkit in which some files are others, or missing."""
+    kit = official.devkit_files(official.images(), 2012)
+    meta, truth = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
+    kit |= {{"meta": meta, "truth": truth}[key]: content for key, content in files.items() if content is not None}
+    for key, content in files.items():
+        if content is None:
+            del kit[{"meta": meta, "truth": truth}[key]]
+    write(root / "ILSVRC2012_devkit_t12.tar.gz", official.tar(kit, mode="w:gz"))
+
+
+LENGTH = len(official.meta_mat(2012))
+HARM_2012: dict[str, Harm] = {
+    "train cut": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[: len(whole) // 2]),
+        r"ILSVRC2012_img_train\.tar is cut short: \d+ bytes are missing after byte \d+: get it anew",
+    ),
+    "train cut between two": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole.rstrip(b"\0")),
+        r"ILSVRC2012_img_train\.tar is cut short",
+    ),
+    "train damaged": (
+        lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[:600] + b"xx" + whole[602:]),
+        r"ILSVRC2012_img_train\.tar is damaged: there is no tar header at byte 512",
+    ),
+    "train of images": (
+        lambda root: shutil.copy(root / "ILSVRC2012_img_val.tar", root / "ILSVRC2012_img_train.tar"),
+        r"ILSVRC2012_img_train\.tar does not hold a tar for each class",
+    ),
+    "train missing": (lambda root: (root / "ILSVRC2012_img_train.tar").unlink(), r"lacks ILSVRC2012_img_train\.tar"),
+    "val short": (
+        lambda root: replaced(root / "ILSVRC2012_img_val.tar", lambda whole: official.tar({"a.JPEG": b"x"})),
+        r"img_val\.tar holds 1 images and .*devkit_t12\.tar\.gz classes for 15: get both anew",
+    ),
+    "devkit missing": (
+        lambda root: (root / "ILSVRC2012_devkit_t12.tar.gz").unlink(),
+        r"lacks ILSVRC2012_devkit_t12\.tar\.gz, which tells the classes of ILSVRC2012_img_val\.tar: put it there",
+    ),
+    "devkit cut": (
+        lambda root: replaced(root / "ILSVRC2012_devkit_t12.tar.gz", lambda whole: whole[:-200]),
+        r"devkit_t12\.tar\.gz cannot be read",
+    ),
+    "devkit junk": (
+        lambda root: replaced(root / "ILSVRC2012_devkit_t12.tar.gz", lambda whole: b"junk"),
+        r"devkit_t12\.tar\.gz cannot be read",
+    ),
+    "no truth": (lambda root: devkit_with(root, truth=None), r"lacks data/ILSVRC2012_validation_ground_truth\.txt"),
+    "truth short": (lambda root: devkit_with(root, truth=b"1\n2\n"), r"holds 15 images and .* classes for 2"),
+    "truth of others": (lambda root: devkit_with(root, truth=b"9\n" * 15), r"truth\.txt is damaged \(an ID is not"),
+    "truth from 0": (lambda root: devkit_with(root, truth=b"0\n" * 15), r"truth\.txt is damaged \(an ID is not"),
+    "truth no numbers": (lambda root: devkit_with(root, truth=b"cat\n" * 15), r"truth\.txt is damaged"),
+    "no meta": (lambda root: devkit_with(root, meta=None), r"lacks data/meta\.mat: get the devkit anew"),
+    "meta cut": (
+        lambda root: devkit_with(root, meta=official.meta_mat(2012)[: LENGTH // 2]),
+        r"data/meta\.mat is damaged \(.*\): get the devkit anew",
+    ),
+    "meta empty": (lambda root: devkit_with(root, meta=b""), r"data/meta\.mat is damaged"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_2012)
+def test_2012_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    refused(official.ilsvrc2012(tmp_path), HARM_2012[harm])
+
+
+HARM_2010: dict[str, Harm] = {
+    "no test truth": (
+        lambda root: (root / "ILSVRC2010_test_ground_truth.txt").unlink(),
+        r"lacks ILSVRC2010_test_ground_truth\.txt, which tells the classes of ILSVRC2010_images_test\.tar",
+    ),
+    "test truth short": (
+        lambda root: write(root / "ILSVRC2010_test_ground_truth.txt", b"1\n"),
+        r"images_test\.tar holds 10 images and .*test_ground_truth\.txt classes for 1",
+    ),
+    "devkit of 2012": (
+        lambda root: write(
+            root / "ILSVRC2010_devkit-1.0.tar.gz",
+            official.tar(official.devkit_files(official.images(), 2012), mode="w:gz", folder="devkit-1.0"),
+        ),
+        r"lacks ILSVRC2010_devkit-1\.0\.tar\.gz",
+    ),
+    "patch cut": (
+        lambda root: replaced(root / "patch_images.tar", lambda whole: whole[: len(whole) // 3]),
+        r"patch_images\.tar is cut short",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_2010)
+def test_2010_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    refused(official.ilsvrc2010(tmp_path), HARM_2010[harm])
+
+
+HARM_KAGGLE: dict[str, Harm] = {
+    "no table": (
+        lambda root: (root / "LOC_val_solution.csv").unlink(),
+        r"lacks LOC_val_solution\.csv, which tells the classes of val: put it there",
+    ),
+    "table cut": (
+        lambda root: replaced(root / "LOC_val_solution.csv", lambda whole: whole[: len(whole) // 2 - 50]),
+        r"is not in LOC_val_solution\.csv: remove it, or get|LOC_val_solution\.csv is damaged",
+    ),
+    "empty table": (
+        lambda root: write(root / "LOC_val_solution.csv", b"ImageId,PredictionString\n"),
+        r"ILSVRC2012_val_\d+\.JPEG is not in LOC_val_solution\.csv",
+    ),
+    "another table": (
+        lambda root: write(root / "LOC_val_solution.csv", b"a,b\n1,2\n"),
+        r"LOC_val_solution\.csv is damaged",
+    ),
+    "val short": (
+        lambda root: next((root / "ILSVRC/Data/CLS-LOC/val").iterdir()).unlink(),
+        r"val holds 14 images, LOC_val_solution\.csv lists 15",
+    ),
+    "a class that is none": (
+        lambda root: write(root / "ILSVRC/Data/CLS-LOC/train/cats/1.JPEG", b"x"),
+        r"cats is no WNID",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_KAGGLE)
+def test_kaggle_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    refused(official.kaggle(tmp_path), HARM_KAGGLE[harm])
+
+
+def test_kaggle_with_val_sorted_into_folders(tmp_path: Path) -> None:
+    source = official.kaggle(tmp_path)
+    whole, val = listed(source), source / "ILSVRC" / "Data" / "CLS-LOC" / "val"
+    for entry in whole.splits["val"]:
+        folder = val / entry.name.split("/")[1]
+        folder.mkdir(exist_ok=True)
+        (source / entry.file).rename(folder / entry.name.split("/")[2])
+    assert [e[:2] for e in listed(source).splits["val"]] == [e[:2] for e in whole.splits["val"]]
+
+
+def test_kaggle_given_too_deep(tmp_path: Path) -> None:
+    source = official.kaggle(tmp_path)
+    with pytest.raises(Failure, match=r"give the folder in which ILSVRC and LOC_val_solution\.csv lie"):
+        listed(source / "ILSVRC" / "Data" / "CLS-LOC")
+
+
+def two_wholes(root: Path) -> None:
+    write(root / "more.tar", official.tar(official.synset_tars(official.images())))
+
+
+HARM_SYNSETS: dict[str, Harm] = {
+    "both": (
+        two_wholes,
+        r"must hold either a tar for each synset or one tar of them, it has more\.tar, n01440764\.tar",
+    ),
+    "cut": (
+        lambda root: replaced(root / "n02123045.tar", lambda whole: whole[:-11_000]),
+        r"n02123045\.tar is cut short",
+    ),
+    "an image for a tar": (
+        lambda root: write(root / "n02123045.tar", b"\xff\xd8" * 4000),
+        r"n02123045\.tar is damaged: there is no tar header at byte 0",
+    ),
+    "a tar twice in the other": (
+        lambda root: replaced(
+            root / "n02123045.tar", lambda whole: whole.rstrip(b"\0") + bytes(-len(whole.rstrip(b"\0")) % 512) + whole
+        ),
+        r"train/n02123045/n02123045_10\.JPEG is there twice, in n02123045\.tar and in n02123045\.tar",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_SYNSETS)
+def test_synsets_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    refused(official.synsets(tmp_path), HARM_SYNSETS[harm])
+
+
+def test_a_tar_cut_after_it_was_listed(tmp_path: Path) -> None:
+    source = official.synsets(tmp_path)
+    listing = listed(source)
+    replaced(source / "n02123045.tar", lambda whole: whole[:1000])
+    with pytest.raises(Failure, match=r"n02123045\.tar was cut short since it was listed"):
+        for entry in listing.splits["train"]:
+            listing.fetch(entry)
+
+
+@pytest.mark.parametrize("change", ["content", "time"])
+def test_a_tar_that_was_changed_is_noticed(tmp_path: Path, change: str) -> None:
+    import os
+
+    source = official.ilsvrc2012(tmp_path / "source")
+    prepare(source, tmp_path / "out", size=8, workers=1)
+    assert prepare(source, tmp_path / "out", size=8, workers=1).made == 0
+    if change == "time":
+        os.utime(source / "ILSVRC2012_img_val.tar", (5, 5))
+    else:
+        named = official.images()
+        named["train/n01440764/n01440764_3.JPEG"] += b"\0"
+        write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
+    with pytest.raises(Failure, match=r"holds another dataset"):
+        prepare(source, tmp_path / "out", size=8, workers=1)
+
+
+def test_images_of_classes_that_train_lacks(tmp_path: Path) -> None:
+    source = official.ilsvrc2012(tmp_path)
+    tars = official.synset_tars(official.images())
+    del tars["n02123045.tar"]
+    write(source / "ILSVRC2012_img_train.tar", official.tar(tars))
+    listing = listed(source)
+    assert f"val: {VAL} images are of classes that train lacks and are left out" in listing.notes
+    assert len(listing.splits["val"]) == VAL * (len(WNIDS) - 1)
