@@ -1,6 +1,6 @@
 // Convolution (section 3.5), grouped and strided:
-//   y[b,k,oy,ox] = bias[k] + sum over c,ky,kx of w[k,c,ky,kx] * x[b,c, oy*stride + ky - pad, ox*stride + kx -
-//   pad]
+//   y[b,k,oy,ox] = bias[k]
+//                + sum over c,ky,kx of w[k,c,ky,kx] * x[b,c, oy*stride + ky - pad, ox*stride + kx - pad]
 // with x (B, C, H, W, 16), w (K, C/groups, kh, kw), bias (K), y (B, K, Ho, Wo, 16); taps beyond the edge read
 // 0. Ho is the floor or the ceiling of (H + 2 pad - kh) / stride + 1: the ceiling is the authors' 224 -> 55.
 // conv_backward_data writes dx, conv_backward_weights (conv_weights.cpp) dw and db.

@@ -79,8 +79,7 @@ inline Vec square_root(Vec v) {
 // tanh(v) = -e / (2 + e) for e = exp(-2 |v|) - 1. With -2 |v| = n log 2 + r and p = exp(r) - 1 by its series,
 // e = 2^n p + (2^n - 1): small results keep their relative accuracy, and no branch is needed.
 inline Vec tangent(Vec v) {
-    constexpr float ROUND =
-        12582912;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
+    constexpr float ROUND = 12582912;  // 1.5 * 2^23: added, it rounds; the low bits are the whole number
     constexpr float LOG_2_HIGH = 0.693359375f, LOG_2_LOW = -2.12194440e-4f;
     const Vec size = v < 0 ? -v : v;
     const Vec y = -2 * (size > 10 ? splat_vec(10) : size);  // tanh(10) rounds to 1; a NaN stays one

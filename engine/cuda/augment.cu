@@ -1,10 +1,10 @@
 // Augmentation (paper, 4.1) in one pass from bytes to maps: the mean of each pixel subtracted, the image's
 // colour shift added, a crop taken and reflected. The tile turns the layout: read along pixels, written along
 // images.
-//   out[c][y][x][i] = ((pixel - mean) + shift[i][c]) / divide, at (offset_y + y, offset_x + (x or crop - 1 -
-//   x))
-// images: [images][size][size][3] bytes; mean: [size][size][3]; offsets: [images][2]; out:
-// [3][crop][crop][columns].
+//   out[c][y][x][i] = ((pixel - mean) + shift[i][c]) / divide
+// at row offset_y + y and column offset_x + x, or offset_x + crop - 1 - x where it is reflected.
+// images: [images][size][size][3] bytes; mean: [size][size][3]; offsets: [images][2];
+// out: [3][crop][crop][columns].
 #include "common.cuh"
 
 constexpr int kTile = 32, kTileRows = 8;

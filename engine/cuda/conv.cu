@@ -1,8 +1,7 @@
 // Convolution (paper, 3.5) and its gradients as implicit matrix products: no column matrix is ever written.
-//   forward        y[k][p, n]   = b[k] + sum over r = (c, ky, kx) of w[k][r] x[c][p * stride - pad + (ky,
-//   kx), n] data gradient  dx[c][q, n]  = sum over r = (k, ky, kx) of w[k][c, ky, kx] dy[k][(q + pad - (ky,
-//   kx)) / stride, n] weights        dw[k][r]     = sum over j = (p, n) of dy[k][j] x[c][p * stride - pad +
-//   (ky, kx), n]
+//   forward        y[k][p, n]  = b[k] + sum over r = (c, ky, kx) of w[k][r] x[c][p * stride - pad + (ky, kx), n]
+//   data gradient  dx[c][q, n] = sum over r = (k, ky, kx) of w[k][c, ky, kx] dy[k][(q + pad - (ky, kx)) / stride, n]
+//   weights        dw[k][r]    = sum over j = (p, n) of dy[k][j] x[c][p * stride - pad + (ky, kx), n]
 // Columns are (pixel, image), images innermost, so 16 bytes of a column never span two pixels. Taps beyond an
 // edge read zeros. Weights come packed: rows and depth padded with zeros to whole tiles.
 #include "conv_shape.cuh"

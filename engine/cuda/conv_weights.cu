@@ -1,6 +1,5 @@
 // The gradient of convolution's weights, and the packing of weights for the other two products (conv.cu).
-// The sum over (pixel, image) is long and the result small, so it is split over blocks; the parts are added
-// in order.
+// The sum over (pixel, image) is long and the result small: it is split over blocks, the parts added in order.
 #include "conv_shape.cuh"
 #include "tile.cuh"
 

@@ -1,7 +1,7 @@
 // Local response normalisation across maps (paper, 3.3):
 //   y_i = x_i / s_i^beta,   s_i = k + alpha * sum of x_j^2 over the n maps around i, inside i's group of maps
-//   dx_i = dy_i / s_i^beta - 2 alpha beta x_i * sum over the maps j whose window holds i of dy_j x_j /
-//   s_j^(beta + 1)
+//   dx_i = dy_i / s_i^beta - 2 alpha beta x_i * sum of dy_j x_j / s_j^(beta + 1) over the maps j whose window
+//          holds i
 // x, y, dy, dx: [maps][plane] chunks, plane = height * width * chunks of images; blockIdx.y is the map.
 #include "common.cuh"
 

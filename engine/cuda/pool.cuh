@@ -1,5 +1,4 @@
-// The windows of pooling: `size` wide, `stride` apart, clipped at the far edge (overlapping where stride <
-// size).
+// The windows of pooling: `size` wide, `stride` apart, clipped at the far edge.
 #pragma once
 #include "common.cuh"
 

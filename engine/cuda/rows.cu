@@ -1,5 +1,4 @@
-// Rows of [rows][columns], one a kernel or unit: the bias of a fully connected layer and every bias's
-// gradient.
+// Rows of [rows][columns], one a kernel or unit: the bias of a fully connected layer, every bias's gradient.
 #include "common.cuh"
 
 /// y[row][column] += b[row], then ReLU if asked; blockIdx.y is the row.

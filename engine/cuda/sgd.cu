@@ -1,8 +1,7 @@
 // One pass of gradient descent with momentum and decay (paper, 5):
 //   v = momentum v - decay rate w - rate g;   w = w + v
 // w, v: `count` float32, updated; g: float32; shadow: w again in the form the products read, or null. The
-// numbers are in memory, so that a captured graph goes on when they change. A thread takes four elements at
-// once.
+// numbers are in memory, so that a captured graph goes on when they change. A thread takes four elements.
 #include "common.cuh"
 
 template <class T>

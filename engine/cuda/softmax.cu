@@ -1,6 +1,7 @@
-// Softmax and its log-loss (paper, 3.5): p = exp(l - max) / sum; loss = -log p[label]; dl = factor (p -
-// 1[label]). logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others'
-// results are zero. A block has 8 images x 32 threads, which share the classes.
+// Softmax and its log-loss (paper, 3.5):
+//   p[c] = exp(l[c] - max) / sum;   loss = -log p[label];   dl[c] = factor (p[c] - 1 where c is the label)
+// logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others' results are
+// zero. A block has 8 images x 32 threads, which share the classes.
 #include "common.cuh"
 
 constexpr int kImages = 8, kSharers = 32;

@@ -1,5 +1,5 @@
-// tanh, the unit the paper compares ReLU with (3.1): y = tanh(x); dx = dy (1 - y^2). y may be x, dx may be
-// dy. x, y, dy, dx: `count` chunks of maps.
+// tanh, the unit the paper compares ReLU with (3.1): y = tanh(x); dx = dy (1 - y^2).
+// x, y, dy, dx: `count` chunks of maps; y may be x, dx may be dy.
 #include "common.cuh"
 
 extern "C" __global__ void tanh_forward(const Chunk* x, Chunk* y, long long count) {

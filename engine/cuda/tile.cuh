@@ -1,6 +1,5 @@
 // One block's share of a matrix product: 64 rows x 128 columns, accumulated in fp32 while its operands arrive
-// by asynchronous copies, a few stages ahead. A operand tiles hold depth contiguous; B tiles either way
-// round.
+// by asynchronous copies, a few stages ahead. A operand tiles hold depth contiguous; B tiles either.
 #pragma once
 #include "common.cuh"
 

@@ -1,6 +1,5 @@
 // The block's accumulators on the tensor cores: four warps, 2 x 2, each 32 rows x 64 columns in 16 x 8
-// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays
-// them out.
+// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as in the PTX ISA.
 #pragma once
 
 class Accumulator {

@@ -1,6 +1,5 @@
 // Host models of the wrappers in ptx.cuh. Fragment layouts follow the PTX ISA's tables (mma.m16n8k16,
-// m16n8k8, ldmatrix); an asynchronous copy happens only when it is waited for, and its target is NaN until
-// then.
+// m16n8k8, ldmatrix); an asynchronous copy happens only when it is waited for: its target is NaN until then.
 #pragma once
 #include "simt.h"
 

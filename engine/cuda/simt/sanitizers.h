@@ -17,8 +17,7 @@ extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 namespace sanitizers {
 
 #ifdef SIMT_TSAN
-constexpr bool kThreadPerBlock =
-    true;  // blocks are then concurrent to ThreadSanitizer, whatever the true order
+constexpr bool kThreadPerBlock = true;  // so blocks are concurrent to ThreadSanitizer
 #else
 constexpr bool kThreadPerBlock = false;
 #endif

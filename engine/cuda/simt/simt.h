@@ -35,8 +35,7 @@ extern __thread Thread* self;
 
 void barrier(int line);
 
-/// Waits until every lane of `mask` has come with the same `name`; the last runs `combine` over what they
-/// brought.
+/// Waits until every lane of `mask` has come with the same `name`; the last runs `combine` over all they brought.
 using Combine = void (*)(void** lanes, unsigned mask);
 void collective(unsigned mask, const char* name, void* mine, Combine combine);
 
