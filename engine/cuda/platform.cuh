@@ -1,4 +1,4 @@
-// Where a kernel is compiled: nvcc or NVRTC for a GPU, or any C++17 compiler for the fibers of simt/.
+// Where a kernel is compiled: nvcc or NVRTC for a GPU, or any C++17 compiler for the fibers of tests/cuda/simt.
 #pragma once
 
 #ifdef __CUDACC__

@@ -12,8 +12,8 @@ import pytest
 from cuda_bench import REAL, SEEDS, Bench, device
 from PIL import Image
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Precision
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from simulated import Options, SimulatedDevice, compile_kernels
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Array, Device, Precision, from_bf16, to_bf16
-from alexnet.engines.cuda.simulated import Options, SimulatedDevice, compile_kernels
+from alexnet.engines.cuda.device import Array, Device, from_bf16, to_bf16
 from alexnet.engines.cuda.sources import source_directory
 
 REAL = os.environ.get("ALEXNET_GPU") == "1"

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from simulated import argument_sizes, compile_kernels, load
 
 from alexnet.engines.cuda.device import from_bf16, to_bf16
-from alexnet.engines.cuda.simulated import argument_sizes, compile_kernels, load
 from alexnet.engines.cuda.sources import source_directory
 
 FLOAT32, BFLOAT16 = 0, 14

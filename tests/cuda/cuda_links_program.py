@@ -13,11 +13,12 @@ import numpy as np
 from cuda_bench import device
 from cuda_net import Run, images
 from mpi4py import MPI
+from simulated_streams import MainStream
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Device, Precision, from_bf16, to_bf16
+from alexnet.engines.cuda.device import Device, from_bf16, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
-from alexnet.engines.cuda.simulated_streams import MainStream
 from alexnet.links.mpi import MpiLink
 from alexnet.links.nccl import Nccl, NcclLink, link_gpus, own_gpu
 from alexnet.links.staged import StagedLink

@@ -11,9 +11,9 @@ import numpy as np
 from cuda_bench import BOUND, device
 from cuda_net import compare, images
 
+from alexnet.engines import Precision
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Precision
 from alexnet.links.mpi import MpiLink
 from alexnet.links.staged import StagedLink
 from alexnet.recipe import load

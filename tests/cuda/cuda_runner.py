@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from cuda_bench import Bench, device
+from simulated import Options, Sanitizer, SimulatedDevice
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import FLOAT, Array, Precision
-from alexnet.engines.cuda.simulated import Options, Sanitizer, SimulatedDevice
+from alexnet.engines.cuda.device import FLOAT, Array
 
 FAULTS = Path(__file__).with_name("faults.cu")
 

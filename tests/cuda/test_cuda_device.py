@@ -1,15 +1,19 @@
 """What surrounds the kernels: streams, graphs, arrays, and machines with no GPU."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+import simulated
 from cuda_bench import Bench
+from simulated import Options, SimulatedDevice
 
 from alexnet.engines.cuda.device import FLOAT, Array
 from alexnet.engines.cuda.facts import facts
 from alexnet.engines.cuda.gpu import import_cupy
-from alexnet.engines.cuda.simulated import Options, SimulatedDevice
+from alexnet.engines.cuda.sources import source_directory
 from alexnet.errors import Failure
 
 
@@ -59,6 +63,26 @@ def test_maps_go_there_and_back(bench: Bench, random: np.random.Generator) -> No
 def test_a_kernel_that_is_not_there_is_named(plain: SimulatedDevice) -> None:
     with pytest.raises(RuntimeError, match="nothing_like_it: no such kernel"):
         plain.launch("nothing_like_it", (1, 1, 1), (32, 1, 1), [])
+
+
+def test_unlike_machines_that_share_a_home_share_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_directory() / "engine.cu"
+    here = simulated.digest(source, [])
+    monkeypatch.setattr(simulated, "instructions", lambda: "x86_64 flags: fpu")
+    assert simulated.digest(source, []) != here
+
+
+def test_the_cpus_path_does_not_load_the_cuda_package() -> None:
+    program = """
+import sys
+import alexnet.cli, alexnet.train.start
+from alexnet.machine.hardware import assemble, choose
+assemble(choose(None, "cpu", 1, 1, "fp32", 2), 2)
+sys.exit(any(name.startswith("alexnet.engines.cuda") for name in sys.modules))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_cupy_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from cuda_bench import BOUND, Bench
 from cuda_runner import FAULTS, fault
+from simulated import Options, SimulatedDevice, compile_kernels
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Precision
-from alexnet.engines.cuda.simulated import Options, SimulatedDevice, compile_kernels
 from alexnet.engines.cuda.sources import source_directory
 
 HERE = Path(__file__).parent

@@ -8,8 +8,9 @@ from cuda_bench import Bench
 from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy
 from cuda_runner import every_kernel
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine, cublas, gpu
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Precision, to_bf16
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure
 

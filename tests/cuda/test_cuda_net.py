@@ -14,9 +14,9 @@ from cuda_bench import BOUND, compile_engine, device
 from cuda_kinks import Following
 from cuda_net import Run, compare, images
 
+from alexnet.engines import Precision
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Precision
 from alexnet.engines.cuda.recorder import Recorder
 from alexnet.links.solo import SoloLink
 from alexnet.machine.launch import mpiexec

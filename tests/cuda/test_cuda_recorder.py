@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from cuda_bench import REAL, device
+from simulated_streams import SideStream
 
 from alexnet.engines import Scalar
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import FLOAT, Array
 from alexnet.engines.cuda.recorder import KEPT
-from alexnet.engines.cuda.simulated_streams import SideStream
 
 
 class Descent:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_bench import REAL, device
+from simulated_streams import Recording
 
 from alexnet.data.shards import Dataset
 from alexnet.engines import Scalar
@@ -14,7 +15,6 @@ from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import NUMBER, Array
 from alexnet.engines.cuda.recorder import Recorder
-from alexnet.engines.cuda.simulated_streams import Recording
 from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
 from alexnet.recipe import load

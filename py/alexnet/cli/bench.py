@@ -9,7 +9,7 @@ from rich.table import Table
 
 from alexnet.bench.steps import Report, Workload, gflops, measure
 from alexnet.console import say, terminal
-from alexnet.engines.cuda.device import Precision
+from alexnet.engines import Precision
 from alexnet.machine import launch
 from alexnet.machine.hardware import Hardware, assemble, choose
 from alexnet.recipe import load

@@ -5,7 +5,7 @@ forms. No file here knows of processes, files or recipes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Tensor = Any
 Scalar = Any  # a number, or an engine's place for one that changes from step to step
 Floats = NDArray[np.float32]
+Precision = Literal["fp32", "tf32", "bf16"]  # of products and maps
 
 
 class Operations(Protocol):

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from alexnet.console import say
-from alexnet.engines import Engine
-from alexnet.engines.cuda.device import Precision
+from alexnet.engines import Engine, Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink

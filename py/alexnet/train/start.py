@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alexnet.console import say
 from alexnet.data.shards import Dataset
-from alexnet.engines.cuda.device import Precision
+from alexnet.engines import Precision
 from alexnet.errors import STOPPED, Failure
 from alexnet.files import write_whole
 from alexnet.machine import launch

@@ -15,7 +15,7 @@ LANES = 8  # images are rounded up to a multiple, so that 16 bytes of a map neve
 
 
 class CudaEngine:
-    """Memory and operations of one device, real (`gpu.GpuDevice`) or simulated (`simulated.SimulatedDevice`).
+    """Memory and operations of one device (`gpu.GpuDevice`, or the tests' likeness of one).
 
     With `records`, repeated work becomes a CUDA graph; work that meets the host on its way (a link's exchange staged
     through it) cannot be one.

@@ -4,12 +4,13 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Precision = Literal["fp32", "tf32", "bf16"]
+from alexnet.engines import Precision
+
 Triple = tuple[int, int, int]
 Values = NDArray[Any]
 

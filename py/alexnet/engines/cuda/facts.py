@@ -1,7 +1,6 @@
 """What this machine has for the CUDA engine, and what to install; nothing here needs a GPU to answer."""
 
 import importlib
-import shutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +24,6 @@ def facts() -> dict[str, str]:
         "peer access": _peers,
         "nccl": lambda: _installed(_NCCL, "pip install nvidia-nccl-cu13 (only for two GPUs and more)"),
         "cuda kernels": _kernels,
-        "simulated device": _simulated,
     }
     return {name: _answer(question) for name, question in asked.items()}
 
@@ -88,10 +86,3 @@ def _kernels() -> str:
         return "compiled with the package"
     importlib.import_module("cupy")
     return f"compiled on first use from {source_directory()}"
-
-
-def _simulated() -> str:
-    compiler = shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        raise Failure("tests of the CUDA engine need a C++ compiler; install g++")
-    return f"by {compiler}"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.engines import Precision
 from alexnet.engines.cuda.cublas import WORKSPACE, Products
-from alexnet.engines.cuda.device import Array, Precision, Stream, Triple, Values, packed
+from alexnet.engines.cuda.device import Array, Stream, Triple, Values, packed
 from alexnet.engines.cuda.sources import kernel_options, prebuilt, source_directory
 from alexnet.errors import Failure, reason
 

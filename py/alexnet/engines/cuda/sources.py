@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from alexnet.engines.cuda.device import Precision
+from alexnet.engines import Precision
 from alexnet.errors import Failure
 
 _PACKAGE = Path(__file__).resolve().parents[2]

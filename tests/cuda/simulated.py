@@ -1,14 +1,16 @@
-"""A device that is none: the engine's .cu files compiled for the CPU, a fiber per CUDA thread (engine/cuda/simt).
+"""A device that is none: the engine's .cu files compiled for the CPU, a fiber per CUDA thread (simt/).
 
-It is for tests. `main` runs kernels at once; its graphs and every other stream run as late as they may, when somebody
+`main` runs kernels at once; its graphs and every other stream run as late as they may, when somebody
 waits for them, so a missing wait shows.
 """
 
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +21,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from simulated_streams import MainStream, Recording, SideStream
 
-from alexnet.engines.cuda.device import BF16, Array, Precision, Stream, Triple, Values, from_bf16, packed, to_bf16
-from alexnet.engines.cuda.simulated_streams import MainStream, Recording, SideStream
+from alexnet.engines import Precision
+from alexnet.engines.cuda.device import BF16, Array, Stream, Triple, Values, from_bf16, packed, to_bf16
 from alexnet.engines.cuda.sources import DEFINES, source_directory
 from alexnet.errors import Failure
+
+_HERE = Path(__file__).parent
+_SIMT = _HERE / "simt"
 
 Sanitizer = Literal["none", "address", "thread"]
 
@@ -56,13 +62,9 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise Failure("no C++ compiler: the simulated CUDA device needs one; install g++")
-    simt = source_directory() / "simt"
     common = ["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ftls-model=initial-exec"]
-    common += [*_FLAGS[sanitizer], DEFINES[precision], f"-I{source_directory()}"]
-    digest = hashlib.sha256(repr((compiler, common, source.name)).encode())
-    for file in sorted({*source_directory().glob("*.cu*"), *simt.iterdir(), *source.parent.glob("*.cu*")}):
-        digest.update(file.read_bytes())
-    library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest.hexdigest()[:16]}.so"
+    common += [*_FLAGS[sanitizer], DEFINES[precision], f"-I{source_directory()}", f"-I{_HERE}"]
+    library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest(source, [compiler, *common])}.so"
     if library.exists():
         return library
     runtime = [each for each in common if each != "-fsanitize=thread"]
@@ -72,10 +74,25 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
         made = [f"{work}/kernels.o", f"{work}/block.o", f"{work}/simt.o"]
         _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", made[0]])
         for name, target in zip(("block.cpp", "simt.cpp"), made[1:], strict=True):
-            _compile([compiler, *runtime, "-c", str(simt / name), "-o", target])
+            _compile([compiler, *runtime, "-c", str(_SIMT / name), "-o", target])
         _compile([compiler, *common, "-shared", *made, "-pthread", "-o", f"{work}/all.so"])
         Path(f"{work}/all.so").replace(library)
     return library
+
+
+def digest(source: Path, command: list[str]) -> str:
+    """Of all that decides what is built."""
+    state = hashlib.sha256(repr((command, instructions())).encode())
+    for file in sorted({*source_directory().glob("*.cu*"), *_SIMT.iterdir(), *source.parent.glob("*.cu*")}):
+        state.update(file.read_bytes())
+    return state.hexdigest()[:16]
+
+
+@cache
+def instructions() -> str:
+    """What `-march=native` stands for here: unlike machines may share a home directory."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if sys.platform == "linux" else []
+    return platform.machine() + next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
 def _cache() -> Path:
