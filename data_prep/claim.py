@@ -4,15 +4,13 @@ The lock file has a byte for each shard of the plan. A prep of the whole claims 
 of its part; claims that overlap are refused, and what lies half-written under a claimed shard's name is nobody's.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.errors import Failure
-from data_prep.files import PART, writing
+from alexnet.files import locked, sweep
 from data_prep.plan import ShardPlan
 
 LOCK = ".lock"
@@ -44,25 +42,12 @@ class Part:
 @contextmanager
 def claimed(out: Path, span: range, whole: bool) -> Iterator[None]:
     """Have the shards of `span`, or the `whole` directory, to ourselves; Failure where another prep has them."""
-    with writing(out / LOCK):
-        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        if whole:
-            _lock(handle, out, 0, 0)
-        elif span:
-            _lock(handle, out, len(span), span.start)
+    if not span and not whole:
         yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, out: Path, length: int, start: int) -> None:
-    """Lock so many bytes, 0 for all; where the file system has no locks, preps that overlap disturb each other."""
-    with suppress(OSError):
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-        except (BlockingIOError, PermissionError):
-            raise Failure(f"another prep is writing to {out}: wait for it or give another --out") from None
+        return
+    refusal = f"another prep is writing to {out}: wait for it or give another --out"
+    with locked(out / LOCK, refusal, 0 if whole else span.start, 0 if whole else len(span)):
+        yield
 
 
 @contextmanager
@@ -70,13 +55,11 @@ def swept(out: Path, shards: Sequence[ShardPlan], whole: bool) -> Iterator[None]
     """Keep `out` free of what was left half-written under the names of these shards, or under any."""
     names = {shard.name for shard in shards}
 
-    def sweep() -> None:
-        for rest in out.glob(f"{PART}*"):
-            if whole or rest.name.removeprefix(PART).partition("-")[2] in names:
-                rest.unlink(missing_ok=True)
+    def wanted(name: str) -> bool:
+        return whole or name in names
 
-    sweep()
+    sweep(out, wanted)
     try:
         yield
     finally:
-        sweep()
+        sweep(out, wanted)

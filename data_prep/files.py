@@ -7,11 +7,9 @@ where the HDF5 library itself may crash. Nothing in a file depends on when or by
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import h5py
@@ -19,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
-from alexnet.errors import Failure, reason
-from alexnet.files import take_name
+from alexnet.files import part_of, take_name, writing
 from data_prep.plan import Plan
 from data_prep.readers import Entry
 from data_prep.statistics import Sums, colour_axes
 
-PART = ".part-"
 PAGE = 4096
 
 Pixels = NDArray[np.uint8]
@@ -130,7 +126,7 @@ def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:
 
 def write_part(path: Path, *pieces: bytes | memoryview) -> Path:
     """Write a file beside `path` and return where it lies; Failure where it cannot be, and then nothing is left."""
-    part = path.with_name(f"{PART}{token_hex(4)}-{path.name}")  # processes of several machines may share a number
+    part = part_of(path)
     try:
         with writing(path), part.open("wb", buffering=0) as file:
             for piece in pieces:
@@ -147,20 +143,3 @@ def commit(part: Path, path: Path) -> None:
     """Make `part` durable and then, at once, `path`."""
     with writing(path):
         take_name(part, path)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file, whole or not at all."""
-    commit(write_part(path, content), path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a Failure that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise Failure(
-            f"{path} cannot be written ({error.strerror or reason(error)}): "
-            "make room or mend that and run the same again, it goes on where it was"
-        ) from None

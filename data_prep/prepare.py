@@ -13,8 +13,9 @@ from typing import Any
 from alexnet.console import progress, say
 from alexnet.data.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from alexnet.errors import Failure, reason
+from alexnet.files import write_whole, writing
 from data_prep.claim import Part, claimed, swept
-from data_prep.files import Stamp, commit, shard_account, stats_file, write_whole, writing
+from data_prep.files import Stamp, commit, shard_account, stats_file
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan
 from data_prep.readers import Listing
 from data_prep.source import open_source
@@ -142,7 +143,7 @@ def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
     path = out / RECORD
     record = {"dataset": plan.identity, "stamp": listing.stamp, "images": plan.images, "size": plan.size}
     if not path.exists():
-        write_whole(path, (json.dumps(record | {"source": str(source.resolve())}) + "\n").encode())
+        write_whole(path, json.dumps(record | {"source": str(source.resolve())}) + "\n")
         return
     held = _read_record(path)
     if all(held.get(key) == value for key, value in record.items()):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from data_prep.files import writing
+from alexnet.files import writing
 from data_prep.plan import ShardPlan
 from data_prep.readers import Fetch, Listing
 

@@ -1,38 +1,97 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and locks that end with the process that holds them."""
 
+import errno
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+
+from alexnet.errors import Failure, reason
+
+PART = ".part-"  # how the name of a half-written file begins
+LOCKS_UNKNOWN = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}  # as Lustre, NFS and FUSE say it
+FOLDER_SYNC_UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}  # as CIFS and others do
+
+
+def part_of(path: Path) -> Path:
+    """A name beside `path` for what is to become it; processes of several machines may share a number, so a new one."""
+    return path.with_name(f"{PART}{token_hex(4)}-{path.name}")
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; at the end it is synced and takes the name, or is removed on an error."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
-        yield beside
-        take_name(beside, path)
+        yield part
+        take_name(part, path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a small text file at once."""
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a small file at once; Failure where the disk refuses."""
+    with writing(path), whole_file(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def take_name(beside: Path, path: Path) -> None:
-    """Make the file `beside` durable and then, at once, `path`."""
-    _sync(beside)
-    beside.replace(path)
-    _sync(path.parent)
+def take_name(part: Path, path: Path) -> None:
+    """Make the file `part` durable and then, at once, `path`."""
+    _sync(part, unknown=set())
+    part.replace(path)
+    _sync(path.parent, FOLDER_SYNC_UNKNOWN)
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _sync(path: Path, unknown: set[int]) -> None:
     try:
-        os.fsync(handle)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in unknown:
+            raise
+
+
+def sweep(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
+    """Remove what a kill left half-written in `folder`: all of it, or what was to have a `wanted` name."""
+    for part in folder.glob(f"{PART}*"):
+        if wanted(part.name.removeprefix(PART).partition("-")[2]):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a Failure that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(
+            f"{path} cannot be written ({error.strerror or reason(error)}): "
+            "make room or mend that and run the same again, what was done is kept"
+        ) from None
+
+
+@contextmanager
+def locked(path: Path, refusal: str, start: int = 0, length: int = 0) -> Iterator[None]:
+    """Hold `length` bytes from `start` of a lock file (0: all of it), made where it is absent, until the end.
+
+    Raises Failure(refusal) where another process holds any of them. The lock ends with this process, however that
+    ends. Where the file system knows no locks it goes on without.
+    """
+    with writing(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+        except (BlockingIOError, PermissionError):
+            raise Failure(refusal) from None
+        except OSError as error:
+            if error.errno not in LOCKS_UNKNOWN:
+                raise Failure(f"{path} cannot be locked ({error.strerror}): mend that and run the same again") from None
+        yield
     finally:
         os.close(handle)

@@ -11,8 +11,8 @@ from samples import files_of, folder_source, write
 
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
+from alexnet.files import PART
 from data_prep import Part, prepare
-from data_prep.files import PART
 
 SIZE = 24
 HOLDER = """

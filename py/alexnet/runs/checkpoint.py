@@ -19,7 +19,7 @@ import numpy as np
 
 from alexnet.engines import Floats
 from alexnet.errors import Failure, reason
-from alexnet.files import whole_file, write_whole
+from alexnet.files import sweep, whole_file, write_whole
 
 FORMAT = "alexnet-checkpoint-1"
 USER_BLOCK = 512
@@ -45,7 +45,7 @@ def write(path: Path, state: dict[str, Any], arrays: Iterable[tuple[str, Floats,
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as beside:
-            with h5py.File(beside, "w", libver=("v110", "v110"), userblock_size=USER_BLOCK) as file:
+            with h5py.File(beside, "w", libver=("v110", "v110"), userblock_size=USER_BLOCK, locking=False) as file:
                 file.attrs["state"] = json.dumps(state)
                 for name, weights, momenta in arrays:
                     file.create_dataset(f"weights/{name}", data=weights, track_times=False)
@@ -69,7 +69,7 @@ def read(path: Path, momenta: bool = True) -> Checkpoint:
             raise ValueError(f"it does not begin with {FORMAT}")
         if stamp[1:] != [f"{_checksum(path):08x}"]:
             raise ValueError("it does not match its checksum")
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             state = json.loads(str(file.attrs["state"]))
             weights = _arrays(file["weights"])
             return Checkpoint(path, state, weights, _arrays(file["momenta"]) if momenta else {})
@@ -124,8 +124,8 @@ class Shelf:
 
     def sweep(self) -> None:
         """Remove what a kill left half-written."""
-        for part in [*self.run.glob(".*.part"), *self.folder.glob(".*.part")]:
-            part.unlink(missing_ok=True)
+        for folder in (self.run, self.folder):
+            sweep(folder)
 
 
 def newest_run(runs: Path) -> Path:
