@@ -63,3 +63,11 @@ class Workshop:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """Recipes trained by the program and by the reference."""
+    from reference.pairs import Pairs  # not at the top: the sanitizers' environment has no Pillow
+
+    return Pairs(tmp_path_factory.mktemp("pairs"))

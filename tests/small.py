@@ -44,10 +44,10 @@ checkpoint_steps = 4
 """
 
 
-def write_images(folder: Path, per_class: int = 30) -> Path:
+def write_images(folder: Path, per_class: int = 30, classes: int = CLASSES) -> Path:
     """Photographs of nothing: each class its own colour and grain, in folders of their own."""
     generator = np.random.default_rng(3)
-    for number in range(CLASSES):
+    for number in range(classes):
         for image in range(per_class):
             base = generator.normal(90 + 40 * number, 30, (8, 8, 3))
             pixels = np.kron(base, np.ones((4, 4, 1))) + generator.normal(0, 10 + 10 * number, (32, 32, 3))

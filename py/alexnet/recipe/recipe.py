@@ -60,12 +60,17 @@ class Recipe:
         changes: dict[str, Any] = {}
         for event in self.train.events:
             if event.epoch <= epoch:
-                changes |= event.set
+                changes = overlaid(changes, event.set)
         return self.with_changes(changes) if changes else self
 
     def to_toml(self) -> str:
         """Every key with its value; `load` reads it back equal."""
         return written(plain(self))
+
+
+def overlaid(changes: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, the later ones last: patterns overlap, and of two that reach a key the later holds."""
+    return {key: value for key, value in changes.items() if key not in later} | dict(later)
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -1,0 +1,187 @@
+"""Training and evaluation: views, schedule, events, updates, validation, crops (paper, 4 and 5)."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from reference import draws
+from reference.net import F64, Net, Pass, softmax
+
+Tables = dict[str, Any]
+
+
+class Data:
+    """A prepared dataset, read from its files alone."""
+
+    def __init__(self, folder: Path, classes: int) -> None:
+        self.classes = classes
+        with h5py.File(folder / "stats.h5") as file:
+            self.mean = file["mean"][...].astype(np.float64)
+            self.eigenvalues = file["pca/eigenvalues"][...].astype(np.float64)
+            self.eigenvectors = file["pca/eigenvectors"][...].astype(np.float64)
+        self.images, self.labels = {}, {}
+        for split in ("train", "val"):
+            shards = [h5py.File(path) for path in sorted(folder.glob(f"{split}-*.h5"))]
+            self.images[split] = np.concatenate([shard["images"][...] for shard in shards])
+            self.labels[split] = np.concatenate([shard["labels"][...] for shard in shards])
+
+    def view(self, image: F64, at: Sequence[int], crop: int, reflect: bool, shift: Any = 0.0) -> F64:
+        """(3, crop, crop): the image less the mean, its colours shifted, cut out, and reflected (2, 4.1)."""
+        whole = image - self.mean + shift
+        cut = whole[at[0] : at[0] + crop, at[1] : at[1] + crop]
+        return (cut[:, ::-1] if reflect else cut).transpose(2, 0, 1)
+
+
+class Training:
+    """Of `recipe`, which has every key that is read here; `by_hand` has changes by the step before which they came."""
+
+    def __init__(self, recipe: Tables, data: Data, seed: int, by_hand: dict[int, Tables] | None = None) -> None:
+        self.recipe, self.data, self.seed, self.by_hand = recipe, data, seed, by_hand or {}
+        self.net = Net(recipe["net"], data.classes, seed)
+        self.momenta = {name: np.zeros_like(values) for name, values in self.net.values.items()}
+        self.step = self.drops = self.stale = 0
+        self.best, self.best_step, self.finished = np.inf, 0, False
+        self.rows: list[Tables] = []
+
+    def run(self, steps: int) -> None:
+        """Up to step `steps`, or to the end of the last plateau."""
+        images = len(self.data.labels["train"])
+        while self.step < steps and not self.finished:
+            before = self.step * self.recipe["train"]["batch"] // images
+            self.now = self._recipe(before)
+            self._train()
+            passed = self.step * self.now["train"]["batch"] // images
+            if passed > before:
+                self._epoch(passed)
+
+    def _recipe(self, epoch: int) -> Tables:
+        """What holds now: the recipe, with the events of the epochs that are done, then what was changed by hand."""
+        events = [each["set"] for each in self.recipe["train"]["events"] if each["epoch"] <= epoch]
+        by_hand = [changes for step, changes in sorted(self.by_hand.items()) if step <= self.step]
+        now = deepcopy(self.recipe)
+        for changes in [*events, *by_hand]:
+            for key, value in changes.items():
+                _set(now, key, value)
+        return now
+
+    def _rate(self) -> float:
+        return self.now["train"]["rate"] * self.now["train"]["drop_factor"] ** self.drops
+
+    def _train(self) -> None:
+        """v <- m v - decay rate w - rate g; w <- w + v (5), g being the mean over the batch."""
+        train = self.now["train"]
+        x, labels = self.batch(self.step)
+        probs = softmax(self.net.forward(x, Pass(self.now["dropout"], self.seed, self.step)))
+        self.net.backward((probs - np.eye(self.data.classes)[labels]) / len(labels))
+        lines = {next(iter(line.values())): line for line in self.now["net"]["layers"]}
+        for name, w in self.net.values.items():
+            layer, kind = name.split(".")
+            prefix = "bias_" if kind == "bias" else ""
+            rate = train["rate"] if kind == "bias" and not train["bias_drops"] else self._rate()
+            rate *= lines[layer][f"{prefix}rate_times"]
+            decay = train["decay"] * lines[layer][f"{prefix}decay_times"]
+            if rate:  # a parameter of rate 0 rests
+                v = self.momenta[name]
+                v *= train["momentum"]
+                v -= decay * rate * w + rate * self.net.gradients[name]
+                w += v
+        self.step += 1
+        own = {"loss": cross_entropy(probs, labels), "error": misses(probs, labels, 1), "lr": self._rate()}
+        self._log(**own)
+
+    def batch(self, step: int) -> tuple[F64, NDArray[np.int32]]:
+        """The training images of a step in their views (4.1), and their labels."""
+        count, spec, net = len(self.data.labels["train"]), self.now["augment"], self.now["net"]
+        uses = step * self.now["train"]["batch"] + np.arange(self.now["train"]["batch"])
+        epochs, images = uses // count, self._images(uses)
+        leads = uses - uses % spec["share"]
+        place = draws.words(self.seed, draws.AUGMENT, self._images(leads), leads // count, 0)
+        middle = (self.data.mean.shape[0] - net["crop"]) // 2
+        alpha = draws.colour(self.seed, images, epochs) * spec["colour_std"] * spec["colour"]
+        by_axis = {"eigenvalues": self.data.eigenvalues / 255, "deviations": np.sqrt(self.data.eigenvalues)}
+        views = []
+        for i, image in enumerate(self.data.images["train"][images]):
+            at = place[i, :2] * np.uint64(spec["offsets"]) >> np.uint64(32)
+            start = at.astype(int) if spec["crop"] == "random" else (middle, middle)
+            shift = self.data.eigenvectors @ (alpha[i] * by_axis[spec["colour_by"]])
+            reflect = spec["reflect"] and bool(place[i, 2] >> np.uint64(31))
+            views.append(self.data.view(image, start, net["crop"], reflect, shift))
+        return np.stack(views) / (spec["divide"] if spec["colour"] else 1), self.data.labels["train"][images]
+
+    def _images(self, uses: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The image at each place of the stream: every epoch is in an order of its own, or in that of the shards."""
+        count = len(self.data.labels["train"])
+        if not self.recipe["data"]["shuffle"]:
+            return uses % count
+        return np.array([draws.order(self.seed, use // count, count)[use % count] for use in uses.tolist()])
+
+    def _epoch(self, passed: int) -> None:
+        train = self.now["train"]
+        if train["schedule"] == "epochs":
+            self.drops = sum(at <= passed for at in train["drop_epochs"])
+        if passed % train["validate_epochs"]:
+            return
+        probs, labels = self.probs("val", "centre"), self.data.labels["val"]
+        error = misses(probs, labels, 1)
+        if error < self.best:
+            self.best, self.best_step, self.stale = error, self.step, 0
+        else:
+            self.stale += 1
+            if train["schedule"] == "plateau" and self.stale == train["patience"]:
+                self.finished = self.drops == train["drops"]
+                self.drops, self.stale = min(self.drops + 1, train["drops"]), 0
+        found = {"val_loss": cross_entropy(probs, labels), "val_error": error}
+        self._log(**found, val_top5_error=misses(probs, labels, 5), drops=self.drops)
+
+    def _log(self, **row: Any) -> None:
+        epoch = self.step * self.recipe["train"]["batch"] / len(self.data.labels["train"])
+        self.rows.append({"step": self.step, "epoch": epoch} | row)
+
+    def probs(self, split: str, crops: str) -> F64:
+        """(images, classes): the softmax's outputs averaged over the crops (4.1), outputs times 1 - dropout (4.2)."""
+        return np.mean([softmax(self.see(split, *view)) for view in self.crops(crops)], axis=0)
+
+    def see(self, split: str, y: int, x: int, reflect: bool) -> F64:
+        """The logits of a split's images, each seen in one view."""
+        crop, images = self.recipe["net"]["crop"], self.data.images[split]
+        views = np.stack([self.data.view(image, (y, x), crop, reflect) for image in images])
+        return self.net.forward(views, Pass(self.now["dropout"]))
+
+    def crops(self, name: str) -> list[tuple[int, int, bool]]:
+        """(y, x, reflected): the middle, or the corners and the middle and their reflections."""
+        last = self.data.mean.shape[0] - self.recipe["net"]["crop"]
+        middle = (last // 2, last // 2)
+        if name == "centre":
+            return [(*middle, False)]
+        five = [(0, 0), (0, last), (last, 0), (last, last), middle]
+        return [(*place, reflect) for reflect in (False, True) for place in five]
+
+
+def _set(recipe: Tables, key: str, value: Any) -> None:
+    """A dotted key, which may hold for several layers: "net.conv*.rate_times"."""
+    table, _, entry = key.rpartition(".")
+    if not table:
+        recipe[entry] = value
+    elif table.startswith("net."):
+        for line in recipe["net"]["layers"]:
+            if fnmatchcase(next(iter(line.values())), table.removeprefix("net.")) and entry in line:
+                line[entry] = value
+    else:
+        recipe[table][entry] = value
+
+
+def cross_entropy(probs: F64, labels: NDArray[np.int32]) -> float:
+    """The mean of -log p of the true class."""
+    return float(-np.log(probs[np.arange(len(labels)), labels]).mean())
+
+
+def misses(probs: F64, labels: NDArray[np.int32], k: int) -> float:
+    """The share of images whose class is not among the k most probable."""
+    ranked = np.argsort(-probs, axis=1, kind="stable")[:, :k]
+    return float(np.mean([label not in row for label, row in zip(labels, ranked, strict=True)]))
