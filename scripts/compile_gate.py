@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alexnet.engines.cuda.sizes import defines
+
 SOURCES = Path(__file__).resolve().parents[1] / "engine" / "cuda"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 PRECISIONS = ("FP32", "TF32", "BF16")
@@ -80,7 +82,8 @@ def compile_engine(architecture: str, precision: str) -> tuple[bytes, str]:
             raise RuntimeError(f"NVRTC: {error}")
         return values[0] if values else None
 
-    options = ["-std=c++17", f"-arch={architecture}", f"-DPRECISION={precision}", f"-I{SOURCES}", "--ptxas-options=-v"]
+    options = ["-std=c++17", f"-arch={architecture}", f"-DPRECISION={precision}", f"-I{SOURCES}", *defines()]
+    options.append("--ptxas-options=-v")
     source = (SOURCES / "engine.cu").read_bytes()
     program = call(nvrtc.nvrtcCreateProgram(source, b"engine.cu", 0, [], []))
     encoded = [option.encode() for option in options]

@@ -7,7 +7,7 @@
 // out: [3][crop][crop][columns].
 #include "common.cuh"
 
-constexpr int kTile = 32, kTileRows = 8;
+constexpr int kTile = AUGMENT_TILE, kTileRows = AUGMENT_ROWS;
 
 /// grid (tiles of columns, tiles of x, crop); block (kTile, kTileRows). Columns beyond `images` are zero.
 extern "C" __global__ void augment(const unsigned char* bytes, const float* mean, Map* out,

@@ -12,12 +12,12 @@ extern "C" __global__ void add_bias(Map* y, const float* b, int columns, int rel
 }
 KERNEL(add_bias);
 
-/// db[row] = the sum of dy[row][...]; a block of 256 threads a row.
+/// db[row] = the sum of dy[row][...]; a block of ROW_THREADS a row.
 extern "C" __global__ void sum_rows(const Map* dy, float* db, int columns) {
     const Map* row = dy + (long long)blockIdx.x * columns;
     float sum = 0;
-    for (int i = threadIdx.x; i < columns; i += 256) sum += to_float(row[i]);
-    sum = block_sum<256>(sum);
+    for (int i = threadIdx.x; i < columns; i += ROW_THREADS) sum += to_float(row[i]);
+    sum = block_sum<ROW_THREADS>(sum);
     if (threadIdx.x == 0) db[blockIdx.x] = sum;
 }
 KERNEL(sum_rows);

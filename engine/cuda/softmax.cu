@@ -1,10 +1,10 @@
 // Softmax and its log-loss (paper, 3.5):
 //   p[c] = exp(l[c] - max) / sum;   loss = -log p[label];   dl[c] = factor (p[c] - 1 where c is the label)
 // logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others' results are
-// zero. A block has 8 images x 32 threads, which share the classes.
+// zero. A block has kImages x kSharers threads: those of an image share the classes.
 #include "common.cuh"
 
-constexpr int kImages = 8, kSharers = 32;
+constexpr int kImages = SOFTMAX_IMAGES, kSharers = SOFTMAX_SHARERS;
 
 extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Map* probs, Map* dlogits,
                                         double* losses, int classes, int columns, int images, float factor) {

@@ -3,13 +3,13 @@
 #pragma once
 #include "common.cuh"
 
-constexpr int kThreads = 128;
-constexpr int kBlocks = 3;  // of them on a multiprocessor: what registers and shared memory allow
-constexpr int kRows = 64;
-constexpr int kColumns = 128;
-constexpr int kStages = 3;
-constexpr int kDepth = 64 / sizeof(Map);  // depth of one stage
-constexpr int kDeep = kDepth + kChunk;    // padded rows: no two lanes of a fragment meet in a bank
+constexpr int kThreads = CONV_THREADS;
+constexpr int kBlocks = CONV_BLOCKS;
+constexpr int kRows = CONV_ROWS;
+constexpr int kColumns = CONV_COLUMNS;
+constexpr int kStages = CONV_STAGES;
+constexpr int kDepth = CONV_DEPTH_BYTES / sizeof(Map);  // depth of one stage
+constexpr int kDeep = kDepth + kChunk;  // padded rows: no two lanes of a fragment meet in a bank
 constexpr int kWide = kColumns + 8;
 constexpr int kParts = kDepth / kChunk;  // copies to a row of a deep tile
 

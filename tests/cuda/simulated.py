@@ -25,7 +25,7 @@ from simulated_streams import MainStream, Recording, SideStream
 
 from alexnet.engines import Precision
 from alexnet.engines.cuda.device import BF16, Array, Stream, Triple, Values, from_bf16, packed, to_bf16
-from alexnet.engines.cuda.sources import DEFINES, source_directory
+from alexnet.engines.cuda.sources import kernel_options, source_directory
 from alexnet.errors import Failure
 
 _HERE = Path(__file__).parent
@@ -62,8 +62,8 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise Failure("no C++ compiler: the simulated CUDA device needs one; install g++")
-    common = ["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ftls-model=initial-exec"]
-    common += [*_FLAGS[sanitizer], DEFINES[precision], f"-I{source_directory()}", f"-I{_HERE}"]
+    common = ["-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-ftls-model=initial-exec"]
+    common += [*_FLAGS[sanitizer], *kernel_options(precision), f"-I{_HERE}"]
     library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest(source, [compiler, *common])}.so"
     if library.exists():
         return library

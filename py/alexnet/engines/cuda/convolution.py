@@ -8,11 +8,10 @@ import numpy as np
 
 from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat
 from alexnet.engines.cuda.shapes import CONV, PACK, check, check_side, make
+from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.workspace import Workspace
 
-# Of tile.cuh.
-ROWS, COLUMNS, THREADS = 64, 128, 128
-DEPTH = {"fp32": 16, "tf32": 16, "bf16": 32}
+ROWS, COLUMNS, THREADS = SIZES["CONV_ROWS"], SIZES["CONV_COLUMNS"], SIZES["CONV_THREADS"]
 
 # Enough blocks to fill the largest GPU twice; a constant, so that sums have one order on every device.
 BLOCKS = 264
@@ -64,7 +63,7 @@ class Convolutions:
 
     def __init__(self, device: Device, workspace: Workspace) -> None:
         self._device, self._workspace = device, workspace
-        self._depth = DEPTH[device.precision]
+        self._depth = SIZES["CONV_DEPTH_BYTES"] // (2 if device.precision == "bf16" else 4)
 
     def forward(self, g: Geometry, b: Array, relu: bool) -> None:
         taps, maps, kernels = g.taps, g.maps, g.kernels
@@ -94,7 +93,7 @@ class Convolutions:
         """db[row] = the sum of dy[row]."""
         columns = dy.size // dy.shape[0]
         arguments = [dy.argument, db.argument, np.asarray(np.int32(columns))]
-        self._device.launch("sum_rows", (dy.shape[0], 1, 1), (256, 1, 1), arguments)
+        self._device.launch("sum_rows", (dy.shape[0], 1, 1), (SIZES["ROW_THREADS"], 1, 1), arguments)
 
     def _pack(self, g: Geometry, rows: int, outers: int, strides: tuple[int, int, int]) -> Array:
         """The weights as [group][row][depth = (outer, tap)], zeros up to whole tiles."""

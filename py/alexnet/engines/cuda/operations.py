@@ -14,6 +14,7 @@ from alexnet.engines import Floats
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
 from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Stream, flat, pointer
 from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_numbers, check_same, check_side, make
+from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
 
@@ -156,7 +157,8 @@ class CudaOperations:
         arrays = [each.argument for each in (logits, labels, probs, dlogits, losses)]
         sizes = np.int32(logits.size // columns), np.int32(columns), np.int32(images), np.float32(factor)
         arguments = arrays + [np.asarray(each) for each in sizes]
-        self._device.launch("softmax_loss", (columns // 8, 1, 1), (256, 1, 1), arguments)
+        together, sharers = SIZES["SOFTMAX_IMAGES"], SIZES["SOFTMAX_SHARERS"]
+        self._device.launch("softmax_loss", (columns // together, 1, 1), (together * sharers, 1, 1), arguments)
 
     def sgd(self, w: Array, v: Array, g: Array, /, *, rate: Array, momentum: Array, decay: Array) -> None:
         check_same("sgd", w, v, g)
@@ -191,9 +193,10 @@ class CudaOperations:
         def kernel(stream: Stream, bytes_: Array, offsets_: Array, reflect_: Array, shift_: Array) -> None:
             arrays = [each.argument for each in (bytes_, mean, out, offsets_, reflect_, shift_)]
             sizes = [np.asarray(np.int32(each)) for each in (len(images), out.shape[3], mean.shape[0], crop)]
-            grid = (-(-out.shape[3] // 32), -(-crop // 32), crop)
+            tile, rows = SIZES["AUGMENT_TILE"], SIZES["AUGMENT_ROWS"]
+            grid = (-(-out.shape[3] // tile), -(-crop // tile), crop)
             arguments = [*arrays, *sizes, np.asarray(np.float32(divide))]
-            self._device.launch("augment", grid, (32, 8, 1), arguments, stream)
+            self._device.launch("augment", grid, (tile, rows, 1), arguments, stream)
 
         self._staging.run(kernel, images, offsets, reflect, shift)
 

@@ -4,10 +4,10 @@ from functools import cache
 from pathlib import Path
 
 from alexnet.engines import Precision
+from alexnet.engines.cuda import sizes
 from alexnet.errors import Failure
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-DEFINES: dict[Precision, str] = {"fp32": "-DPRECISION=FP32", "tf32": "-DPRECISION=TF32", "bf16": "-DPRECISION=BF16"}
 
 
 @cache
@@ -26,5 +26,5 @@ def prebuilt(precision: Precision) -> Path | None:
 
 
 def kernel_options(precision: Precision) -> tuple[str, ...]:
-    """Options for NVRTC and nvcc alike."""
-    return ("-std=c++17", DEFINES[precision], f"-I{source_directory()}")
+    """Options for NVRTC, nvcc and g++ alike."""
+    return ("-std=c++17", f"-DPRECISION={precision.upper()}", *sizes.defines(), f"-I{source_directory()}")

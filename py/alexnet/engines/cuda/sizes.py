@@ -1,0 +1,31 @@
+"""The sizes that kernels and their launches share: this table is told to every compiler of the kernels as defines.
+
+As a program it prints the defines, for the build; so it imports nothing of the package.
+"""
+
+SIZES = {
+    # a block's share of a convolution (tile.cuh)
+    "CONV_THREADS": 128,
+    "CONV_ROWS": 64,
+    "CONV_COLUMNS": 128,
+    "CONV_DEPTH_BYTES": 64,  # of one stage's depth
+    "CONV_STAGES": 3,
+    "CONV_BLOCKS": 3,  # on a multiprocessor at once: what registers and shared memory allow
+    # rows.cu
+    "ROW_THREADS": 256,
+    # softmax.cu: images of a block, a divisor of 8; threads that share the classes of one
+    "SOFTMAX_IMAGES": 8,
+    "SOFTMAX_SHARERS": 32,
+    # augment.cu: sides of the tile, and threads along its second one
+    "AUGMENT_TILE": 32,
+    "AUGMENT_ROWS": 8,
+}
+
+
+def defines() -> tuple[str, ...]:
+    """Options for any compiler of the kernels."""
+    return tuple(f"-D{name}={size}" for name, size in SIZES.items())
+
+
+if __name__ == "__main__":
+    print(" ".join(defines()))
