@@ -14,6 +14,7 @@ from alexnet.console import progress, say
 from alexnet.data.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from alexnet.errors import Failure, reason
 from alexnet.files import write_whole, writing
+from alexnet.workers import shared_out
 from data_prep.claim import Part, claimed, swept
 from data_prep.files import Stamp, commit, shard_account, stats_file
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan
@@ -21,7 +22,7 @@ from data_prep.readers import Listing
 from data_prep.source import open_source
 from data_prep.statistics import Sums
 from data_prep.unpack import fetching
-from data_prep.work import Job, make_shards
+from data_prep.work import Job, make_shard
 
 RECORD = "prep.json"
 SKIPPED = "skipped.jsonl"
@@ -196,7 +197,7 @@ def _check_room(out: Path, plan: Plan, missing: list[ShardPlan]) -> None:
 
 def _make(out: Path, jobs: list[Job], workers: int, total: int, skipped: int, most_skipped: float) -> None:
     done = total - sum(len(job.shard.entries) for job in jobs)
-    with closing(make_shards(jobs, workers)) as made_shards, progress("prep", total, done=done) as advance:
+    with closing(shared_out(make_shard, jobs, workers)) as made_shards, progress("prep", total, done=done) as advance:
         for made in made_shards:
             commit(made.part, out / made.shard.name)
             skipped += len(made.shard.entries) - made.images

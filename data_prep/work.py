@@ -1,15 +1,6 @@
-"""The work of one shard, and the processes that share the shards."""
+"""The work of one shard."""
 
-import os
-import signal
-import threading
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -72,58 +63,3 @@ def make_shard(job: Job) -> Made:
         sums.add(images)
     head = shard_head(job.stamp, shard.split, shard.index, images, entries, skipped, sums)
     return Made(shard, write_part(job.folder / shard.name, head, images.reshape(-1).data), len(entries))
-
-
-def make_shards(jobs: Iterable[Job], workers: int) -> Generator[Made, None, None]:
-    """Make shards in so many processes (1: in this one), in the order in which they get done."""
-    if workers == 1:
-        yield from map(make_shard, jobs)
-    else:
-        yield from _in_processes(jobs, workers)
-
-
-def _in_processes(jobs: Iterable[Job], workers: int) -> Iterator[Made]:
-    context = get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
-    pending: set[Future[Made]] = set()
-    try:
-        for job in jobs:
-            with _uninterrupted():
-                pending.add(pool.submit(make_shard, job))
-            if len(pending) >= 2 * workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-        pool.shutdown()
-    except BrokenProcessPool:
-        raise Failure(
-            "a worker was killed, perhaps for want of memory: run the same again, it goes on where it was; "
-            "with fewer --workers it needs less memory"
-        ) from None
-    finally:
-        ours.close()  # ends the workers that still work
-        pool.shutdown(cancel_futures=True)
-        theirs.close()
-
-
-def _attend(alive: Connection) -> None:
-    """In a worker: end with the process that started it, however that ends."""
-
-    def watch() -> None:
-        alive.poll(None)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let processes be started with Ctrl-C blocked, for good: it is for their parent to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -15,17 +15,19 @@ from samples import files_of, folder_source
 
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
+from alexnet.workers import shared_out
 from data_prep import prepare
 from data_prep.files import Stamp
 from data_prep.plan import ShardPlan
 from data_prep.readers import Entry
-from data_prep.work import Job, make_shards
+from data_prep.work import Job, make_shard
 
 SIZE = 48
 SCRIPT = """
 import sys
 from pathlib import Path
 from alexnet.errors import Failure
+from alexnet.workers import shared_out
 from data_prep import prepare
 {before}
 if __name__ == "__main__":
@@ -187,7 +189,7 @@ def test_a_killed_worker_is_told(tmp_path: Path) -> None:
         Job(ShardPlan("val", index, [Entry("x", 0, "x")]), Deadly(), stamp, ("a", "b"), tmp_path) for index in range(5)
     ]
     with pytest.raises(Failure, match=r"a worker was killed.*run the same again"):
-        list(make_shards(jobs, 2))
+        list(shared_out(make_shard, jobs, 2))
 
 
 class Slow:
@@ -205,7 +207,7 @@ def test_workers_are_not_waited_for(tmp_path: Path) -> None:
         Job(ShardPlan("val", index, [Entry(name, 0, "x")]), Slow(), stamp, ("a", "b"), tmp_path)
         for index, name in enumerate(["quick", "slow", "slow", "slow"])
     ]
-    making = make_shards(jobs, 2)
+    making = shared_out(make_shard, jobs, 2)
     assert next(making).shard.index == 0
     begun = time.monotonic()
     making.close()

@@ -1,0 +1,76 @@
+"""Processes that share work, and end with the process that started them, however that ends."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from alexnet.errors import Failure
+
+Job = TypeVar("Job")
+Made = TypeVar("Made")
+
+
+def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Generator[Made, None, None]:
+    """`work` of each job in so many processes (1: in this one), in the order in which they get done.
+
+    `work` is a function of a module, jobs and what is made of them can be pickled. At most `2 * workers` jobs are
+    taken ahead. Raises what `work` raises, and Failure where a process was killed.
+    """
+    if workers == 1:
+        yield from map(work, jobs)
+    else:
+        yield from _in_processes(work, jobs, workers)
+
+
+def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Iterator[Made]:
+    context = get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
+    pending: set[Future[Made]] = set()
+    try:
+        for job in jobs:
+            with _uninterrupted():
+                pending.add(pool.submit(work, job))
+            if len(pending) >= 2 * workers:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise Failure(
+            "a worker was killed, perhaps for want of memory: run the same again, with fewer --workers it needs less"
+        ) from None
+    finally:
+        ours.close()  # ends the workers that still work
+        pool.shutdown(cancel_futures=True)
+        theirs.close()
+
+
+def _attend(alive: Connection) -> None:
+    """In a worker: end with the process that started it; one thread for products, there is a process a core."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy comes with the first job, after this
+
+    def watch() -> None:
+        alive.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let processes be started with Ctrl-C blocked, for good: it is for their parent to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,48 @@
+"""Work in processes: what is made, what is raised, and that nothing of it runs ahead without bound."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from alexnet.errors import Failure
+from alexnet.workers import shared_out
+
+
+def squared(number: int) -> int:
+    if number == 13:
+        raise Failure("no thirteenth")
+    return number * number
+
+
+def blas_threads(_: int) -> str | None:
+    return os.environ.get("OPENBLAS_NUM_THREADS")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_is_done_once(workers):
+    assert sorted(shared_out(squared, range(10), workers)) == [number * number for number in range(10)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failure_of_one_job_comes_out(workers):
+    with pytest.raises(Failure, match="no thirteenth"):
+        list(shared_out(squared, range(10, 20), workers))
+
+
+def test_jobs_are_taken_as_they_are_needed():
+    taken: list[int] = []
+
+    def jobs() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number + 20
+
+    making = shared_out(squared, jobs(), 2)
+    next(making)
+    assert len(taken) <= 2 * 2 + 1
+    making.close()
+
+
+def test_products_in_a_worker_have_one_thread():
+    assert set(shared_out(blas_threads, range(4), 2)) == {"1"}
