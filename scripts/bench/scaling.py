@@ -25,7 +25,8 @@ from machine import machine
 from alexnet.bench.steps import Workload
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
-from alexnet.recipe import Conv, Fc, Recipe, load
+from alexnet.recipe import Recipe, load
+from alexnet.recipe.spec import Conv, Fc
 
 CLASSES = 1000
 BATCHES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]

@@ -15,8 +15,9 @@ import pytest
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links import Place
 from alexnet.links.solo import SoloLink
-from alexnet.net.layers import Convolution, Pass
+from alexnet.net.layers import Pass
 from alexnet.net.net import Net
+from alexnet.net.parametric import Convolution
 from alexnet.recipe import load
 from alexnet.recipe.topology import topology
 

@@ -9,7 +9,8 @@ from torch_reference import logits
 
 from alexnet.errors import Failure
 from alexnet.net.weights import export_onnx
-from alexnet.recipe import Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Recipe, Softmax, load
+from alexnet.recipe import Recipe, load
+from alexnet.recipe.spec import Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Softmax
 from alexnet.recipe.topology import topology
 
 SMALL = ["net.fc[67].units=48"]

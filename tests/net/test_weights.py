@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from alexnet.errors import Failure
 from alexnet.net.weights import fitting, load_safetensors, save_safetensors
-from alexnet.recipe import Conv, Exchange, Fc, NetSpec, Softmax
+from alexnet.recipe.spec import Conv, Exchange, Fc, NetSpec, Softmax
 from alexnet.recipe.topology import topology
 
 NET = topology(

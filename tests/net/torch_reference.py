@@ -4,7 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from alexnet.recipe import AveragePool, Conv, Dropout, Fc, Lrn, LrnSpatial, MaxPool, Recipe, Relu, Tanh
+from alexnet.recipe import Recipe
+from alexnet.recipe.spec import AveragePool, Conv, Dropout, Fc, Lrn, LrnSpatial, MaxPool, Relu, Tanh
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from alexnet.errors import Failure
-from alexnet.recipe import KINDS, AveragePool, Conv, Exchange, Recipe, Softmax, Tanh, bundled, header, load, parse
+from alexnet.recipe import Recipe, bundled, header, load, parse
+from alexnet.recipe.spec import KINDS, AveragePool, Conv, Exchange, Softmax, Tanh
 
 SMALL = """
 [net]

@@ -3,7 +3,8 @@
 import pytest
 
 from alexnet.errors import Failure
-from alexnet.recipe import AveragePool, Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Relu, Softmax, load
+from alexnet.recipe import load
+from alexnet.recipe.spec import AveragePool, Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Relu, Softmax
 from alexnet.recipe.table import CROSSING, drawing, plain
 from alexnet.recipe.topology import Topology, owned, topology
 

@@ -11,7 +11,8 @@ from alexnet.data.shards import Dataset, Split
 from alexnet.engines.cpu import CpuEngine
 from alexnet.errors import Failure
 from alexnet.links import Place, place
-from alexnet.recipe import AugmentSpec, load
+from alexnet.recipe import load
+from alexnet.recipe.spec import AugmentSpec
 from alexnet.train.loader import Loader, draw_views
 from alexnet.train.stream import Stream
 

@@ -6,8 +6,8 @@ directly, and as the engine computes it.
 """
 
 import resource
-import statistics
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
@@ -17,22 +17,21 @@ from typing import Any
 import numpy as np
 
 from alexnet.bench.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
+from alexnet.bench.stopwatch import WHOLE, Gather, Stopwatch, Times, medians
 from alexnet.engines import Engine, Scalar, Tensor
 from alexnet.errors import Failure
 from alexnet.links import Link
-from alexnet.net.layers import Convolution, Layer, Parameter, Pass
-from alexnet.net.net import Net
+from alexnet.net.layers import Parameter, Pass
+from alexnet.net.net import SUMS, UPDATE, Net
+from alexnet.net.parametric import Convolution
 from alexnet.predict.predictor import Predictor, ten_crops
-from alexnet.recipe import Exchange, Recipe
+from alexnet.recipe import Recipe
 from alexnet.recipe.topology import Topology, topology
 
-Gather = Callable[[Any], list[Any]]  # every process's value, in every process
-Times = dict[str, float]
 Counts = dict[str, tuple[int, int]]  # of each layer, forward and backward
 
 TEN = 10
 MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
-WHOLE, SUMS, UPDATE = "step", "gradient sums", "update"
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,9 @@ class Workload:
         if not self.own:
             raise Failure(f"--batch {batch}: too small for {link.place.replicas} replicas; use that many or more")
         count, crop = len(self.own), recipe.net.crop
-        self.net = Net(topology(recipe.net, classes), engine, link, count, training=True)
+        self.stopwatch = Stopwatch(engine)
+        watch = nullcontext if engine.records else self.stopwatch  # the parts of recorded work are timed one by one
+        self.net = Net(topology(recipe.net, classes), engine, link, count, training=True, watch=watch)
         self.net.initialise(0)
         self._drawn = np.random.default_rng(self.own.start)  # the processes that share a net see the same images
         self._images = engine.maps(count, 3, crop, crop)
@@ -129,7 +130,7 @@ class Workload:
         self.net.labels[:] = engine.upload(self._drawn.integers(classes, size=count).astype(np.int32))
         self._steps = 0
 
-    def step(self, images: Tensor = None) -> None:
+    def step(self, images: Tensor | None = None) -> None:
         """Forward, backward, exchange and update, on the images made up or on those given."""
         self.net.step(
             self._images if images is None else images, self.now(self._steps), self._rates, self.recipe.train.momentum
@@ -165,7 +166,7 @@ class Workload:
     def convolution_work(self) -> Counts:
         """Multiply-adds that this process does for its images in each convolution, (forward, backward)."""
         count = len(self.own)
-        layers = ((name, layer.products) for name, layer in _named(self.net) if isinstance(layer, Convolution))
+        layers = ((layer.name, layer.products) for layer in self.net.layers if isinstance(layer, Convolution))
         return {name: (count * forward, count * backward) for name, (forward, backward) in layers}
 
     def _rates(self, parameter: Parameter) -> tuple[float, float]:
@@ -175,22 +176,32 @@ class Workload:
 
 def measure(load: Workload, repeat: int, gather: Gather) -> Report:
     """Time steps, forward passes and ten-crop evaluations; every process takes part and gets the report."""
-    watch = _watch(load)
+
+    def timed(act: Callable[[], None]) -> Times:
+        return medians(load.stopwatch.rows(act, repeat, load.link), gather)
+
     load.step()  # touches the memory for the first time
     if load.net.engine.records:
         load.step()  # to be recorded
-    step = _medians(_rows(load.step, repeat, load, watch), gather)
+    step = timed(load.step)
     if load.net.engine.records:
-        step |= _medians(recorded_parts(load.net.engine, _parts(load), repeat), gather)
+        step |= medians(recorded_parts(load.net.engine, _parts(load), repeat), gather)
     peak = sum(gather(peak_rss_mb()))
-    forward = _medians(_rows(load.forward, repeat, load, watch), gather)
-    ten_crop = _medians(_rows(load.ten_crops, repeat, load, watch), gather)
+    forward = timed(load.forward)
+    ten_crop = timed(load.ten_crops)
     place = load.link.place
     direct = {name: (load.batch * f, load.batch * b) for name, (f, b) in direct_work(load.net.topology).items()}
     done = direct | _sums(gather(load.convolution_work()))
     layers = (
-        LayerTimes(name, step[f"{name} forward"], step[f"{name} backward"], *direct[name], *done[name], traffic(layer))
-        for name, layer in _named(load.net)
+        LayerTimes(
+            each.name,
+            step[f"{each.name} forward"],
+            step.get(f"{each.name} backward", 0.0),  # below all weights there is nothing to do
+            *direct[each.name],
+            *done[each.name],
+            traffic(each),
+        )
+        for each in load.net.layers
     )
     return Report(
         procs=place.replicas * place.shares,
@@ -215,9 +226,9 @@ def _parts(load: Workload) -> dict[str, Work]:
         return lambda numbers: act(load.now(numbers[0]))
 
     parts: dict[str, Work] = {}
-    for name, layer in _named(net):
-        parts[f"{name} forward"] = part(layer.forward)
-        parts[f"{name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
+    for layer in net.layers:
+        parts[f"{layer.name} forward"] = part(layer.forward)
+        parts[f"{layer.name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
     parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
     parts[UPDATE] = lambda numbers: net.update({each.name: (numbers[1],) * 2 for each in net.parameters}, numbers[1])
     return parts
@@ -255,65 +266,3 @@ def peak_rss_mb() -> float:
         line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
-
-
-class _Stopwatch:
-    """Adds up the seconds spent in methods that it watches."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.spent: Times = {}
-
-    def watch(self, owner: object, method: str, name: str) -> None:
-        """From now on `owner.method` counts as `name`."""
-        call = getattr(owner, method)
-        self.spent[name] = 0.0
-
-        def timed(*arguments: Any) -> Any:
-            start = self._engine.mark()
-            try:
-                return call(*arguments)
-            finally:
-                self.spent[name] += self._engine.seconds(start, self._engine.mark())
-
-        setattr(owner, method, timed)
-
-    def reset(self) -> None:
-        self.spent = dict.fromkeys(self.spent, 0.0)
-
-
-def _watch(load: Workload) -> _Stopwatch:
-    watch = _Stopwatch(load.net.engine)
-    if load.net.engine.records:  # its parts are measured one by one
-        return watch
-    for name, layer in _named(load.net):
-        watch.watch(layer, "forward", f"{name} forward")
-        watch.watch(layer, "backward", f"{name} backward")
-    watch.watch(load.link, "average", SUMS)
-    watch.watch(load.net, "update", UPDATE)
-    return watch
-
-
-def _named(net: Net) -> list[tuple[str, Layer]]:
-    """The layers at work with their names; a crossing is none in a process that owns every column."""
-    solo = net.link.place.shares == 1
-    names = [each.layer.name for each in net.topology.layers if not (solo and isinstance(each.layer, Exchange))]
-    return list(zip(names, net.layers, strict=True))
-
-
-def _rows(act: Callable[[], None], repeat: int, load: Workload, watch: _Stopwatch) -> list[Times]:
-    """For each repetition the seconds by part, and of the whole."""
-    rows, engine = [], load.net.engine
-    for _ in range(repeat):
-        watch.reset()
-        load.link.any(False)  # all processes begin together
-        start = engine.mark()
-        act()
-        rows.append(watch.spent | {WHOLE: engine.seconds(start, engine.mark())})
-    return rows
-
-
-def _medians(rows: list[Times], gather: Gather) -> Times:
-    """For each part the median over the repetitions of the slowest process's seconds."""
-    together = list(zip(*gather(rows), strict=True))
-    return {name: statistics.median(max(row[name] for row in at_once) for at_once in together) for name in rows[0]}

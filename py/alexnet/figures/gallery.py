@@ -9,7 +9,7 @@ from alexnet.data.shards import Dataset, Pixels
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.predict.predictor import Predictor
-from alexnet.recipe import Conv, Relu
+from alexnet.recipe.spec import Conv, Relu
 from alexnet.runs.directory import Trained
 from alexnet.runs.log import read
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Tensor
+from alexnet.engines import Floats, Own
 from alexnet.errors import Failure
 
 
@@ -60,13 +60,13 @@ class Link(Protocol):
     place: Place
     rank: int
 
-    def gather(self, own: Tensor, whole: Tensor) -> None:
+    def gather(self, own: Own, whole: Own) -> None:
         """Forward of a crossing: the maps of all columns, in the columns' order."""
 
-    def scatter(self, whole: Tensor, own: Tensor) -> None:
+    def scatter(self, whole: Own, own: Own) -> None:
         """Backward of a crossing: the sum of the columns' gradients, this column's maps of it."""
 
-    def average(self, gradients: Sequence[Tensor]) -> None:
+    def average(self, gradients: Sequence[Own]) -> None:
         """Sum over the replicas in place (each was computed with the whole batch's 1/n)."""
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,7 +78,7 @@ class Link(Protocol):
     def share(self, value: Any) -> Any:
         """The first process's value, in every process."""
 
-    def rows(self, own: Tensor) -> Tensor | None:
+    def rows(self, own: Floats) -> Floats | None:
         """The columns' rows put together, in the first process; None elsewhere."""
 
     def each(self, value: Any) -> list[Any]:

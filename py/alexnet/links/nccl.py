@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mpi4py import MPI
 
-from alexnet.engines import Tensor
+from alexnet.engines import Own
 from alexnet.engines.cuda.device import BF16, Array
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure, reason
@@ -78,16 +78,16 @@ class NcclLink(MpiLink):
         self._watch = threading.Thread(target=self._poll, args=(ended,), daemon=True)
         self._watch.start()
 
-    def gather(self, own: Tensor, whole: Tensor) -> None:
+    def gather(self, own: Own, whole: Own) -> None:
         self._check(own, whole)
         self._columns.allGather(own.address, whole.address, own.size, self._kind(own), self._stream)
 
-    def scatter(self, whole: Tensor, own: Tensor) -> None:
+    def scatter(self, whole: Own, own: Own) -> None:
         self._check(own, whole)
         sizes = own.size, self._kind(own), self._nccl.total
         self._columns.reduceScatter(whole.address, own.address, *sizes, self._stream)
 
-    def average(self, gradients: Sequence[Tensor]) -> None:
+    def average(self, gradients: Sequence[Own]) -> None:
         if self.place.replicas == 1:
             return
         self._nccl.group_start()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Tensor
+from alexnet.engines import Floats, Tensor
 from alexnet.links import place
 
 
@@ -36,7 +36,7 @@ class SoloLink:
     def share(self, value: Any) -> Any:
         return value
 
-    def rows(self, own: Tensor) -> Tensor | None:
+    def rows(self, own: Floats) -> Floats | None:
         return own
 
     def each(self, value: Any) -> list[Any]:

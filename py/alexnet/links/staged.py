@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from mpi4py import MPI
 
-from alexnet.engines import Floats, Tensor
+from alexnet.engines import Floats, Own
 from alexnet.engines.cuda.device import BF16, Array, to_bf16
 from alexnet.links.mpi import MpiLink
 
@@ -14,18 +14,18 @@ from alexnet.links.mpi import MpiLink
 class StagedLink(MpiLink):
     """Maps are (C, H, W, N): a column's maps are a contiguous part, so they travel as they lie; sums are float32."""
 
-    def gather(self, own: Tensor, whole: Tensor) -> None:
+    def gather(self, own: Own, whole: Own) -> None:
         values = np.empty(whole.shape, np.float32)
         counts = self._counts(whole)
         self._group.Allgatherv(own.download(), [values, counts])
         self._assign(whole, values)
 
-    def scatter(self, whole: Tensor, own: Tensor) -> None:
+    def scatter(self, whole: Own, own: Own) -> None:
         values = np.empty(own.shape, np.float32)
         self._group.Reduce_scatter(whole.download(), values, self._counts(whole), MPI.SUM)
         self._assign(own, values)
 
-    def average(self, gradients: Sequence[Tensor]) -> None:
+    def average(self, gradients: Sequence[Own]) -> None:
         if self.place.replicas > 1:
             for gradient in gradients:
                 values = gradient.download()

@@ -5,11 +5,11 @@ A layer holds the memory it works on, given once when the net is built; nothing 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
-from alexnet.engines import Operations, Scalar, Tensor, draws
+from alexnet.engines import Operations, Own, Scalar, Tensor, draws
 from alexnet.links import Link
-from alexnet.recipe import AveragePool, Conv, Fc, Lrn, LrnSpatial, MaxPool
+from alexnet.recipe.spec import Response, Weighted
 
 
 @dataclass
@@ -22,19 +22,17 @@ class Blob:
 
 @dataclass
 class Parameter:
-    """Kernels or biases: the rows that this process owns, with their momentum and gradient."""
+    """Kernels or biases: the rows that this process owns, with their momentum and gradient (None at test time)."""
 
     name: str
-    spec: Conv | Fc
+    spec: Weighted
+    is_bias: bool
+    fan_in: int  # how many values a unit sees
     rows: range
     shape: tuple[int, ...]  # of all rows, in the plain form
     value: Tensor
-    momentum: Tensor = None
-    gradient: Tensor = None
-
-    @property
-    def is_bias(self) -> bool:
-        return len(self.shape) == 1
+    momentum: Tensor | None = None
+    gradient: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,9 @@ class Pass:
 
 
 class Layer(Protocol):
-    """A layer at work."""
+    """A layer at work; `name` is the recipe's."""
 
+    name: str
     bottom: Blob
     top: Blob
 
@@ -68,6 +67,7 @@ class Layer(Protocol):
 class Bare:
     """What layers without parameters share."""
 
+    name: str
     ops: Operations
     bottom: Blob
     top: Blob
@@ -75,128 +75,73 @@ class Bare:
 
 
 @dataclass
-class Convolution:
-    """Kernels over maps (paper, 3.5); `groups` is the number of columns that do not see each other here."""
-
-    ops: Operations
-    bottom: Blob
-    top: Blob
-    weight: Parameter
-    bias: Parameter
-    settings: dict[str, int]  # stride, pad, groups
-    fused: dict[str, Any] = field(default_factory=dict)  # relu=True where the engine does it in the same pass
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        return self.weight, self.bias
-
-    @property
-    def products(self) -> tuple[int, int]:
-        """Multiplications for one image, (forward, backward): fewer than the definition's, where an engine can."""
-        own = self.ops.conv_products(self.weight.value, self.top.value, **self.settings)
-        if self.bottom.gradient is None:
-            return own, own
-        return own, own + self.ops.conv_products(self.weight.value, self.bottom.value, **self.settings | {"stride": 1})
-
-    def forward(self, now: Pass) -> None:
-        weight, bias = self.weight.value, self.bias.value
-        self.ops.conv_forward(self.bottom.value, weight, bias, self.top.value, **self.settings, **self.fused)
-
-    def backward(self, now: Pass) -> None:
-        dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
-        self.ops.conv_backward_weights(self.bottom.value, dy, dw, db, **self.settings)
-        if self.bottom.gradient is not None:
-            self.ops.conv_backward_data(dy, self.weight.value, self.bottom.gradient, **self.settings)
-
-
-@dataclass
-class FullyConnected:
-    """Units that see every value below (paper, 3.5)."""
-
-    ops: Operations
-    bottom: Blob
-    top: Blob
-    weight: Parameter
-    bias: Parameter
-    fused: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        return self.weight, self.bias
-
-    def forward(self, now: Pass) -> None:
-        self.ops.fc_forward(self.bottom.value, self.weight.value, self.bias.value, self.top.value, **self.fused)
-
-    def backward(self, now: Pass) -> None:
-        dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
-        self.ops.fc_backward_weights(self.bottom.value, dy, dw, db)
-        if self.bottom.gradient is not None:
-            self.ops.fc_backward_data(dy, self.weight.value, self.bottom.gradient)
-
-
-@dataclass
 class MaxPooling(Bare):
     """The largest value of each window (paper, 3.4)."""
 
-    spec: MaxPool
+    size: int
+    stride: int
     argmax: Tensor
 
     def forward(self, now: Pass) -> None:
-        size, stride = self.spec.size, self.spec.stride
-        self.ops.max_pool_forward(self.bottom.value, self.top.value, self.argmax, size=size, stride=stride)
+        self.ops.max_pool_forward(self.bottom.value, self.top.value, self.argmax, size=self.size, stride=self.stride)
 
     def backward(self, now: Pass) -> None:
-        size, stride = self.spec.size, self.spec.stride
         dy, dx = self.top.gradient, self.bottom.gradient
-        self.ops.max_pool_backward(dy, self.argmax, dx, size=size, stride=stride)
+        self.ops.max_pool_backward(dy, self.argmax, dx, size=self.size, stride=self.stride)
 
 
 @dataclass
 class AveragePooling(Bare):
     """The mean of each window."""
 
-    spec: AveragePool
+    size: int
+    stride: int
 
     def forward(self, now: Pass) -> None:
-        size, stride = self.spec.size, self.spec.stride
-        self.ops.average_pool_forward(self.bottom.value, self.top.value, size=size, stride=stride)
+        self.ops.average_pool_forward(self.bottom.value, self.top.value, size=self.size, stride=self.stride)
 
     def backward(self, now: Pass) -> None:
-        size, stride = self.spec.size, self.spec.stride
-        self.ops.average_pool_backward(self.top.gradient, self.bottom.gradient, size=size, stride=stride)
+        self.ops.average_pool_backward(self.top.gradient, self.bottom.gradient, size=self.size, stride=self.stride)
 
 
-def _response(spec: Lrn | LrnSpatial) -> dict[str, Any]:
-    return {"n": spec.n, "k": spec.k, "alpha": spec.alpha, "beta": spec.beta}
+class _Settings(TypedDict):
+    n: int
+    k: float
+    alpha: float
+    beta: float
+
+
+def _settings(of: Response) -> _Settings:
+    return {"n": of.n, "k": of.k, "alpha": of.alpha, "beta": of.beta}
 
 
 @dataclass
 class ResponseNormalisation(Bare):
     """Over adjacent maps of the same column (paper, 3.3)."""
 
-    spec: Lrn
+    response: Response
     groups: int
 
     def forward(self, now: Pass) -> None:
-        self.ops.lrn_forward(self.bottom.value, self.top.value, groups=self.groups, **_response(self.spec))
+        self.ops.lrn_forward(self.bottom.value, self.top.value, groups=self.groups, **_settings(self.response))
 
     def backward(self, now: Pass) -> None:
         x, dy, dx = self.bottom.value, self.top.gradient, self.bottom.gradient
-        self.ops.lrn_backward(x, dy, dx, groups=self.groups, **_response(self.spec))
+        self.ops.lrn_backward(x, dy, dx, groups=self.groups, **_settings(self.response))
 
 
 @dataclass
 class SpatialResponseNormalisation(Bare):
     """Over a window of the same map (the authors' code)."""
 
-    spec: LrnSpatial
+    response: Response
 
     def forward(self, now: Pass) -> None:
-        self.ops.lrn_spatial_forward(self.bottom.value, self.top.value, **_response(self.spec))
+        self.ops.lrn_spatial_forward(self.bottom.value, self.top.value, **_settings(self.response))
 
     def backward(self, now: Pass) -> None:
         x, dy, dx = self.bottom.value, self.top.gradient, self.bottom.gradient
-        self.ops.lrn_spatial_backward(x, dy, dx, **_response(self.spec))
+        self.ops.lrn_spatial_backward(x, dy, dx, **_settings(self.response))
 
 
 @dataclass
@@ -237,7 +182,6 @@ class DropOut(Bare):
     backward pass, may share the memory.
     """
 
-    name: str
     first_unit: int
 
     def forward(self, now: Pass) -> None:
@@ -249,7 +193,7 @@ class DropOut(Bare):
     def backward(self, now: Pass) -> None:
         self._drop(self.top.gradient, self.bottom.gradient, now)
 
-    def _drop(self, x: Tensor, y: Tensor, now: Pass) -> None:
+    def _drop(self, x: Own, y: Own, now: Pass) -> None:
         self.ops.dropout(
             x,
             y,

@@ -1,24 +1,13 @@
 """A net at test time as an ONNX graph: one function a kind of layer."""
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.recipe import (
-    AveragePool,
-    Conv,
-    Dropout,
-    Exchange,
-    Fc,
-    Lrn,
-    LrnSpatial,
-    MaxPool,
-    Relu,
-    Softmax,
-    Tanh,
-)
+from alexnet.recipe import spec
 from alexnet.recipe.topology import LayerShape, Topology, owned
 
 OPSET = 17
@@ -33,7 +22,7 @@ class Graph:
         self.value = "image"
         self.flat = False
         for each in shapes.layers:
-            EMITTERS[type(each.layer)](self, each)
+            emit(each.layer, each, self)
 
     def model(self, helper: Any, float_type: int) -> Any:
         """An onnx.ModelProto."""
@@ -101,16 +90,22 @@ def _window(each: LayerShape, size: int, stride: int, pad: int) -> dict[str, Any
     return {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [pad, pad, *ends]}
 
 
-def _conv(graph: Graph, each: LayerShape) -> None:
-    layer = each.layer
-    assert isinstance(layer, Conv)
+@singledispatch
+def emit(layer: spec.LayerSpec, each: LayerShape, graph: Graph) -> None:
+    """The nodes of `layer`, with the shapes `each`, on what flows out of `graph` so far."""
+    raise NotImplementedError(layer.kind)
+
+
+@emit.register
+def _conv(layer: spec.Conv, each: LayerShape, graph: Graph) -> None:
     graph.spatial(layer.name)
     window = _window(each, layer.size, layer.stride, layer.pad)
     graph.add("Conv", layer.name, f"{layer.name}.weight", f"{layer.name}.bias", group=each.groups, **window)
 
 
-def _fc(graph: Graph, each: LayerShape) -> None:
-    name, units = each.layer.name, each.output.maps
+@emit.register
+def _fc(layer: spec.Fc, each: LayerShape, graph: Graph) -> None:
+    name, units = layer.name, each.output.maps
     graph.add("Flatten", f"{name}.flat")
     graph.flat = True
 
@@ -128,23 +123,20 @@ def _fc(graph: Graph, each: LayerShape) -> None:
         del graph.constants[f"{name}.weight"], graph.constants[f"{name}.bias"]
 
 
-def _max_pool(graph: Graph, each: LayerShape) -> None:
-    layer = each.layer
-    assert isinstance(layer, MaxPool)
+@emit.register
+def _max_pool(layer: spec.MaxPool, each: LayerShape, graph: Graph) -> None:
     graph.spatial(layer.name)
     graph.add("MaxPool", layer.name, **_window(each, layer.size, layer.stride, 0))
 
 
-def _average_pool(graph: Graph, each: LayerShape) -> None:
-    layer = each.layer
-    assert isinstance(layer, AveragePool)
+@emit.register
+def _average_pool(layer: spec.AveragePool, each: LayerShape, graph: Graph) -> None:
     graph.spatial(layer.name)
     graph.add("AveragePool", layer.name, count_include_pad=0, **_window(each, layer.size, layer.stride, 0))
 
 
-def _lrn(graph: Graph, each: LayerShape) -> None:
-    layer = each.layer
-    assert isinstance(layer, Lrn)
+@emit.register
+def _lrn(layer: spec.Lrn, each: LayerShape, graph: Graph) -> None:
     graph.spatial(layer.name)
     # The paper's sum runs from i - n/2 to i + n/2; ONNX divides alpha by the number of terms.
     size = 2 * (layer.n // 2) + 1
@@ -152,9 +144,8 @@ def _lrn(graph: Graph, each: LayerShape) -> None:
     graph.by_column(each, each.input.maps, lambda output, _: graph.add("LRN", output, size=size, **settings))
 
 
-def _lrn_spatial(graph: Graph, each: LayerShape) -> None:
-    layer = each.layer
-    assert isinstance(layer, LrnSpatial)
+@emit.register
+def _lrn_spatial(layer: spec.LrnSpatial, each: LayerShape, graph: Graph) -> None:
     name, half = layer.name, layer.n // 2
     graph.spatial(name)
     size, before = 2 * half + 1, graph.value
@@ -168,26 +159,27 @@ def _lrn_spatial(graph: Graph, each: LayerShape) -> None:
     graph.value = name
 
 
-def _dropout(graph: Graph, each: LayerShape) -> None:
-    name = each.layer.name
-    graph.add("Mul", name, graph.constant(f"{name}.keep", 1 - graph.dropout))
+@emit.register
+def _relu(layer: spec.Relu, each: LayerShape, graph: Graph) -> None:
+    graph.add("Relu", layer.name)
 
 
-def _softmax(graph: Graph, each: LayerShape) -> None:
+@emit.register
+def _tanh(layer: spec.Tanh, each: LayerShape, graph: Graph) -> None:
+    graph.add("Tanh", layer.name)
+
+
+@emit.register
+def _dropout(layer: spec.Dropout, each: LayerShape, graph: Graph) -> None:
+    graph.add("Mul", layer.name, graph.constant(f"{layer.name}.keep", 1 - graph.dropout))
+
+
+@emit.register
+def _exchange(layer: spec.Exchange, each: LayerShape, graph: Graph) -> None:
+    """All columns are one graph."""
+
+
+@emit.register
+def _softmax(layer: spec.Softmax, each: LayerShape, graph: Graph) -> None:
     graph.add("Flatten", "logits")
     graph.add("Softmax", "probs", axis=1)
-
-
-EMITTERS: dict[type[Any], Callable[[Graph, LayerShape], None]] = {
-    Conv: _conv,
-    Fc: _fc,
-    MaxPool: _max_pool,
-    AveragePool: _average_pool,
-    Lrn: _lrn,
-    LrnSpatial: _lrn_spatial,
-    Relu: lambda graph, each: graph.add("Relu", each.layer.name),
-    Tanh: lambda graph, each: graph.add("Tanh", each.layer.name),
-    Dropout: _dropout,
-    Exchange: lambda graph, each: None,
-    Softmax: _softmax,
-}

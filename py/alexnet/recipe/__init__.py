@@ -1,51 +1,5 @@
-"""Recipes: what a net is and how it is trained, in one TOML file."""
+"""Recipes: what a net is and how it is trained, in one TOML file. Its tables and kinds of layers: `spec`."""
 
 from alexnet.recipe.recipe import Recipe, bundled, header, load, parse
-from alexnet.recipe.spec import (
-    KINDS,
-    AugmentSpec,
-    AveragePool,
-    Conv,
-    DataSpec,
-    Dropout,
-    EngineSpec,
-    Event,
-    Exchange,
-    Fc,
-    LayerSpec,
-    Lrn,
-    LrnSpatial,
-    MaxPool,
-    NetSpec,
-    Relu,
-    Softmax,
-    Tanh,
-    TrainSpec,
-)
 
-__all__ = [
-    "KINDS",
-    "AugmentSpec",
-    "AveragePool",
-    "Conv",
-    "DataSpec",
-    "Dropout",
-    "EngineSpec",
-    "Event",
-    "Exchange",
-    "Fc",
-    "LayerSpec",
-    "Lrn",
-    "LrnSpatial",
-    "MaxPool",
-    "NetSpec",
-    "Recipe",
-    "Relu",
-    "Softmax",
-    "Tanh",
-    "TrainSpec",
-    "bundled",
-    "header",
-    "load",
-    "parse",
-]
+__all__ = ["Recipe", "bundled", "header", "load", "parse"]

@@ -36,20 +36,25 @@ Positive = Annotated[float, Range(0, above=True)]
 NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1, below=True)]
 Edge = Literal["floor", "ceil"]
-Convolution = Literal["fast", "direct"]
-Scalar = bool | int | float | str
+Method = Literal["fast", "direct"]
+Setting = bool | int | float | str
+KINDS: dict[str, type["LayerSpec"]] = {}  # every class below with a `kind` of its own
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class LayerSpec:
     """A line of `net.layers`: its kind is the line's first key, its name that key's value."""
 
     kind: ClassVar[str]
     name: str
 
+    def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):
+            KINDS[cls.kind] = cls
+
 
 @dataclass(frozen=True, kw_only=True)
-class Weighted(Layer):
+class Weighted(LayerSpec):
     """A layer with weights: how they begin, and their shares of the net's rate and decay (section 5).
 
     `std` is the deviation of the normal initial weights, or "he" for sqrt(2 / fan in).
@@ -84,7 +89,7 @@ class Fc(Weighted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool(Layer):
+class Pool(LayerSpec):
     """Pooling over size x size windows, `stride` apart (section 3.4)."""
 
     size: Count
@@ -107,7 +112,7 @@ class AveragePool(Pool):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Response(Layer):
+class Response(LayerSpec):
     """a / (k + alpha * sum of a^2 over n neighbours)^beta (section 3.3)."""
 
     n: Count
@@ -131,45 +136,38 @@ class LrnSpatial(Response):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relu(Layer):
+class Relu(LayerSpec):
     """max(0, x) (section 3.1)."""
 
     kind: ClassVar[str] = "relu"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tanh(Layer):
+class Tanh(LayerSpec):
     """tanh(x) (section 3.1)."""
 
     kind: ClassVar[str] = "tanh"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropout(Layer):
+class Dropout(LayerSpec):
     """Zeroes a value with the recipe's probability `dropout` (section 4.2)."""
 
     kind: ClassVar[str] = "dropout"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange(Layer):
+class Exchange(LayerSpec):
     """A crossing: after it every column sees the maps of all (section 3.2)."""
 
     kind: ClassVar[str] = "exchange"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Softmax(Layer):
+class Softmax(LayerSpec):
     """Softmax and the mean of -log p[label] (section 3.5)."""
 
     kind: ClassVar[str] = "softmax"
-
-
-LayerSpec = Layer
-KINDS: dict[str, type[Layer]] = {
-    layer.kind: layer
-    for layer in (Conv, Fc, MaxPool, AveragePool, Lrn, LrnSpatial, Relu, Tanh, Dropout, Exchange, Softmax)
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +176,7 @@ class NetSpec:
 
     columns: Count = 2
     crop: Count = 224
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSpec, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +217,7 @@ class EngineSpec:
     "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
     """
 
-    convolution: Convolution = "fast"
+    convolution: Method = "fast"
 
     @property
     def fast(self) -> bool:
@@ -231,7 +229,7 @@ class Event:
     """Changes that hold once `epoch` epochs are done."""
 
     epoch: NotNegative
-    set: Mapping[str, Scalar]
+    set: Mapping[str, Setting]
 
 
 @dataclass(frozen=True, kw_only=True)

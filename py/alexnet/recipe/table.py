@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.recipe.spec import Exchange, Layer, Weighted
+from alexnet.recipe.spec import Exchange, LayerSpec, Weighted
 from alexnet.recipe.topology import LayerShape, Shape, Topology, owned
 
 PLAIN_WIDTH = 112
 CROSSING = "═══╳═══"  # noqa: RUF001
 
 
-def drawing(topology: Topology, title: str) -> Table:
+def drawing(net: Topology, title: str) -> Table:
     """A row a layer: kind, settings, output, what each column holds, weights, parameters, multiply-adds."""
     table = Table(
         title=title,
@@ -33,11 +33,11 @@ def drawing(topology: Topology, title: str) -> Table:
     table.add_column("output", justify="right", no_wrap=True)
     table.add_column("columns", justify="center", no_wrap=True)
     table.add_column("weights", justify="right", no_wrap=True)
-    table.add_column("parameters", f"{topology.parameters:,}", justify="right", no_wrap=True)
-    table.add_column("work", _millions(topology.multiply_adds), justify="right", no_wrap=True)
-    table.add_row("image", "RGB", str(topology.image), _columns(topology, topology.image, False), style="dim")
-    for each in topology.layers:
-        table.add_row(*_row(topology, each), style=_style(each.layer))
+    table.add_column("parameters", f"{net.parameters:,}", justify="right", no_wrap=True)
+    table.add_column("work", _millions(net.multiply_adds), justify="right", no_wrap=True)
+    table.add_row("image", "RGB", str(net.image), _columns(net, net.image, False), style="dim")
+    for each in net.layers:
+        table.add_row(*_row(net, each), style=_style(each.layer))
     return table
 
 
@@ -48,13 +48,13 @@ def plain(table: Table, width: int = PLAIN_WIDTH) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _row(topology: Topology, each: LayerShape) -> tuple[str | Text, ...]:
-    crosses = isinstance(each.layer, Exchange) and topology.columns > 1
+def _row(net: Topology, each: LayerShape) -> tuple[str | Text, ...]:
+    crosses = isinstance(each.layer, Exchange) and net.columns > 1
     return (
         each.layer.name,
         _cut(f"exchange: each sees all {each.output.maps}" if crosses else _settings(each.layer)),
         str(each.output) if each.output != each.input else "",
-        CROSSING if crosses else _columns(topology, each.output, each.output_split),
+        CROSSING if crosses else _columns(net, each.output, each.output_split),
         "x".join(map(str, each.weight)),
         f"{each.parameters:,}" if each.weight else "",
         _millions(each.multiply_adds) if each.weight else "",
@@ -66,13 +66,13 @@ def _cut(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _columns(topology: Topology, shape: Shape, split: bool) -> str:
+def _columns(net: Topology, shape: Shape, split: bool) -> str:
     """The maps that each column holds."""
-    parts = [len(owned(shape.maps, topology.columns, column)) for column in range(topology.columns)]
+    parts = [len(owned(shape.maps, net.columns, column)) for column in range(net.columns)]
     return " │ ".join(map(str, parts if split else [shape.maps]))
 
 
-def _settings(layer: Layer) -> str:
+def _settings(layer: LayerSpec) -> str:
     """The layer's kind and those of its keys that neither the shapes nor the defaults tell."""
     told = {field.name for field in fields(Weighted)} | {"kernels", "units"}
     own = [(each.name, getattr(layer, each.name), each.default) for each in fields(layer) if each.name not in told]
@@ -88,7 +88,7 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f} M"
 
 
-def _style(layer: Layer) -> str:
+def _style(layer: LayerSpec) -> str:
     if isinstance(layer, Exchange):
         return "bold yellow"
     return "bold" if isinstance(layer, Weighted) else "dim"

@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from alexnet.errors import Failure
-from alexnet.recipe.spec import KINDS, Layer, NetSpec, Scalar
+from alexnet.recipe.spec import KINDS, LayerSpec, NetSpec, Setting
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -105,13 +105,13 @@ def _items(hint: Any, value: object, where: str) -> tuple[Any, ...]:
     return tuple(read(item, each, f"{where}[{index}]") for index, each in enumerate(value))
 
 
-def _settings(hint: Any, value: object, where: str) -> dict[str, Scalar]:
+def _settings(hint: Any, value: object, where: str) -> dict[str, Setting]:
     if not isinstance(value, dict):
         raise ValueError
-    return {key: read(Scalar, each, f"{where}.{key}") for key, each in value.items()}
+    return {key: read(Setting, each, f"{where}.{key}") for key, each in value.items()}
 
 
-def _layer(hint: Any, value: object, where: str) -> Layer:
+def _layer(hint: Any, value: object, where: str) -> LayerSpec:
     if not isinstance(value, dict) or not value:
         raise Failure(f'{where}: a layer is a line such as {{ relu = "relu1" }}')
     found = [key for key in value if key in KINDS]
@@ -130,7 +130,7 @@ def _layer(hint: Any, value: object, where: str) -> Layer:
     rest = {key: each for key, each in value.items() if key != kind}
     if "name" in rest:
         raise Failure(f"net.{name}: unknown key 'name': the name is what stands after {kind}")
-    layer: Layer = read(KINDS[kind], {"name": name, **rest}, f"net.{name}")
+    layer: LayerSpec = read(KINDS[kind], {"name": name, **rest}, f"net.{name}")
     return layer
 
 
@@ -144,8 +144,8 @@ READERS: dict[Any, Callable[[Any, object, str], Any]] = {
     Union: _either,
     UnionType: _either,
     tuple: _items,
-    Mapping[str, Scalar]: _settings,
-    Layer: _layer,
+    Mapping[str, Setting]: _settings,
+    LayerSpec: _layer,
 }
 
 
@@ -178,7 +178,7 @@ def plain(value: Any) -> Any:
     if is_dataclass(value):
         order = sorted(fields(value), key=lambda field: field.name not in type(value).__annotations__)
         entries = {field.name: plain(getattr(value, field.name)) for field in order}
-        return {value.kind: entries.pop("name"), **entries} if isinstance(value, Layer) else entries
+        return {value.kind: entries.pop("name"), **entries} if isinstance(value, LayerSpec) else entries
     if isinstance(value, tuple):
         return [plain(each) for each in value]
     return dict(value) if isinstance(value, Mapping) else value

@@ -5,22 +5,12 @@ Every shape counts all columns; what one column owns follows from `split`. Weigh
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import singledispatch
+from typing import NamedTuple
 
 from alexnet.errors import Failure
-from alexnet.recipe import (
-    AveragePool,
-    Conv,
-    Exchange,
-    Fc,
-    LayerSpec,
-    Lrn,
-    MaxPool,
-    NetSpec,
-    Softmax,
-)
+from alexnet.recipe import spec
 
 COLOURS = 3
 
@@ -47,28 +37,25 @@ class LayerShape:
 
     `input_split`, `output_split`: a column holds only its own part of the maps, else all columns hold all.
     `groups`: the parts of the input that do not see each other: the columns where the input is split, else 1.
-    `weight`: the plain shape of its weights, () where it has none; the bias is (weight[0],).
-    `multiply_adds`: for one image, forward.
+    `weight`, `bias`: the plain shapes of its parameters, () where it has none; a row (axis 0) belongs to one column.
+    `fan_in`: how many values a unit sees. `multiply_adds`: for one image, forward.
     """
 
-    layer: LayerSpec
+    layer: spec.LayerSpec
     input: Shape
     output: Shape
     input_split: bool
     output_split: bool
     groups: int = 1
     weight: tuple[int, ...] = ()
+    bias: tuple[int, ...] = ()
+    fan_in: int = 0
     multiply_adds: int = 0
-
-    @property
-    def fan_in(self) -> int:
-        """How many values a unit sees."""
-        return math.prod(self.weight[1:])
 
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        return math.prod(self.weight) + self.weight[0] if self.weight else 0
+        return math.prod(self.weight) + math.prod(self.bias) if self.weight else 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,7 @@ class Topology:
         for each in self.layers:
             if each.weight:
                 shapes[f"{each.layer.name}.weight"] = each.weight
-                shapes[f"{each.layer.name}.bias"] = each.weight[:1]
+                shapes[f"{each.layer.name}.bias"] = each.bias
         return shapes
 
     def __getitem__(self, name: str) -> LayerShape:
@@ -108,23 +95,97 @@ def owned(units: int, columns: int, column: int) -> range:
     return range(column * units // columns, (column + 1) * units // columns)
 
 
-def topology(net: NetSpec, classes: int) -> Topology:
+def topology(net: spec.NetSpec, classes: int) -> Topology:
     """Lay out `net` for data with `classes` classes. Raises Failure that names the layer and what to do."""
-    if not net.layers or not isinstance(net.layers[-1], Softmax):
+    if not net.layers or not isinstance(net.layers[-1], spec.Softmax):
         raise Failure('net.layers: the last layer must be { softmax = "loss" }')
     image = Shape(COLOURS, net.crop, net.crop)
     shape, split = image, False
     laid: list[LayerShape] = []
     for layer in net.layers:
         groups = net.columns if split else 1
-        here = LayerShape(layer, shape, shape, split, split, groups)
-        here = RULES.get(type(layer), _same)(here, net.columns, classes)
+        here = lay(layer, LayerShape(layer, shape, shape, split, split, groups), net.columns, classes)
         laid.append(here)
         shape, split = here.output, here.output_split
     return Topology(net.columns, classes, image, tuple(laid))
 
 
-def _windows(here: LayerShape, layer: Conv | MaxPool | AveragePool, pad: int) -> tuple[int, int]:
+@singledispatch
+def lay(layer: spec.LayerSpec, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    """`layer` with its own shapes; `here` is the layer in its place, the output like the input.
+
+    Raises Failure where its settings do not fit there.
+    """
+    return here
+
+
+@lay.register
+def _conv(layer: spec.Conv, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    if layer.pad >= layer.size:
+        raise Failure(f"conv '{layer.name}': pad {layer.pad} must be less than size {layer.size}")
+    if layer.kernels % columns:
+        raise Failure(
+            f"conv '{layer.name}': {layer.kernels} kernels do not divide by {columns} columns: "
+            f"use {-(-layer.kernels // columns) * columns}"
+        )
+    output = Shape(layer.kernels, *_windows(here, layer, layer.pad))
+    weight = (layer.kernels, _equal_parts(here, here.input.maps, "maps"), layer.size, layer.size)
+    return _weighted(here, output, columns, weight, positions=output.height * output.width)
+
+
+@lay.register
+def _fc(layer: spec.Fc, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    units = classes if isinstance(layer.units, str) else layer.units
+    if units < columns:
+        raise Failure(f"fc '{layer.name}': {units} units are too few for {columns} columns")
+    weight = (units, _equal_parts(here, here.input.size, "input values"))
+    return _weighted(here, Shape(units, 1, 1), columns, weight, positions=1)
+
+
+@lay.register
+def _pool(layer: spec.Pool, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    return replace(here, output=Shape(here.input.maps, *_windows(here, layer, 0)))
+
+
+@lay.register
+def _lrn(layer: spec.Lrn, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    _equal_parts(here, here.input.maps, "maps")
+    return here
+
+
+@lay.register
+def _exchange(layer: spec.Exchange, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    if columns > 1 and not here.input_split:
+        raise Failure(f"exchange '{layer.name}': every column sees all maps already: leave it out")
+    return replace(here, output_split=False, groups=1)
+
+
+@lay.register
+def _softmax(layer: spec.Softmax, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    if here.input_split:
+        raise Failure(f"softmax '{layer.name}' needs all columns' values: put an exchange before it")
+    if here.input != (classes, 1, 1):
+        raise Failure(
+            f"softmax '{layer.name}' gets {here.input} values for {classes} classes: "
+            'put an fc layer with units = "classes" before it'
+        )
+    return here
+
+
+def _weighted(here: LayerShape, output: Shape, columns: int, weight: tuple[int, ...], positions: int) -> LayerShape:
+    """A layer whose every row of weights, with a bias, is used at `positions` places."""
+    return replace(
+        here,
+        output=output,
+        output_split=columns > 1,
+        weight=weight,
+        bias=weight[:1],
+        fan_in=math.prod(weight[1:]),
+        multiply_adds=math.prod(weight) * positions,
+    )
+
+
+def _windows(here: LayerShape, layer: spec.Conv | spec.Pool, pad: int) -> tuple[int, int]:
     """How many windows fit: rounded as `edge` says, and the last one must begin inside the padded map."""
     rounded = math.ceil if layer.edge == "ceil" else math.floor
 
@@ -150,78 +211,3 @@ def _equal_parts(here: LayerShape, number: int, what: str) -> int:
             f"change their number, or put an exchange before it"
         )
     return number // here.groups
-
-
-def _same(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    return here
-
-
-def _lrn(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    _equal_parts(here, here.input.maps, "maps")
-    return here
-
-
-def _pool(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    assert isinstance(here.layer, MaxPool | AveragePool)
-    return replace(here, output=Shape(here.input.maps, *_windows(here, here.layer, 0)))
-
-
-def _conv(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    layer = here.layer
-    assert isinstance(layer, Conv)
-    if layer.pad >= layer.size:
-        raise Failure(f"conv '{layer.name}': pad {layer.pad} must be less than size {layer.size}")
-    if layer.kernels % columns:
-        raise Failure(
-            f"conv '{layer.name}': {layer.kernels} kernels do not divide by {columns} columns: "
-            f"use {-(-layer.kernels // columns) * columns}"
-        )
-    output = Shape(layer.kernels, *_windows(here, layer, layer.pad))
-    weight = (layer.kernels, _equal_parts(here, here.input.maps, "maps"), layer.size, layer.size)
-    work = math.prod(weight) * output.height * output.width
-    return replace(here, output=output, output_split=columns > 1, weight=weight, multiply_adds=work)
-
-
-def _fc(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    layer = here.layer
-    assert isinstance(layer, Fc)
-    units = classes if isinstance(layer.units, str) else layer.units
-    if units < columns:
-        raise Failure(f"fc '{layer.name}': {units} units are too few for {columns} columns")
-    weight = (units, _equal_parts(here, here.input.size, "input values"))
-    return replace(
-        here,
-        output=Shape(units, 1, 1),
-        output_split=columns > 1,
-        weight=weight,
-        multiply_adds=math.prod(weight),
-    )
-
-
-def _exchange(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    if columns > 1 and not here.input_split:
-        raise Failure(f"exchange '{here.layer.name}': every column sees all maps already: leave it out")
-    return replace(here, output_split=False, groups=1)
-
-
-def _softmax(here: LayerShape, columns: int, classes: int) -> LayerShape:
-    name = here.layer.name
-    if here.input_split:
-        raise Failure(f"softmax '{name}' needs all columns' values: put an exchange before it")
-    if here.input != (classes, 1, 1):
-        raise Failure(
-            f"softmax '{name}' gets {here.input} values for {classes} classes: "
-            'put an fc layer with units = "classes" before it'
-        )
-    return here
-
-
-RULES: dict[type[Any], Callable[[LayerShape, int, int], LayerShape]] = {
-    Conv: _conv,
-    Fc: _fc,
-    MaxPool: _pool,
-    AveragePool: _pool,
-    Lrn: _lrn,
-    Exchange: _exchange,
-    Softmax: _softmax,
-}

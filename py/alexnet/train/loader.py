@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from alexnet.data.shards import Dataset, Split
 from alexnet.engines import Engine, Floats, Tensor, draws
 from alexnet.links import Place
-from alexnet.recipe import AugmentSpec, Recipe
+from alexnet.recipe import Recipe
+from alexnet.recipe.spec import AugmentSpec
 from alexnet.train.ahead import Ahead
 from alexnet.train.stream import Stream
 
@@ -78,7 +79,7 @@ class Loader:
         self._ahead = Ahead(self._split, stream) if recipe.data.access == "blocks" else None
         self._mean = engine.upload(data.mean)
         crop = recipe.net.crop
-        self._free: queue.Queue[Tensor] = queue.Queue()
+        self._free: queue.Queue[Tensor | None] = queue.Queue()
         for _ in range(AHEAD + 1):
             self._free.put(engine.maps(len(self._own), 3, crop, crop))
         self._made: queue.Queue[Batch | BaseException] = queue.Queue()
@@ -109,7 +110,7 @@ class Loader:
         try:
             while True:
                 out = self._free.get()
-                if self._stopping.is_set():
+                if out is None or self._stopping.is_set():
                     return
                 self._made.put(self._make(step, out))
                 step += 1

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from alexnet.recipe import TrainSpec
+from alexnet.recipe.spec import TrainSpec
 
 
 @dataclass

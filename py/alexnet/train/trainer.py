@@ -17,7 +17,8 @@ from alexnet.links import Link
 from alexnet.net.layers import Parameter, Pass
 from alexnet.net.net import Net
 from alexnet.predict.predictor import Predictor, centre_crop, misses, predict_split
-from alexnet.recipe import Conv, Fc, Recipe
+from alexnet.recipe import Recipe
+from alexnet.recipe.spec import Weighted
 from alexnet.recipe.topology import topology
 from alexnet.runs import control
 from alexnet.runs.checkpoint import Checkpoint, Shelf, write
@@ -129,7 +130,7 @@ class Trainer:
         """Hold to the recipe with the events of the epochs passed, and with what was changed by hand."""
         recipe = self.recipe.at_epoch(self.stream.passes(self.at.step))
         self.now = recipe.with_changes(self.at.changes) if self.at.changes else recipe
-        self._specs = {layer.name: layer for layer in self.now.net.layers if isinstance(layer, Conv | Fc)}
+        self._specs = {layer.name: layer for layer in self.now.net.layers if isinstance(layer, Weighted)}
 
     def _step(self, loader: Loader) -> Row:
         """Forward, backward, update; the step's row of the log."""
