@@ -1,5 +1,5 @@
 // Average pooling: y = the mean of the window, over the pixels it holds once clipped at the edge.
-// x, dx: [maps][height][width][chunks]; y, dy: [maps][out_height][out_width][chunks]; blockIdx.y is the map.
+// x, dx: [maps][height][width][chunks]; y, dy: [maps][out_height][out_width][chunks]; blockIdx.x is the map.
 #include "pool.cuh"
 
 __device__ __forceinline__ int clipped(int window, int limit, const PoolShape& s) {
@@ -8,7 +8,7 @@ __device__ __forceinline__ int clipped(int window, int limit, const PoolShape& s
 
 extern "C" __global__ void average_pool_forward(const Chunk* x, Chunk* y, PoolShape s) {
     const int count = s.out_height * s.out_width * s.chunks;
-    const Chunk* in = x + (long long)blockIdx.y * s.height * s.width * s.chunks;
+    const Chunk* in = x + (long long)blockIdx.x * s.height * s.width * s.chunks;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place out(i, s.out_width, s.chunks);
         const int rows = clipped(out.y, s.height, s), columns = clipped(out.x, s.width, s);
@@ -21,14 +21,14 @@ extern "C" __global__ void average_pool_forward(const Chunk* x, Chunk* y, PoolSh
             }
         }
         each_lane([&](int lane) { sum.at[lane] /= rows * columns; });
-        store_lanes(y + (long long)blockIdx.y * count + i, sum);
+        store_lanes(y + (long long)blockIdx.x * count + i, sum);
     }
 }
 KERNEL(average_pool_forward);
 
 extern "C" __global__ void average_pool_backward(const Chunk* dy, Chunk* dx, PoolShape s) {
     const int count = s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * s.out_height * s.out_width * s.chunks;
+    const long long base = (long long)blockIdx.x * s.out_height * s.out_width * s.chunks;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place in(i, s.width, s.chunks);
         const Windows rows(in.y, s.out_height, s), columns(in.x, s.out_width, s);
@@ -40,7 +40,7 @@ extern "C" __global__ void average_pool_backward(const Chunk* dy, Chunk* dx, Poo
                 each_lane([&](int lane) { sum.at[lane] += slope.at[lane] / pixels; });
             }
         }
-        store_lanes(dx + (long long)blockIdx.y * count + i, sum);
+        store_lanes(dx + (long long)blockIdx.x * count + i, sum);
     }
 }
 KERNEL(average_pool_backward);

@@ -77,9 +77,10 @@ __device__ __forceinline__ float inverse_power(float base, float exponent) {
     return root * sqrtf(root);
 }
 
-/// This thread's first flat index, and the step to its next.
-__device__ __forceinline__ long long flat_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
-__device__ __forceinline__ long long flat_step() { return (long long)gridDim.x * blockDim.x; }
+/// This thread's first flat index, and the step to its next. blockIdx.x is free to be a row: a grid's second
+/// side is short.
+__device__ __forceinline__ long long flat_index() { return (long long)blockIdx.y * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ long long flat_step() { return (long long)gridDim.y * blockDim.x; }
 
 /// Division by a number known only at run time, for dividends up to a million, without a divide instruction.
 struct Divider {

@@ -2,7 +2,7 @@
 //   y_i = x_i / s_i^beta,   s_i = k + alpha * sum of x_j^2 over the n maps around i, inside i's group of maps
 //   dx_i = dy_i / s_i^beta - 2 alpha beta x_i * sum of dy_j x_j / s_j^(beta + 1) over the maps j whose window
 //          holds i
-// x, y, dy, dx: [maps][plane] chunks, plane = height * width * chunks of images; blockIdx.y is the map.
+// x, y, dy, dx: [maps][plane] chunks, plane = height * width * chunks of images; blockIdx.x is the map.
 #include "common.cuh"
 
 struct LrnShape {
@@ -32,7 +32,7 @@ __device__ __forceinline__ Lanes lrn_scale(const Chunk* x, int map, int i, const
 }
 
 extern "C" __global__ void lrn_forward(const Chunk* x, Chunk* y, LrnShape s) {
-    const int map = blockIdx.y;
+    const int map = blockIdx.x;
     for (int i = flat_index(); i < s.plane; i += flat_step()) {
         const long long here = (long long)map * s.plane + i;
         const Lanes scale = lrn_scale(x, map, i, s);
@@ -44,7 +44,7 @@ extern "C" __global__ void lrn_forward(const Chunk* x, Chunk* y, LrnShape s) {
 KERNEL(lrn_forward);
 
 extern "C" __global__ void lrn_backward(const Chunk* x, const Chunk* dy, Chunk* dx, LrnShape s) {
-    const int map = blockIdx.y;
+    const int map = blockIdx.x;
     const Band band(map, s);
     for (int i = flat_index(); i < s.plane; i += flat_step()) {
         Lanes sum = {}, own = {};

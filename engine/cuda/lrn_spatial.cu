@@ -1,6 +1,6 @@
 // Response normalisation within a map (the authors' code, after LRN2): as lrn.cu, but the sum of squares runs
 // over the n x n pixels around each pixel of the same map, clipped at the edges. x, y, dy, dx:
-// [maps][height][width][chunks of images]; blockIdx.y is the map; a thread takes a chunk.
+// [maps][height][width][chunks of images]; blockIdx.x is the map; a thread takes a chunk.
 #include "common.cuh"
 
 struct SpatialShape {
@@ -35,7 +35,7 @@ __device__ __forceinline__ Wide spatial_scale(const Chunk* map, int i, const Spa
 
 extern "C" __global__ void lrn_spatial_forward(const Chunk* x, Chunk* y, SpatialShape s) {
     const int count = s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * count;
+    const long long base = (long long)blockIdx.x * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Wide scale = spatial_scale(x + base, i, s);
         Lanes v = load_lanes(x + base + i);
@@ -48,7 +48,7 @@ KERNEL(lrn_spatial_forward);
 /// scales: [maps][height][width][chunks of images] float32, the first pass's s for the second.
 extern "C" __global__ void lrn_spatial_scales(const Chunk* x, Wide* scales, SpatialShape s) {
     const int count = s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * count;
+    const long long base = (long long)blockIdx.x * count;
     for (int i = flat_index(); i < count; i += flat_step()) scales[base + i] = spatial_scale(x + base, i, s);
 }
 KERNEL(lrn_spatial_scales);
@@ -56,7 +56,7 @@ KERNEL(lrn_spatial_scales);
 extern "C" __global__ void lrn_spatial_backward(const Chunk* x, const Chunk* dy, const Wide* scales,
                                                 Chunk* dx, SpatialShape s) {
     const int count = s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * count;
+    const long long base = (long long)blockIdx.x * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
         Lanes sum{};
         each_in_window(i, s, [&](int place) {

@@ -1,6 +1,6 @@
 // Overlapping max pooling (paper, 3.4): y = max over the window; ties go to the first. The backward pass
 // gathers, so the sum over overlapping windows has one order. x, dx: [maps][height][width][chunks]; y, dy,
-// argmax: [maps][out_height][out_width][chunks]; blockIdx.y is the map.
+// argmax: [maps][out_height][out_width][chunks]; blockIdx.x is the map.
 #include "pool.cuh"
 
 /// ky * size + kx of each lane's maximum within its window.
@@ -10,8 +10,8 @@ struct alignas(kChunk) Places {
 
 extern "C" __global__ void max_pool_forward(const Chunk* x, Chunk* y, Places* argmax, PoolShape s) {
     const int count = s.out_height * s.out_width * s.chunks;
-    const Chunk* in = x + (long long)blockIdx.y * s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * count;
+    const Chunk* in = x + (long long)blockIdx.x * s.height * s.width * s.chunks;
+    const long long base = (long long)blockIdx.x * count;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place out(i, s.out_width, s.chunks);
         const int rows = min(s.size, s.height - out.y * s.stride);
@@ -36,7 +36,7 @@ KERNEL(max_pool_forward);
 
 extern "C" __global__ void max_pool_backward(const Chunk* dy, const Places* argmax, Chunk* dx, PoolShape s) {
     const int count = s.height * s.width * s.chunks;
-    const long long base = (long long)blockIdx.y * s.out_height * s.out_width * s.chunks;
+    const long long base = (long long)blockIdx.x * s.out_height * s.out_width * s.chunks;
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Place in(i, s.width, s.chunks);
         const Windows rows(in.y, s.out_height, s), columns(in.x, s.out_width, s);
@@ -50,7 +50,7 @@ extern "C" __global__ void max_pool_backward(const Chunk* dy, const Places* argm
                 each_lane([&](int lane) { sum.at[lane] += where.at[lane] == here ? slope.at[lane] : 0.0f; });
             }
         }
-        store_lanes(dx + (long long)blockIdx.y * count + i, sum);
+        store_lanes(dx + (long long)blockIdx.x * count + i, sum);
     }
 }
 KERNEL(max_pool_backward);

@@ -1,10 +1,10 @@
 // Rows of [rows][columns], one a kernel or unit: the bias of a fully connected layer, every bias's gradient.
 #include "common.cuh"
 
-/// y[row][column] += b[row], then ReLU if asked; blockIdx.y is the row.
+/// y[row][column] += b[row], then ReLU if asked; blockIdx.x is the row.
 extern "C" __global__ void add_bias(Map* y, const float* b, int columns, int relu) {
-    Map* row = y + (long long)blockIdx.y * columns;
-    const float bias = b[blockIdx.y];
+    Map* row = y + (long long)blockIdx.x * columns;
+    const float bias = b[blockIdx.x];
     for (int i = flat_index(); i < columns; i += flat_step()) {
         const float value = to_float(row[i]) + bias;
         put(row[i], relu && value < 0 ? 0.0f : value);

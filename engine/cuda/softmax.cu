@@ -1,7 +1,8 @@
 // Softmax and its log-loss (paper, 3.5):
 //   p[c] = exp(l[c] - max) / sum;   loss = -log p[label];   dl[c] = factor (p[c] - 1 where c is the label)
 // logits, probs, dlogits: [classes][columns], of which the first `images` are real; the others' results are
-// zero. A block has kImages x kSharers threads: those of an image share the classes.
+// zero. A loss is NaN where the label is no class. A block has kImages x kSharers threads: those of an image
+// share the classes.
 #include "common.cuh"
 
 constexpr int kImages = SOFTMAX_IMAGES, kSharers = SOFTMAX_SHARERS;
@@ -31,6 +32,7 @@ extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Ma
     for (int i = 0; i < kSharers; ++i) sum += partial[i][lane];
 
     const int label = real ? labels[image] : -1;
+    if (real && sharer == 0 && unsigned(label) >= unsigned(classes)) losses[image] = nan("");
     for (int c = sharer; c < classes; c += kSharers) {
         const int at = c * columns + image;
         const float logit = to_float(logits[at]);

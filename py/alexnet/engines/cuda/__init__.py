@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats, Scalar
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, to_bf16
+from alexnet.engines.cuda.device import BF16, Array, Device, map_type, to_bf16
 from alexnet.engines.cuda.operations import CudaOperations
 from alexnet.engines.cuda.recorder import Recorder
 
@@ -27,7 +27,7 @@ class CudaEngine:
         self.device, self.records = device, records
         self.ops = CudaOperations(device)
         self._recorder = Recorder(device, records)
-        self._map = BF16 if device.precision == "bf16" else FLOAT
+        self._map = map_type(device.precision)
 
     def for_test(self, images: int) -> "CudaEngine":
         return self

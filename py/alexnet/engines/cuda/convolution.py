@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat
-from alexnet.engines.cuda.shapes import CONV, PACK, check, check_side, make
+from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat, map_type
+from alexnet.engines.cuda.shapes import CONV, PACK, check, check_kind, check_side, make
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.workspace import Workspace
 
@@ -31,6 +31,8 @@ class Geometry:
     def check(self, operation: str) -> None:
         """Raises ValueError where the shapes do not fit."""
         x, w, y = self.x, self.w, self.y
+        check_kind(operation, map_type(x.device.precision), x, y)
+        check_kind(operation, FLOAT, w)
         fits = len(x.shape) == len(y.shape) == len(w.shape) == 4 and self.groups >= 1
         fits = fits and x.shape[0] == w.shape[1] * self.groups and y.shape[0] == w.shape[0]
         fits = fits and w.shape[0] % self.groups == 0 and x.shape[3] == y.shape[3]

@@ -93,6 +93,11 @@ def packed(arguments: Sequence[Values]) -> Any:
     return addresses
 
 
+def map_type(precision: Precision) -> np.dtype[Any]:
+    """What a map's elements are."""
+    return BF16 if precision == "bf16" else FLOAT
+
+
 def pointer(address: int) -> Values:
     """An address as a kernel's argument."""
     return np.array(address, np.uint64)
@@ -180,10 +185,10 @@ class Array:
 
 
 def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1) -> None:
-    """A kernel whose threads stride over `count` elements, `rows` times (blockIdx.y)."""
+    """A kernel whose threads stride over `count` elements (blockIdx.y), for each of `rows` (blockIdx.x)."""
     threads = min(-(-count // 32) * 32, 256)
     blocks = min(-(-count // threads), max(2048 // rows, 1))
-    device.launch(kernel, (blocks, rows, 1), (threads, 1, 1), [np.asarray(each) for each in arguments])
+    device.launch(kernel, (rows, blocks, 1), (threads, 1, 1), [np.asarray(each) for each in arguments])
 
 
 def from_bf16(bits: Values) -> NDArray[np.float32]:

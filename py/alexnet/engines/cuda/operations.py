@@ -12,11 +12,28 @@ from numpy.typing import NDArray
 
 from alexnet.engines import Floats
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Device, Stream, flat, pointer
-from alexnet.engines.cuda.shapes import LRN, POOL, SPATIAL, check, check_numbers, check_same, check_side, make
+from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type, pointer
+from alexnet.engines.cuda.shapes import (
+    LRN,
+    POOL,
+    SPATIAL,
+    check,
+    check_bias,
+    check_kind,
+    check_maps,
+    check_numbers,
+    check_places,
+    check_response,
+    check_same,
+    check_side,
+    make,
+)
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
+
+LABEL = np.dtype(np.int32)
+WORDS = 2**32  # values of one word of the counter that dropout draws from
 
 
 class CudaOperations:
@@ -34,7 +51,7 @@ class CudaOperations:
         """Also ReLU in the same pass where asked (paper, 3.5 and 3.1)."""
         geometry = Geometry(x, w, y, stride, pad, groups)
         geometry.check("conv_forward")
-        check(b.shape == w.shape[:1], "conv_forward", "a bias a kernel", w, b)
+        check_bias("conv_forward", w, b)
         self._convolutions.forward(geometry, b, relu)
 
     def conv_backward_data(self, dy: Array, w: Array, dx: Array, /, *, stride: int, pad: int, groups: int) -> None:
@@ -47,7 +64,7 @@ class CudaOperations:
     ) -> None:
         geometry = Geometry(x, dw, dy, stride, pad, groups)
         geometry.check("conv_backward_weights")
-        check(db.shape == dw.shape[:1], "conv_backward_weights", "a bias a kernel", dw, db)
+        check_bias("conv_backward_weights", dw, db)
         self._convolutions.backward_weights(geometry, dw, db)
 
     def conv_products(self, w: Array, y: Array, /, *, stride: int, pad: int, groups: int) -> int:
@@ -55,9 +72,11 @@ class CudaOperations:
         return products
 
     def max_pool_forward(self, x: Array, y: Array, argmax: Array, /, *, size: int, stride: int) -> None:
+        check_places("max_pool_forward", y, argmax, size)
         self._pool("max_pool_forward", x, y, size, stride, y, [x, y, argmax])
 
     def max_pool_backward(self, dy: Array, argmax: Array, dx: Array, /, *, size: int, stride: int) -> None:
+        check_places("max_pool_backward", dy, argmax, size)
         self._pool("max_pool_backward", dx, dy, size, stride, dx, [dy, argmax, dx])
 
     def average_pool_forward(self, x: Array, y: Array, /, *, size: int, stride: int) -> None:
@@ -75,12 +94,13 @@ class CudaOperations:
         self._lrn("lrn_backward", [x, dy, dx], n, k, alpha, beta, groups)
 
     def lrn_spatial_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float) -> None:
+        check_response("lrn_spatial_forward", [x, y], n, k, alpha)
         self._spatial("lrn_spatial_forward", [x, y], n, k, alpha, beta)
 
     def lrn_spatial_backward(
         self, x: Array, dy: Array, dx: Array, /, *, n: int, k: float, alpha: float, beta: float
     ) -> None:
-        check_same("lrn_spatial_backward", x, dy, dx)
+        check_response("lrn_spatial_backward", [x, dy, dx], n, k, alpha)
         scales = self._workspace.take("scales", x.shape, FLOAT)
         self._spatial("lrn_spatial_scales", [x, scales], n, k, alpha, beta)
         self._spatial("lrn_spatial_backward", [x, dy, scales, dx], n, k, alpha, beta)
@@ -100,7 +120,7 @@ class CudaOperations:
     def fc_forward(self, x: Array, w: Array, b: Array, y: Array, /, *, relu: bool = False) -> None:
         """Also ReLU in the same pass as the bias where asked."""
         rows, outputs = self._rows("fc_forward", x, w, y)
-        check(b.shape == w.shape[:1], "fc_forward", "a bias a unit", w, b)
+        check_bias("fc_forward", w, b)
         self._device.gemm(self._operand(w), rows, outputs)
         units, columns = outputs.shape
         flat(self._device, "add_bias", columns, y.argument, b.argument, np.int32(columns), np.int32(relu), rows=units)
@@ -111,6 +131,7 @@ class CudaOperations:
 
     def fc_backward_weights(self, x: Array, dy: Array, dw: Array, db: Array, /) -> None:
         rows, outputs = self._rows("fc_backward_weights", x, dw, dy)
+        check_bias("fc_backward_weights", dw, db)
         self._device.gemm(outputs, rows, dw, transpose_b=True)
         self._convolutions.sum_rows(outputs, db)
 
@@ -127,15 +148,18 @@ class CudaOperations:
         first_unit: int,
         first_image: int,
     ) -> None:
-        check_same("dropout", x, y)
+        check_maps("dropout", x, y)
         check_numbers("dropout", step)
         units = x.size // x.shape[3]
-        sizes = np.int32(units), np.int32(x.chunks // units), np.uint64(math.ceil(rate * 2**32)), np.uint32(seed)
-        place = step.argument, np.uint32(layer), np.uint32(first_unit), np.uint32(first_image)
+        fits = 0 <= first_unit <= WORDS - units and 0 <= first_image <= 4 * WORDS - x.shape[3]
+        check(0 <= rate <= 1, "dropout", f"a rate of {rate} is not in 0..1", x)
+        check(fits, "dropout", f"first_unit {first_unit} or first_image {first_image} is out of range", x)
+        sizes = np.int32(units), np.int32(x.chunks // units), np.uint64(math.ceil(rate * WORDS)), np.uint32(seed)
+        place = step.argument, np.uint32(layer), np.uint32(first_unit), np.uint64(first_image)
         flat(self._device, "dropout", x.chunks, x.argument, y.argument, *sizes, *place)
 
     def scale(self, x: Array, y: Array, /, *, factor: float) -> None:
-        check_same("scale", x, y)
+        check_maps("scale", x, y)
         flat(self._device, "scale", x.chunks, x.argument, y.argument, np.int64(x.chunks), np.float32(factor))
 
     def softmax_loss(
@@ -150,9 +174,12 @@ class CudaOperations:
         images: int,
         factor: float,
     ) -> None:
-        check_same("softmax_loss", logits, probs, dlogits)
-        fits = labels.shape == losses.shape == (images,) and images <= logits.shape[3]
+        check_maps("softmax_loss", logits, probs, dlogits)
+        check_kind("softmax_loss", LABEL, labels)
+        check_kind("softmax_loss", NUMBER, losses)
+        fits = labels.shape == losses.shape == (images,) and 1 <= images <= logits.shape[3]
         check(fits, "softmax_loss", f"{images} images", logits, labels, losses)
+        check(logits.shape[1:3] == (1, 1), "softmax_loss", "logits have no sides", logits)
         columns = logits.shape[3]
         arrays = [each.argument for each in (logits, labels, probs, dlogits, losses)]
         sizes = np.int32(logits.size // columns), np.int32(columns), np.int32(images), np.float32(factor)
@@ -161,6 +188,7 @@ class CudaOperations:
         self._device.launch("softmax_loss", (columns // together, 1, 1), (together * sharers, 1, 1), arguments)
 
     def sgd(self, w: Array, v: Array, g: Array, /, *, rate: Array, momentum: Array, decay: Array) -> None:
+        check_kind("sgd", FLOAT, w, v, g)
         check_same("sgd", w, v, g)
         check_numbers("sgd", rate, momentum, decay)
         check(all(each.address % 16 == 0 for each in (w, v, g)), "sgd", "arrays begin at 16 bytes", w, v, g)
@@ -182,13 +210,16 @@ class CudaOperations:
         divide: float,
     ) -> None:
         """On a stream of its own; `out` is whole when this returns. May run in another thread than the step."""
-        fits = len(images) <= out.shape[3] and out.shape[0] == 3 and out.shape[1] == out.shape[2]
-        fits = fits and all(image.shape == mean.shape for image in images)
+        check_maps("augment", out)
+        check_kind("augment", FLOAT, mean)
+        fits = 1 <= len(images) <= out.shape[3] and out.shape[0] == 3 and out.shape[1] == out.shape[2]
+        fits = fits and mean.shape[0] == mean.shape[1] and all(image.shape == mean.shape for image in images)
         fits = fits and len(offsets) == len(reflect) == len(shift) == len(images)
         check(fits, "augment", f"{len(images)} images", mean, out)
         crop = out.shape[1]
-        inside = len(images) == 0 or (offsets.min() >= 0 and offsets.max() + crop <= mean.shape[0])
+        inside = offsets.min() >= 0 and offsets.max() + crop <= mean.shape[0]
         check(bool(inside), "augment", "a crop reaches beyond its image", mean, out)
+        check(divide != 0, "augment", "division by zero", mean, out)
 
         def kernel(stream: Stream, bytes_: Array, offsets_: Array, reflect_: Array, shift_: Array) -> None:
             arrays = [each.argument for each in (bytes_, mean, out, offsets_, reflect_, shift_)]
@@ -201,18 +232,19 @@ class CudaOperations:
         self._staging.run(kernel, images, offsets, reflect, shift)
 
     def _elementwise(self, kernel: str, *arrays: Array) -> None:
-        check_same(kernel, *arrays)
+        check_maps(kernel, *arrays)
         count = arrays[0].chunks
         flat(self._device, kernel, count, *(each.argument for each in arrays), np.int64(count))
 
     def _pool(
         self, kernel: str, x: Array, y: Array, size: int, stride: int, over: Array, arrays: Sequence[Array]
     ) -> None:
+        check_kind(kernel, map_type(x.device.precision), x, y)
         check(x.shape[0] == y.shape[0] and x.shape[3] == y.shape[3], kernel, "as many maps and images", x, y)
         for axis in (1, 2):
             check_side(kernel, x.shape[axis], y.shape[axis], size, stride, 0, x, y)
             last = (y.shape[axis] - 1) * stride
-            check(size <= 15 and last < x.shape[axis], kernel, "a window lies beyond the edge", x, y)
+            check(last < x.shape[axis], kernel, "a window lies beyond the edge", x, y)
         shape = make(POOL, x.chunks // math.prod(x.shape[:3]), *x.shape[1:3], *y.shape[1:3], size, stride)
         arguments = [*(each.argument for each in arrays), shape]
         flat(self._device, kernel, over.chunks // over.shape[0], *arguments, rows=over.shape[0])
@@ -220,7 +252,7 @@ class CudaOperations:
     def _lrn(
         self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float, groups: int
     ) -> None:
-        check_same(kernel, *arrays)
+        check_response(kernel, arrays, n, k, alpha)
         maps = arrays[0].shape[0]
         check(groups >= 1 and maps % groups == 0, kernel, f"{groups} groups do not fit", *arrays)
         plane = arrays[0].chunks // maps
@@ -228,7 +260,6 @@ class CudaOperations:
         flat(self._device, kernel, plane, *arguments, rows=maps)
 
     def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
-        check_same(kernel, *arrays)
         maps, height, width, _ = arrays[0].shape
         pixel = arrays[0].chunks // (maps * height * width)
         shape = make(SPATIAL, pixel, height, width, n, k, alpha, beta)
@@ -237,9 +268,11 @@ class CudaOperations:
 
     def _rows(self, operation: str, x: Array, w: Array, y: Array) -> tuple[Array, Array]:
         """x as (features, images), y as (units, images)."""
+        check_kind(operation, map_type(x.device.precision), x, y)
+        check_kind(operation, FLOAT, w)
         images = x.shape[3]
         features = x.size // images
-        fits = w.shape == (y.size // images, features) and y.shape[3] == images
+        fits = w.shape == (y.shape[0], features) and y.shape[1:] == (1, 1, images)
         check(fits, operation, "weights are (units, features)", x, w, y)
         return x.reshape(features, images), y.reshape(w.shape[0], images)
 

@@ -1,13 +1,15 @@
 """The structures that kernels take by value, laid out as in the .cu files, and the checks of what fits what."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import NUMBER, Array
+from alexnet.engines.cuda.device import FLOAT, NUMBER, Array, map_type
 
 INTEGER, REAL = np.int32, np.float32
+PLACE = np.dtype(np.uint8)
 
 
 def _structure(integers: str, reals: str = "") -> np.dtype[Any]:
@@ -36,9 +38,38 @@ def check(fits: bool, operation: str, why: str, *arrays: Array) -> None:
         raise ValueError(f"{operation}: {why}, with the shapes {shapes}")
 
 
+def check_kind(operation: str, kind: np.dtype[Any], *arrays: Array) -> None:
+    """Raises TypeError where an array's elements are not what the kernel takes them for."""
+    for each in arrays:
+        if each.dtype != kind:
+            raise TypeError(f"{operation}: elements of {each.dtype}, where {kind} is needed")
+
+
 def check_same(operation: str, *arrays: Array) -> None:
     same = all(each.shape == arrays[0].shape for each in arrays)
     check(same, operation, "all must have one shape", *arrays)
+
+
+def check_maps(operation: str, *arrays: Array) -> None:
+    """Maps of one shape."""
+    check_kind(operation, map_type(arrays[0].device.precision), *arrays)
+    check_same(operation, *arrays)
+
+
+def check_places(operation: str, y: Array, argmax: Array, size: int) -> None:
+    check_kind(operation, PLACE, argmax)
+    check_same(operation, y, argmax)
+    check(size <= 16, operation, f"places in a window of {size} do not fit a byte", y)
+
+
+def check_response(operation: str, arrays: Sequence[Array], n: int, k: float, alpha: float) -> None:
+    check_maps(operation, *arrays)
+    check(n >= 1 and k > 0 and alpha >= 0, operation, f"n {n}, k {k} or alpha {alpha} is out of range", *arrays)
+
+
+def check_bias(operation: str, w: Array, b: Array) -> None:
+    check_kind(operation, FLOAT, b)
+    check(b.shape == w.shape[:1], operation, "as many biases as rows", w, b)
 
 
 def check_numbers(operation: str, *numbers: Array) -> None:
@@ -48,8 +79,8 @@ def check_numbers(operation: str, *numbers: Array) -> None:
 
 
 def check_side(operation: str, source: int, target: int, size: int, stride: int, pad: int, *arrays: Array) -> None:
-    """A side of the output is the floor or the ceiling of (source + 2 pad - size) / stride + 1."""
+    """A side of the output is the floor or the ceiling of (source + 2 pad - size) / stride + 1, and at least 1."""
     reach = source + 2 * pad - size
-    fits = size >= 1 and stride >= 1 and pad >= 0 and reach >= 0
+    fits = min(source, target, size, stride) >= 1 and pad >= 0
     fits = fits and target in (reach // stride + 1, -(-reach // stride) + 1)
     check(fits, operation, f"a window of {size}, stride {stride}, pad {pad} does not lead there", *arrays)
