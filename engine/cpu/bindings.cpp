@@ -17,23 +17,30 @@ struct Convolution {
     decltype(&conv_forward) forward;
     decltype(&conv_backward_data) backward_data;
     decltype(&conv_backward_weights) backward_weights;
+    decltype(&conv_products) products;
 
     void bind(nb::module_& m) const {
         def_conv_forward<In, Out>(m, forward);
         m.def(
             "conv_backward_data",
-            [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups,
-                                bool fast) { f(view(dy), view(w), view(dx), {stride, pad, groups, fast}); },
-            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-            "fast"_a = false, Released());
+            [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups) {
+                f(view(dy), view(w), view(dx), {stride, pad, groups});
+            },
+            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a, Released());
         m.def(
             "conv_backward_weights",
             [f = backward_weights](In x, In dy, WeightsOut dw, VectorOut db, Index stride, Index pad,
-                                   Index groups, bool fast) {
-                f(view(x), view(dy), view(dw), view(db), {stride, pad, groups, fast});
+                                   Index groups) {
+                f(view(x), view(dy), view(dw), view(db), {stride, pad, groups});
             },
             array("x"), array("dy"), array("dw"), array("db"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-            "fast"_a = false, Released());
+            Released());
+        m.def(
+            "conv_products",
+            [f = products](WeightsIn w, In y, Index stride, Index pad, Index groups) {
+                return f(view(w), view(y), {stride, pad, groups});
+            },
+            array("w"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
     }
 };
 
@@ -133,46 +140,6 @@ void bind_pointwise(nb::module_& m) {
         array("w"), array("v"), array("g"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a, Released());
 }
 
-using Pixels = Array<const std::uint8_t, nb::shape<-1, -1, 3>>;
-
-using Mean = Array<const float, nb::shape<-1, -1, 3>>;
-using Offsets = Array<const std::int32_t, nb::shape<-1, 2>>;
-using Reflect = Array<const std::uint8_t, nb::ndim<1>>;
-using Shift = Array<const float, nb::shape<-1, 3>>;
-
-std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Mean& mean, const Offsets& offsets,
-                           const Reflect& reflect, const Shift& shift) {
-    const size_t count = images.size();
-    CHECK(offsets.shape(0) == count && reflect.shape(0) == count && shift.shape(0) == count, "augment",
-          "offsets, reflect and shift must be one for each of ", count, " images, got ", offsets.shape(0),
-          ", ", reflect.shape(0), " and ", shift.shape(0));
-    const Index size = side(mean, 0);
-    CHECK(size == side(mean, 1), "augment", "mean (", size, ", ", side(mean, 1), ", 3) is not square");
-    std::vector<Crop> crops;
-    for (size_t n = 0; n < count; ++n) {
-        CHECK(side(images[n], 0) == size && side(images[n], 1) == size, "augment", "image ", n, " (",
-              side(images[n], 0), ", ", side(images[n], 1), ", 3) is not like mean (", size, ", ", size,
-              ", 3)");
-        crops.push_back({images[n].data(), offsets.data()[2 * n], offsets.data()[2 * n + 1],
-                         reflect.data()[n] != 0, shift.data() + 3 * n});
-    }
-    return crops;
-}
-
-template <class Out, class F>
-void def_augment(nb::module_& m, F f) {
-    m.def(
-        "augment",
-        [f](const std::vector<Pixels>& images, Mean mean, Out out, Offsets offsets, Reflect reflect,
-            Shift shift, float divide) {
-            const auto crops = crops_of(images, mean, offsets, reflect, shift);
-            nb::gil_scoped_release released;  // only here: the list of images holds Python objects
-            f(crops, side(mean, 0), mean.data(), view(out), divide);
-        },
-        array("images"), array("mean"), array("out"), array("offsets"), array("reflect"), array("shift"),
-        nb::kw_only(), "divide"_a);
-}
-
 // A new array for Python, of the given shape, filled by fill(data).
 template <class T, class Fill>
 nb::ndarray<nb::numpy, T> filled(std::initializer_list<size_t> shape, const Fill& fill) {
@@ -206,21 +173,7 @@ void bind_random(nb::module_& m) {
         "seed"_a, "purpose"_a, "layer"_a, "first"_a, "count"_a);
 }
 
-void bind_one(nb::module_& m) {
-    def_conv_forward<SingleIn, SingleOut>(m, &one::conv_forward);
-    def_max_pool_forward<SingleIn, SingleOut, Single<std::uint8_t>>(m, &one::max_pool_forward);
-    def_average_pool_forward<SingleIn, SingleOut>(m, &one::average_pool_forward);
-    def_lrn_forward<SingleIn, SingleOut>(m, &one::lrn_forward);
-    def_lrn_spatial_forward<SingleIn, SingleOut>(m, &one::lrn_spatial_forward);
-    def_fc_forward<SingleIn, SingleOut>(m, &one::fc_forward);
-    def_activation<SingleIn, SingleOut>(m, "relu_forward", &one::relu_forward);
-    def_activation<SingleIn, SingleOut>(m, "tanh_forward", &one::tanh_forward);
-    def_scale<SingleIn, SingleOut>(m, &one::scale);
-    def_softmax_loss<SingleIn, SingleOut>(m, &one::softmax_loss);
-    def_augment<SingleOut>(m, &one::augment);
-}
-
-#if defined(ENGINE_CHOOSES)
+#if defined(ENGINE_BASE)
 const char* best_isa() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -236,10 +189,10 @@ void bind_engine(nb::module_& m) {
     m.attr("LANES") = LANES;
     m.attr("ISA") = ISA;
     m.def("set_threads", &set_threads, "count"_a);
-#if defined(ENGINE_CHOOSES)
+#if defined(ENGINE_BASE)
     m.def("best_isa", &best_isa);
 #endif
-    Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights}.bind(m);
+    Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(m);
     Pooling{&max_pool_forward, &max_pool_backward, &average_pool_forward, &average_pool_backward}.bind(m);
     Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(m);
     FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(m);
@@ -248,24 +201,25 @@ void bind_engine(nb::module_& m) {
     def_augment<Out>(m, &augment);
     bind_random(m);
 
-    m.def(
-        "conv_products",
-        [](WeightsIn w, In y, Index stride, Index pad, Index groups, bool fast) {
-            return conv_products(view(w), view(y), {stride, pad, groups, fast});
-        },
-        array("w"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a, "fast"_a = false);
-
-    nb::module_ few =
-        m.def_submodule("fast", "Convolution with few products, wherever there is such a form.");
-    Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights}.bind(few);
+    nb::module_ fast = m.def_submodule("fast", "Convolution by Winograd's method where that pays.");
+    Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights,
+                &fast::conv_products}
+        .bind(fast);
+    nb::module_ winograd = m.def_submodule("winograd", "Convolution by Winograd's method.");
+    Convolution{&winograd::conv_forward, &winograd::conv_backward_data, &winograd::conv_backward_weights,
+                &winograd::conv_products}
+        .bind(winograd);
 
     nb::module_ one =
         m.def_submodule("one", "What a net needs at test time, for one image in the plain form.");
     bind_one(one);
 
+#if defined(ENGINE_BASE)
     nb::module_ plain =
         m.def_submodule("naive", "The same operations as plain loops: the readable definition.");
-    Convolution{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights}.bind(plain);
+    Convolution{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights,
+                &conv_products}
+        .bind(plain);
     Pooling{&naive::max_pool_forward, &naive::max_pool_backward, &naive::average_pool_forward,
             &naive::average_pool_backward}
         .bind(plain);
@@ -273,6 +227,7 @@ void bind_engine(nb::module_& m) {
                   &naive::lrn_spatial_backward}
         .bind(plain);
     FullyConnected{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(plain);
+#endif
 }
 
 }  // namespace

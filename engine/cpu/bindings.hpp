@@ -1,10 +1,11 @@
-// Arrays as the engine sees them, and the forward operations as Python sees them, on blocks of images or on
-// one.
+// Arrays as the engine sees them, and the forward operations as Python sees them, on blocks of images or on one.
 #pragma once
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
 
+#include "check.hpp"
 #include "engine.hpp"
 #include "one.hpp"
 
@@ -70,11 +71,11 @@ template <class In, class Out, class F>
 void def_conv_forward(nb::module_& m, F f) {
     m.def(
         "conv_forward",
-        [f](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups, bool fast) {
-            f(view(x), view(w), view(b), view(y), {stride, pad, groups, fast});
+        [f](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups) {
+            f(view(x), view(w), view(b), view(y), {stride, pad, groups});
         },
         array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-        "fast"_a = false, Released());
+        Released());
 }
 
 template <class In, class Out, class Places, class F>
@@ -145,5 +146,47 @@ void def_softmax_loss(nb::module_& m, F f) {
         array("logits"), array("labels"), array("probs"), array("dlogits"), array("losses"), nb::kw_only(),
         "images"_a, "factor"_a, Released());
 }
+
+using Pixels = Array<const std::uint8_t, nb::shape<-1, -1, 3>>;
+
+using Mean = Array<const float, nb::shape<-1, -1, 3>>;
+using Offsets = Array<const std::int32_t, nb::shape<-1, 2>>;
+using Reflect = Array<const std::uint8_t, nb::ndim<1>>;
+using Shift = Array<const float, nb::shape<-1, 3>>;
+
+inline std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Mean& mean, const Offsets& offsets,
+                                  const Reflect& reflect, const Shift& shift) {
+    const size_t count = images.size();
+    CHECK(offsets.shape(0) == count && reflect.shape(0) == count && shift.shape(0) == count, "augment",
+          "offsets, reflect and shift must be one for each of ", count, " images, got ", offsets.shape(0),
+          ", ", reflect.shape(0), " and ", shift.shape(0));
+    const Index size = side(mean, 0);
+    CHECK(size == side(mean, 1), "augment", "mean (", size, ", ", side(mean, 1), ", 3) is not square");
+    std::vector<Crop> crops;
+    for (size_t n = 0; n < count; ++n) {
+        CHECK(side(images[n], 0) == size && side(images[n], 1) == size, "augment", "image ", n, " (",
+              side(images[n], 0), ", ", side(images[n], 1), ", 3) is not like mean (", size, ", ", size,
+              ", 3)");
+        crops.push_back({images[n].data(), offsets.data()[2 * n], offsets.data()[2 * n + 1],
+                         reflect.data()[n] != 0, shift.data() + 3 * n});
+    }
+    return crops;
+}
+
+template <class Out, class F>
+void def_augment(nb::module_& m, F f) {
+    m.def(
+        "augment",
+        [f](const std::vector<Pixels>& images, Mean mean, Out out, Offsets offsets, Reflect reflect,
+            Shift shift, float divide) {
+            const auto crops = crops_of(images, mean, offsets, reflect, shift);
+            nb::gil_scoped_release released;  // only here: the list of images holds Python objects
+            f(crops, side(mean, 0), mean.data(), view(out), divide);
+        },
+        array("images"), array("mean"), array("out"), array("offsets"), array("reflect"), array("shift"),
+        nb::kw_only(), "divide"_a);
+}
+
+void bind_one(nb::module_& m);
 
 }  // namespace alexnet

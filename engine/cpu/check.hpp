@@ -39,16 +39,4 @@ template <class... Parts>
         if (!(condition)) ::alexnet::fail((operation), __VA_ARGS__); \
     } while (0)
 
-template <class A, class B>
-bool same_shape(const Grid<A>& a, const Grid<B>& b) {
-    return a.blocks == b.blocks && a.maps == b.maps && a.height == b.height && a.width == b.width;
-}
-
-// An output side may be the floor or the ceiling of room / stride + 1, where room = input side - window.
-inline bool fits(Index side, Index room, Index stride) {
-    const Index floor = room >= 0 ? room / stride : -((-room + stride - 1) / stride);
-    const Index ceiling = floor + (room - floor * stride > 0 ? 1 : 0);
-    return side >= 1 && (side == floor + 1 || side == ceiling + 1);
-}
-
 }  // namespace alexnet

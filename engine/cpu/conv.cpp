@@ -14,37 +14,17 @@
 #include <utility>
 #include <vector>
 
-#include "conv_fast.hpp"
+#include "shapes.hpp"
 #include "simd.hpp"
+#include "split.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
 
-void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s) {
-    CHECK(s.stride >= 1 && s.pad >= 0 && s.groups >= 1, op, "stride ", s.stride, ", pad ", s.pad,
-          " or groups ", s.groups, " is out of range");
-    CHECK(x.maps >= 1 && x.maps == w.maps * s.groups && w.kernels >= s.groups && w.kernels % s.groups == 0,
-          op, "maps, kernels and groups do not fit: x ", x, ", w ", w, ", groups ", s.groups);
-    CHECK(w.height >= 1 && w.width >= 1 && x.height >= 1 && x.width >= 1, op, "empty shape: x ", x, ", w ",
-          w);
-    CHECK(x.blocks == y.blocks && y.maps == w.kernels, op, "batch or maps do not fit: x ", x, ", w ", w,
-          ", y ", y);
-    CHECK(fits(y.height, x.height + 2 * s.pad - w.height, s.stride) &&
-              fits(y.width, x.width + 2 * s.pad - w.width, s.stride),
-          op, "y's sides do not follow from x ", x, ", w ", w, ", stride ", s.stride, ", pad ", s.pad, ": y ",
-          y);
-}
-
-void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers& b, const ConstMaps& y,
-                   ConvShape s) {
-    check_conv("conv_forward", x, w, y, s);
-    CHECK(b.columns == w.kernels, "conv_forward", "b ", b, " does not fit w ", w);
-}
-
 namespace {
 
 constexpr Index TILE_FLOATS = 48 * 1024;  // of the input: less than half of a second-level cache of 512 kB
-constexpr Index CHUNK_TAPS = 256;         // enough taps to hide the accumulators' load and store
+constexpr Index PART_TAPS = 256;          // enough taps to hide the accumulators' load and store
 
 struct Correlation {
     ConstMaps x;
@@ -61,34 +41,24 @@ struct Correlation {
     Index taps() const { return maps() * kernel_height * kernel_width; }
 };
 
-// [0, total) cut into `count` nearly equal ranges.
-struct Split {
-    Index total, count;
-    Index begin(Index i) const { return i * total / count; }
-    Index size(Index i) const { return begin(i + 1) - begin(i); }
-};
-Split pieces(Index total, Index largest) { return {total, (total + largest - 1) / largest}; }
-Split kernel_blocks(Index kernels) { return pieces(kernels, OUTPUT_KERNELS); }
+Split kernel_blocks(Index kernels) { return split(kernels, OUTPUT_KERNELS); }
 
-struct Plan {
+// How the maps are cut into parts, and the outputs' pixels into tiles.
+struct Tiling {
     Split maps, rows, columns;
-};
 
-Plan plan(const Correlation& c) {
-    const Index window = c.kernel_height * c.kernel_width;
-    Plan p;
-    p.maps = pieces(c.maps(), std::max<Index>(1, CHUNK_TAPS / window));
-    const Index most_maps = (c.maps() + p.maps.count - 1) / p.maps.count;
-    const Index room = std::max<Index>(1, TILE_FLOATS / LANES / most_maps);  // pixels of the input
-    const auto most_pixels = [&](Index across, Index kernel) {  // of the output, in one direction
-        return std::max<Index>(1, (room / across - kernel) / c.stride + 1);
-    };
-    const Index columns = std::min(c.y.width, most_pixels(c.kernel_height, c.kernel_width));
-    p.columns = pieces(c.y.width, columns);
-    const Index across = (c.y.width / p.columns.count) * c.stride + c.kernel_width;
-    p.rows = pieces(c.y.height, std::min(c.y.height, most_pixels(across, c.kernel_height)));
-    return p;
-}
+    explicit Tiling(const Correlation& c) {
+        const Index window = c.kernel_height * c.kernel_width;
+        maps = split(c.maps(), std::max<Index>(1, PART_TAPS / window));
+        const Index room = std::max<Index>(1, TILE_FLOATS / LANES / maps.largest());  // pixels of the input
+        const auto most_pixels = [&](Index across, Index kernel) {  // of the output, in one direction
+            return std::max<Index>(1, (room / across - kernel) / c.stride + 1);
+        };
+        columns = split(c.y.width, std::min(c.y.width, most_pixels(c.kernel_height, c.kernel_width)));
+        const Index across = (c.y.width / columns.count) * c.stride + c.kernel_width;
+        rows = split(c.y.height, std::min(c.y.height, most_pixels(across, c.kernel_height)));
+    }
+};
 
 // Copies rows x columns pixels from (top, left) of the spread and padded map into `to`.
 void copy_map(const Correlation& c, const float* map, Index top, Index left, Index rows, Index columns,
@@ -196,14 +166,15 @@ std::vector<std::int32_t> tap_offsets(Index maps, Index height, Index width, Ind
     return offsets;
 }
 
-void correlate_tile(const Correlation& c, const Plan& p, Index b, Index group, Index row, Index column) {
+void correlate_tile(const Correlation& c, const Tiling& tiling, Index b, Index group, Range rows,
+                    Range columns) {
     thread_local Scratch scratch;
-    const Index rows = p.rows.size(row), columns = p.columns.size(column);
-    const Index in_rows = (rows - 1) * c.stride + c.kernel_height;
-    const Index in_columns = (columns - 1) * c.stride + c.kernel_width;
-    const Index most_maps = (c.maps() + p.maps.count - 1) / p.maps.count;
-    float* tile = scratch.floats(most_maps * in_rows * in_columns * LANES);
-    const auto offsets = tap_offsets(most_maps, c.kernel_height, c.kernel_width, in_rows, in_columns);
+    const Index in_rows = (rows.size() - 1) * c.stride + c.kernel_height;
+    const Index in_columns = (columns.size() - 1) * c.stride + c.kernel_width;
+    const Index map_floats = in_rows * in_columns * LANES, window = c.kernel_height * c.kernel_width;
+    float* tile = scratch.floats(tiling.maps.largest() * map_floats);
+    const auto offsets =
+        tap_offsets(tiling.maps.largest(), c.kernel_height, c.kernel_width, in_rows, in_columns);
     const Split blocks = kernel_blocks(c.kernels());
 
     Sweep s{tile,
@@ -215,23 +186,21 @@ void correlate_tile(const Correlation& c, const Plan& p, Index b, Index group, I
             nullptr,
             c.y.row_stride(),
             c.y.map_stride(),
-            rows,
-            columns,
+            rows.size(),
+            columns.size(),
             nullptr,
             false};
-    for (Index chunk = 0; chunk < p.maps.count; ++chunk) {
-        const Index first_map = p.maps.begin(chunk), maps = p.maps.size(chunk);
-        for (Index m = 0; m < maps; ++m)
-            copy_map(c, c.x.at(b, group * c.maps() + first_map + m), p.rows.begin(row) * c.stride,
-                     p.columns.begin(column) * c.stride, in_rows, in_columns,
-                     tile + m * in_rows * in_columns * LANES);
-        const Index first_tap = first_map * c.kernel_height * c.kernel_width;
-        s.taps = maps * c.kernel_height * c.kernel_width;
-        s.first = chunk == 0;
+    for (Index part = 0; part < tiling.maps.count; ++part) {
+        const Range maps = tiling.maps[part];
+        for (Index m = 0; m < maps.size(); ++m)
+            copy_map(c, c.x.at(b, group * c.maps() + maps.begin + m), rows.begin * c.stride,
+                     columns.begin * c.stride, in_rows, in_columns, tile + m * map_floats);
+        s.taps = maps.size() * window;
+        s.first = part == 0;
         for (Index block = 0; block < blocks.count; ++block) {
-            const Index kernel = group * c.kernels() + blocks.begin(block), kernels = blocks.size(block);
-            s.weights = c.weights + kernel * c.taps() + first_tap * kernels;
-            s.y = c.y.at(b, kernel, p.rows.begin(row), p.columns.begin(column));
+            const Index kernel = group * c.kernels() + blocks[block].begin, kernels = blocks[block].size();
+            s.weights = c.weights + kernel * c.taps() + maps.begin * window * kernels;
+            s.y = c.y.at(b, kernel, rows.begin, columns.begin);
             s.bias = c.bias ? c.bias + kernel : nullptr;
             sweep_kernels(kernels, s, std::make_integer_sequence<int, OUTPUT_KERNELS>());
         }
@@ -239,11 +208,12 @@ void correlate_tile(const Correlation& c, const Plan& p, Index b, Index group, I
 }
 
 void correlate(const Correlation& c) {
-    const Plan p = plan(c);
-    parallel(c.x.blocks * c.groups * p.rows.count * p.columns.count, [&](Index i) {
-        const Index column = i % p.columns.count, row = i / p.columns.count % p.rows.count;
-        const Index outer = i / (p.columns.count * p.rows.count);
-        correlate_tile(c, p, outer / c.groups, outer % c.groups, row, column);
+    const Tiling tiling(c);
+    const Index rows = tiling.rows.count, columns = tiling.columns.count;
+    parallel(c.x.blocks * c.groups * rows * columns, [&](Index i) {
+        const Index outer = i / (columns * rows);
+        correlate_tile(c, tiling, outer / c.groups, outer % c.groups, tiling.rows[i / columns % rows],
+                       tiling.columns[i % columns]);
     });
 }
 
@@ -253,11 +223,11 @@ const float* pack(Scratch& scratch, Index groups, Index kernels, Index taps, con
     float* packed = scratch.floats(groups * kernels * taps);
     const Split blocks = kernel_blocks(kernels);
     parallel(groups * blocks.count, [&](Index i) {
-        const Index kernel = i / blocks.count * kernels + blocks.begin(i % blocks.count);
-        const Index size = blocks.size(i % blocks.count);
+        const Range block = blocks[i % blocks.count];
+        const Index kernel = i / blocks.count * kernels + block.begin;
         float* to = packed + kernel * taps;
         for (Index t = 0; t < taps; ++t)
-            for (Index k = 0; k < size; ++k) *to++ = weight(kernel + k, t);
+            for (Index k = 0; k < block.size(); ++k) *to++ = weight(kernel + k, t);
     });
     return packed;
 }
@@ -267,12 +237,12 @@ thread_local Scratch packed_weights;
 }  // namespace
 
 Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
-    return s.fast && fast::pays(w, y, s) ? fast::products(w, y, s) : w.kernels * w.taps() * y.pixels();
+    check_conv_products(w, y, s);
+    return w.kernels * w.taps() * y.pixels();
 }
 
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
-    check_forward(x, w, b, y, s);
-    if (s.fast && fast::pays(w, y, s)) return fast::conv_forward(x, w, b, y, s);
+    check_conv_forward("conv_forward", x, w, b, y, s);
     const Index taps = w.taps();
     const float* packed = pack(packed_weights, s.groups, w.kernels / s.groups, taps,
                                [&](Index k, Index t) { return w.data[k * taps + t]; });
@@ -281,7 +251,6 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
 
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
     check_conv("conv_backward_data", dx, w, dy, s);
-    if (s.fast && s.stride == 1 && fast::pays(w, dx, s)) return fast::conv_backward_data(dy, w, dx, s);
     const Index window = w.height * w.width, kernels = w.kernels / s.groups;
     const float* packed = pack(packed_weights, s.groups, w.maps, kernels * window, [&](Index map, Index tap) {
         const Index group = map / w.maps, kernel = group * kernels + tap / window;
@@ -294,7 +263,7 @@ void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
 namespace naive {
 
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
-    check_forward(x, w, b, y, s);
+    check_conv_forward("conv_forward", x, w, b, y, s);
     for_each_output(x, w, y, [&](const Place& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             double total = b.data[p.kernel];

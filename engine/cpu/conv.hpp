@@ -1,7 +1,6 @@
-// What conv.cpp and conv_weights.cpp share: the check of the shapes, and the naive forms' loops.
+// What the files of convolution share: the register block, the bias gradient, and the naive forms' loops.
 #pragma once
 
-#include "check.hpp"
 #include "engine.hpp"
 
 namespace alexnet {
@@ -16,12 +15,7 @@ inline constexpr int OUTPUT_KERNELS = 6, OUTPUT_PIXELS = 1;
 inline constexpr int OUTPUT_KERNELS = 2, OUTPUT_PIXELS = 1;
 #endif
 
-void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y, ConvShape s);
-void check_forward(const ConstMaps& x, const ConstKernels& w, const ConstNumbers& b, const ConstMaps& y,
-                   ConvShape s);
-void check_gradient(const ConstMaps& x, const ConstMaps& dy, const ConstKernels& dw, const Numbers& db,
-                    ConvShape s);
-
+// db[k] = sum over b,oy,ox of dy[b,k,oy,ox]
 void bias_gradient(const ConstMaps& dy, const Numbers& db);
 
 namespace naive {

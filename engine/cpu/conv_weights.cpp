@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "conv.hpp"
-#include "conv_fast.hpp"
+#include "shapes.hpp"
 #include "simd.hpp"
+#include "split.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
@@ -21,26 +22,19 @@ namespace {
 
 // The register block: kernels x maps vector sums. The maps' numbers stay in registers, the kernels' pass by.
 #if defined(__AVX512F__)
-constexpr int BLOCK_KERNELS = 6, BLOCK_MAPS = 4;
+constexpr int SUM_KERNELS = 6, SUM_MAPS = 4;
 #elif defined(__AVX2__)
-constexpr int BLOCK_KERNELS = 4, BLOCK_MAPS = 3;
+constexpr int SUM_KERNELS = 4, SUM_MAPS = 3;
 #else
-constexpr int BLOCK_KERNELS = 3, BLOCK_MAPS = 3;
+constexpr int SUM_KERNELS = 3, SUM_MAPS = 3;
 #endif
-constexpr int BLOCK_SUMS = BLOCK_KERNELS * BLOCK_MAPS;
+constexpr int SUMS = SUM_KERNELS * SUM_MAPS;
 
 constexpr Index FIRST_CACHE = 6 * 1024;     // floats: three quarters of a first-level cache of 32 kB
 constexpr Index SECOND_CACHE = 120 * 1024;  // floats: nearly a second-level cache of 512 kB
 constexpr Index UNIT_MAPS = 36;             // whole blocks for all of the block sizes above
 
-struct Range {
-    Index begin, end;
-    Index size() const { return end - begin; }
-};
-Range piece(Index total, Index count, Index i) { return {i * total / count, (i + 1) * total / count}; }
-Index pieces(Index total, Index largest) { return (total + largest - 1) / largest; }
-
-struct Gradient {
+struct WeightGradient {
     ConstMaps x, dy;
     Kernels<float> dw;
     ConvShape shape;
@@ -48,37 +42,34 @@ struct Gradient {
     Index group_kernels() const { return dw.kernels / shape.groups; }
 };
 
-// How the pixels are cut into tiles, and the kernels and maps into units of work.
-struct Plan {
-    Index rows, columns;            // tiles
-    Index kernel_units, map_units;  // of a group
+// How the pixels are cut into tiles, and the kernels and maps of a group into units of work.
+struct Cut {
+    Split rows, columns, kernels, maps;
+
+    explicit Cut(const WeightGradient& g) {
+        const Index stride = g.shape.stride;
+        maps = split(g.dw.maps, UNIT_MAPS);
+        const auto input = [&](Index rows, Index columns) {  // floats of x under a tile
+            return maps.largest() * LANES * ((rows - 1) * stride + g.dw.height) *
+                   ((columns - 1) * stride + g.dw.width);
+        };
+        Index width = g.dy.width, height = 1;
+        while (width > 1 && input(1, width) > SECOND_CACHE) width = ceil_divide(width, 2);
+        const Index row = LANES * width * (SUM_KERNELS + SUM_MAPS);
+        while (height < g.dy.height && input(height + 1, width) <= SECOND_CACHE &&
+               (height + 1) * row <= FIRST_CACHE)
+            ++height;
+        columns = split(g.dy.width, width);
+        rows = split(g.dy.height, height);
+
+        // Units whose sums stay in the cache, enough of them to keep all threads busy.
+        const Index cached = SECOND_CACHE / 2 / (maps.largest() * g.window() * WIDTH);
+        const Index busy = ceil_divide(2 * threads(), g.shape.groups * maps.count);
+        const Index units = ceil_divide(g.group_kernels(), std::max<Index>(cached, SUM_KERNELS));
+        kernels = {g.group_kernels(),
+                   std::min(ceil_divide(g.group_kernels(), SUM_KERNELS), std::max(busy, units))};
+    }
 };
-
-Plan plan(const Gradient& g) {
-    const Index stride = g.shape.stride;
-    Plan p;
-    p.map_units = pieces(g.dw.maps, UNIT_MAPS);
-    const Index maps = pieces(g.dw.maps, p.map_units);
-    const auto input = [&](Index rows, Index columns) {  // floats of x under a tile
-        return maps * LANES * ((rows - 1) * stride + g.dw.height) * ((columns - 1) * stride + g.dw.width);
-    };
-    Index columns = g.dy.width, rows = 1;
-    while (columns > 1 && input(1, columns) > SECOND_CACHE) columns = pieces(columns, 2);
-    const Index row = LANES * columns * (BLOCK_KERNELS + BLOCK_MAPS);
-    while (rows < g.dy.height && input(rows + 1, columns) <= SECOND_CACHE && (rows + 1) * row <= FIRST_CACHE)
-        ++rows;
-    p.columns = pieces(g.dy.width, columns);
-    p.rows = pieces(g.dy.height, rows);
-
-    const Index sums =
-        SECOND_CACHE / 2 / (maps * g.window() * WIDTH);  // kernels whose sums stay in the cache
-    const Index blocks = pieces(g.group_kernels(), BLOCK_KERNELS);
-    const Index busy =
-        pieces(2 * threads(), g.shape.groups * p.map_units);  // units that keep all threads busy
-    p.kernel_units =
-        std::min(blocks, std::max(busy, pieces(g.group_kernels(), std::max<Index>(sums, BLOCK_KERNELS))));
-    return p;
-}
 
 struct Rectangle {
     const float *dy, *x;
@@ -88,7 +79,7 @@ struct Rectangle {
 
 // Not inlined: its loop needs all of the registers.
 template <int K, int M>
-__attribute__((noinline)) void add_products(const Rectangle& r, float* sums) {
+__attribute__((noinline)) void add_rectangle(const Rectangle& r, float* sums) {
     Vec total[K][M];
 #pragma GCC unroll 16
     for (int k = 0; k < K; ++k)
@@ -122,10 +113,10 @@ __attribute__((noinline)) void add_products(const Rectangle& r, float* sums) {
 }
 
 template <int... I>
-void add_products(Index kernels, Index maps, const Rectangle& r, float* sums,
-                  std::integer_sequence<int, I...>) {
-    static_cast<void>(((kernels == I / BLOCK_MAPS + 1 && maps == I % BLOCK_MAPS + 1 &&
-                        (add_products<I / BLOCK_MAPS + 1, I % BLOCK_MAPS + 1>(r, sums), true)) ||
+void add_rectangle(Index kernels, Index maps, const Rectangle& r, float* sums,
+                   std::integer_sequence<int, I...>) {
+    static_cast<void>(((kernels == I / SUM_MAPS + 1 && maps == I % SUM_MAPS + 1 &&
+                        (add_rectangle<I / SUM_MAPS + 1, I % SUM_MAPS + 1>(r, sums), true)) ||
                        ...));
 }
 
@@ -140,37 +131,36 @@ Range inside(Range tile, Index tap, ConvShape s, Index side) {
 
 // A unit of work: some kernels and maps of one group, in register blocks, over all images and pixels.
 struct Unit {
-    const Gradient& g;
+    const WeightGradient& g;
     Index group;
     Range kernels, maps;
     float* sums;
 
-    Index kernel_blocks() const { return pieces(kernels.size(), BLOCK_KERNELS); }
-    Index map_blocks() const { return pieces(maps.size(), BLOCK_MAPS); }
-    Index size() const { return kernel_blocks() * map_blocks() * g.window() * BLOCK_SUMS * WIDTH; }
+    Split kernel_blocks() const { return split(kernels.size(), SUM_KERNELS); }
+    Split map_blocks() const { return split(maps.size(), SUM_MAPS); }
+    Index size() const { return kernel_blocks().count * map_blocks().count * g.window() * SUMS * WIDTH; }
 
     // body(kernels, maps, ky, the sums of that row's first tap), ranges within the group. Kernels change
     // fastest: a row of x is long where the stride is, and stays in the first-level cache meanwhile.
     template <class Body>
     void for_each_row(const Body& body) const {
         float* at = sums;
-        for (Index j = 0; j < map_blocks(); ++j)
+        for (Index j = 0; j < map_blocks().count; ++j)
             for (Index ky = 0; ky < g.dw.height; ++ky)
-                for (Index i = 0; i < kernel_blocks(); ++i, at += g.dw.width * BLOCK_SUMS * WIDTH) {
-                    const Range k = piece(kernels.size(), kernel_blocks(), i);
-                    const Range m = piece(maps.size(), map_blocks(), j);
+                for (Index i = 0; i < kernel_blocks().count; ++i, at += g.dw.width * SUMS * WIDTH) {
+                    const Range k = kernel_blocks()[i], m = map_blocks()[j];
                     body(Range{kernels.begin + k.begin, kernels.begin + k.end},
                          Range{maps.begin + m.begin, maps.begin + m.end}, ky, at);
                 }
     }
 
     void add_tile(Index b, Range rows, Range columns) const {
-        const auto sequence = std::make_integer_sequence<int, BLOCK_SUMS>();
+        const auto sequence = std::make_integer_sequence<int, SUMS>();
         const ConvShape s = g.shape;
         for_each_row([&](Range k, Range m, Index ky, float* at) {
             const Range y = inside(rows, ky, s, g.x.height);
             if (y.size() <= 0) return;
-            for (Index kx = 0; kx < g.dw.width; ++kx, at += BLOCK_SUMS * WIDTH) {
+            for (Index kx = 0; kx < g.dw.width; ++kx, at += SUMS * WIDTH) {
                 const Range x = inside(columns, kx, s, g.x.width);
                 if (x.size() <= 0) continue;
                 const Rectangle r{g.dy.at(b, group * g.group_kernels() + k.begin, y.begin, x.begin),
@@ -183,14 +173,14 @@ struct Unit {
                                   s.stride * LANES,
                                   y.size(),
                                   x.size()};
-                add_products(k.size(), m.size(), r, at, sequence);
+                add_rectangle(k.size(), m.size(), r, at, sequence);
             }
         });
     }
 
     void write() const {
         for_each_row([&](Range k, Range m, Index ky, const float* at) {
-            for (Index kx = 0; kx < g.dw.width; ++kx, at += BLOCK_SUMS * WIDTH)
+            for (Index kx = 0; kx < g.dw.width; ++kx, at += SUMS * WIDTH)
                 for (Index i = 0; i < k.size(); ++i)
                     for (Index j = 0; j < m.size(); ++j)
                         g.dw.at(group * g.group_kernels() + k.begin + i, m.begin + j, ky, kx) =
@@ -213,35 +203,28 @@ void bias_gradient(const ConstMaps& dy, const Numbers& db) {
     });
 }
 
-void check_gradient(const ConstMaps& x, const ConstMaps& dy, const ConstKernels& dw, const Numbers& db,
-                    ConvShape s) {
-    check_conv("conv_backward_weights", x, dw, dy, s);
-    CHECK(db.columns == dw.kernels, "conv_backward_weights", "db ", db, " does not fit dw ", dw);
-}
-
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
-    check_gradient(x, dy, dw, db, s);
-    if (s.fast && fast::pays(dw, dy, s)) return fast::conv_backward_weights(x, dy, dw, db, s);
-    const Gradient g{x, dy, dw, s};
-    const Plan p = plan(g);
-    parallel(s.groups * p.kernel_units * p.map_units, [&](Index i) {
+    check_conv_backward_weights("conv_backward_weights", x, dy, dw, db, s);
+    const WeightGradient g{x, dy, dw, s};
+    const Cut cut(g);
+    parallel(s.groups * cut.kernels.count * cut.maps.count, [&](Index i) {
         thread_local Scratch scratch;
-        Unit unit{g, i / (p.kernel_units * p.map_units),
-                  piece(g.group_kernels(), p.kernel_units, i / p.map_units % p.kernel_units),
-                  piece(dw.maps, p.map_units, i % p.map_units), nullptr};
+        Unit unit{g, i / (cut.kernels.count * cut.maps.count),
+                  cut.kernels[i / cut.maps.count % cut.kernels.count], cut.maps[i % cut.maps.count], nullptr};
         unit.sums = scratch.floats(unit.size());
         std::fill(unit.sums, unit.sums + unit.size(), 0.0f);
         for (Index b = 0; b < x.blocks; ++b)
-            for (Index column = 0; column < p.columns; ++column)
-                for (Index row = 0; row < p.rows; ++row)  // the next tile shares rows of x with the last
-                    unit.add_tile(b, piece(dy.height, p.rows, row), piece(dy.width, p.columns, column));
+            for (Index column = 0; column < cut.columns.count; ++column)
+                for (Index row = 0; row < cut.rows.count;
+                     ++row)  // the next tile shares rows of x with the last
+                    unit.add_tile(b, cut.rows[row], cut.columns[column]);
         unit.write();
     });
     bias_gradient(dy, db);
 }
 
 void naive::conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
-    check_gradient(x, dy, dw, db, s);
+    check_conv_backward_weights("conv_backward_weights", x, dy, dw, db, s);
     std::vector<double> kernel_total(dw.kernels * dw.taps()), bias_total(dw.kernels);
     const ConstKernels w{dw.data, dw.kernels, dw.maps, dw.height, dw.width};
     for_each_output(x, w, dy, [&](const Place& p) {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check.hpp"
 #include "engine.hpp"
 #include "philox.hpp"
+#include "shapes.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
@@ -38,7 +38,7 @@ void draw_block(DropoutDraw d, Index unit, Index image, std::uint32_t (&draws)[U
 void dropout(ConstMaps x, Maps y, double rate, DropoutDraw d) {
     constexpr Index WORDS = Index{1} << 32;
     const Index units = x.maps * x.pixels();
-    CHECK(same_shape(x, y), "dropout", "y ", y, " is not like x ", x);
+    check_alike("dropout", x, y);
     CHECK(rate >= 0 && rate <= 1, "dropout", "rate ", rate, " is not in 0..1");
     CHECK(d.first_unit >= 0 && d.first_unit + units <= WORDS && d.first_image >= 0 &&
               d.first_image + x.blocks * LANES <= 4 * WORDS,

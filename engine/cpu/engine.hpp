@@ -15,7 +15,6 @@ using ConstNumbers = Matrix<const float>;
 
 struct ConvShape {
     Index stride, pad, groups;
-    bool fast;  // with few products (conv_fast.hpp) where that pays
 
     // Taps in one direction that a kernel has on each phase of a map.
     Index phase_taps(Index kernel) const { return (kernel + stride - 1) / stride; }
@@ -38,39 +37,62 @@ struct Crop {  // one image of a batch
     const float* shift;
 };
 
-#define ALEXNET_OPERATIONS_WITH_NAIVE_FORM                                                                 \
-    void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);               \
-    void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);                       \
-    void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape); \
-    void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape shape);                \
-    void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape shape);       \
-    void average_pool_forward(ConstMaps x, Maps y, PoolShape shape);                                       \
-    void average_pool_backward(ConstMaps dy, Maps dx, PoolShape shape);                                    \
-    void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);                                       \
-    void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);                       \
-    void lrn_spatial_forward(ConstMaps x, Maps y, Response r);                                             \
-    void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);                             \
-    void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);                                  \
-    void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);                                          \
-    void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
-
-ALEXNET_OPERATIONS_WITH_NAIVE_FORM
-
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
+void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
 // Products that conv_forward makes for one image of outputs like y; conv_backward_weights makes as many, and
 // conv_backward_data so many for outputs like dx at stride 1.
 Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
+void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape shape);
+void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape shape);
+void average_pool_forward(ConstMaps x, Maps y, PoolShape shape);
+void average_pool_backward(ConstMaps dy, Maps dx, PoolShape shape);
+void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);
+void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);
+void lrn_spatial_forward(ConstMaps x, Maps y, Response r);
+void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);
+void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);
+void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
 
-// Convolution with few products wherever there is such a form, without regard to time.
+// Convolution by Winograd's method (conv_winograd.cpp, conv_winograd_weights.cpp), for kernels that have such a form.
+namespace winograd {
+
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
+void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
+Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
+
+// Whether there is such a form that takes less time, for outputs like y (dx in the data gradient).
+bool pays(ConstKernels w, ConstMaps y, ConvShape shape);
+
+}  // namespace winograd
+
+// Convolution by Winograd's method where that pays (conv_fast.cpp).
 namespace fast {
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
+Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
 }  // namespace fast
 
 // The same operations as plain loops in double: the readable definition.
 namespace naive {
-ALEXNET_OPERATIONS_WITH_NAIVE_FORM
-}
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
+void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
+void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape shape);
+void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape shape);
+void average_pool_forward(ConstMaps x, Maps y, PoolShape shape);
+void average_pool_backward(ConstMaps dy, Maps dx, PoolShape shape);
+void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);
+void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);
+void lrn_spatial_forward(ConstMaps x, Maps y, Response r);
+void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);
+void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);
+void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
+}  // namespace naive
 
 void relu_forward(ConstMaps x, Maps y);
 void relu_backward(ConstMaps y, ConstMaps dy, Maps dx);

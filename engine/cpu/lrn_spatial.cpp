@@ -13,7 +13,7 @@ namespace alexnet {
 
 namespace {
 
-void check_gradient(const ConstMaps& x, const ConstMaps& dy, const ConstMaps& dx, Response r) {
+void check_backward(const ConstMaps& x, const ConstMaps& dy, const ConstMaps& dx, Response r) {
     check_response("lrn_spatial_backward", x, dx, r);
     CHECK(same_shape(x, dy), "lrn_spatial_backward", "dy ", dy, " is not like x ", x);
 }
@@ -72,7 +72,7 @@ void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
 }
 
 void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
-    check_gradient(x, dy, dx, r);
+    check_backward(x, dy, dx, r);
     with_power(r.beta, [&](auto power) {
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
@@ -131,7 +131,7 @@ void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
 }
 
 void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
-    check_gradient(x, dy, dx, r);
+    check_backward(x, dy, dx, r);
     for_each_number(x, [&](Index b, Index c, Index row, Index column, Index lane) {
         const auto scale = [&](Index j, Index i) {
             return r.k + r.alpha * window_sum(x, j, i, r.n / 2, [&](Index jj, Index ii) {

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 
-#include "conv.hpp"
 #include "lrn.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
@@ -99,7 +98,7 @@ void copy_patches(const Image<const float>& x, Index first_map, const ConstKerne
 }  // namespace
 
 void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<float> y, ConvShape s) {
-    check_forward(block(x), w, b, block(y), s);
+    check_conv_forward("conv_forward", block(x), w, b, block(y), s);
     const Index kernels = w.kernels / s.groups, taps = w.taps(), pixels = y.pixels();
     const Index slices = (pixels + SLICE_PIXELS - 1) / SLICE_PIXELS;
     parallel(s.groups * slices, [&](Index i) {

@@ -1,4 +1,4 @@
-// The checks of shapes that an operation shares with its naive form and with the one for a single image.
+// The checks of shapes that several files share; any other stands with its operation.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,60 @@
 
 namespace alexnet {
 
+template <class A, class B>
+bool same_shape(const Grid<A>& a, const Grid<B>& b) {
+    return a.blocks == b.blocks && a.maps == b.maps && a.height == b.height && a.width == b.width;
+}
+
+// An output side may be the floor or the ceiling of room / stride + 1, where room = input side - window.
+inline bool fits(Index side, Index room, Index stride) {
+    const Index floor = room >= 0 ? room / stride : -((-room + stride - 1) / stride);
+    const Index ceiling = floor + (room - floor * stride > 0 ? 1 : 0);
+    return side >= 1 && (side == floor + 1 || side == ceiling + 1);
+}
+
 inline void check_alike(const char* op, const ConstMaps& x, const ConstMaps& y) {
     CHECK(same_shape(x, y), op, "y ", y, " is not like x ", x);
+}
+
+// Kernels by themselves; y has as many maps as kernels, or as the kernels see.
+inline void check_kernels(const char* op, const ConstKernels& w, ConvShape s) {
+    CHECK(s.stride >= 1 && s.pad >= 0 && s.groups >= 1, op, "stride ", s.stride, ", pad ", s.pad,
+          " or groups ", s.groups, " is out of range");
+    CHECK(w.maps >= 1 && w.height >= 1 && w.width >= 1 && w.kernels >= s.groups && w.kernels % s.groups == 0,
+          op, "w ", w, " does not divide into ", s.groups, " groups of kernels with taps");
+}
+
+inline void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y,
+                       ConvShape s) {
+    check_kernels(op, w, s);
+    CHECK(x.maps == w.maps * s.groups && x.height >= 1 && x.width >= 1, op, "x ", x, " does not fit w ", w,
+          ", groups ", s.groups);
+    CHECK(x.blocks == y.blocks && y.maps == w.kernels, op, "batch or maps do not fit: x ", x, ", w ", w,
+          ", y ", y);
+    CHECK(fits(y.height, x.height + 2 * s.pad - w.height, s.stride) &&
+              fits(y.width, x.width + 2 * s.pad - w.width, s.stride),
+          op, "y's sides do not follow from x ", x, ", w ", w, ", stride ", s.stride, ", pad ", s.pad, ": y ",
+          y);
+}
+
+inline void check_conv_products(const ConstKernels& w, const ConstMaps& y, ConvShape s) {
+    check_kernels("conv_products", w, s);
+    CHECK((y.maps == w.kernels || y.maps == w.maps * s.groups) && y.blocks >= 1 && y.height >= 1 &&
+              y.width >= 1,
+          "conv_products", "y ", y, " is no output of w ", w, ", groups ", s.groups);
+}
+
+inline void check_conv_forward(const char* op, const ConstMaps& x, const ConstKernels& w,
+                               const ConstNumbers& b, const ConstMaps& y, ConvShape s) {
+    check_conv(op, x, w, y, s);
+    CHECK(b.columns == w.kernels, op, "b ", b, " does not fit w ", w);
+}
+
+inline void check_conv_backward_weights(const char* op, const ConstMaps& x, const ConstMaps& dy,
+                                        const ConstKernels& dw, const Numbers& db, ConvShape s) {
+    check_conv(op, x, dw, dy, s);
+    CHECK(db.columns == dw.kernels, op, "db ", db, " does not fit dw ", dw);
 }
 
 inline void check_pool(const char* op, const ConstMaps& x, const ConstMaps& y, PoolShape s) {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check.hpp"
 #include "engine.hpp"
+#include "shapes.hpp"
 #include "threads.hpp"
 
 namespace alexnet {

@@ -1,8 +1,8 @@
 """Augmentation in one pass from bytes, on a stream of its own."""
 
-import cuda_reference as reference
 import numpy as np
 import pytest
+import references
 from cuda_bench import Bench
 
 
@@ -16,7 +16,7 @@ def test_augment(bench: Bench, random: np.random.Generator, images: int, size: i
     out = bench.empty(images, 3, crop, crop)
     bench.ops.augment(list(pixels), bench.upload(mean), out, offsets, reflect, shift, divide=1.1)
     views = zip(pixels, offsets, reflect, shift, strict=True)
-    wanted = [reference.augment(image, mean, *view, 1.1, crop) for image, *view in views]
+    wanted = [references.augment(image, mean, crop, *view, 1.1) for image, *view in views]
     bench.close(bench.plain(out, images), np.array(wanted))
     assert (bench.plain(out, out.shape[3])[images:] == 0).all()
 

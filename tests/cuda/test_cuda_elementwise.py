@@ -1,8 +1,8 @@
 """ReLU, tanh, scale, dropout and gradient descent, number by number."""
 
-import cuda_reference as reference
 import numpy as np
 import pytest
+import references
 from cuda_bench import Bench
 
 SHAPE = (5, 3, 4, 7)
@@ -44,10 +44,9 @@ def test_dropout_draws_the_words_of_the_formula(bench: Bench, random: np.random.
     bench.ops.dropout(bench.maps(x), y, **chosen)
     images = first_image + np.arange(11)
     for unit in range(12):
-        counter = [(5 + unit, image // 4, 9, 0x9ABCDEF0) for image in images]
-        words = reference.philox(np.array(counter, np.uint32), (77, 4))[np.arange(11), images % 4]
-        found = bench.plain(y, 11).reshape(11, 12)[:, unit]
-        assert np.array_equal(found, words >= 2**31)
+        blocks = [references.philox((5 + unit, int(image) // 4, 9, 0x9ABCDEF0), (77, 4)) for image in images]
+        kept = [words[image % 4] >= 2**31 for words, image in zip(blocks, images, strict=True)]
+        assert np.array_equal(bench.plain(y, 11).reshape(11, 12)[:, unit], kept)
     again = bench.empty(*x.shape)
     bench.ops.dropout(bench.maps(x), again, **(chosen | {"step": bench.number(10)}))
     assert not np.array_equal(bench.plain(again, 11), bench.plain(y, 11))

@@ -8,9 +8,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import cuda_reference as reference
 import numpy as np
 import pytest
+import references
 from cuda_bench import BOUND, Bench
 from cuda_runner import FAULTS, fault
 from simulated import Options, SimulatedDevice, compile_kernels
@@ -126,7 +126,7 @@ def convolutions_are_right(source: Path) -> bool:
     x, dy = (random.standard_normal(shape).astype(np.float32) for shape in ((9, 8, 7, 7), (9, 6, 7, 7)))
     w, b = random.standard_normal((6, 4, 3, 3)).astype(np.float32), np.ones(6, np.float32)
     settings = {"stride": 1, "pad": 1, "groups": 2}
-    wanted = [reference.conv(x, w, b, dy.shape, 1, 1, 2), *reference.conv_gradients(x, w, dy, 1, 1, 2)[:2]]
+    wanted = [references.conv(x, w, b, dy.shape[2:], 1, 1, 2), *references.conv_gradients(x, w, dy, 1, 1, 2)[:2]]
     for seed in (1, 2, 3):
         bench = Bench(CudaEngine(SimulatedDevice("tf32", Options(seed=seed), source=source)), "tf32")
         y, dx, dw, db = bench.empty(*dy.shape), bench.empty(*x.shape), bench.poisoned(w), bench.poisoned(b)

@@ -1,8 +1,8 @@
 """Response normalisation, across maps and within them, against float64 loops; outputs are NaN before."""
 
-import cuda_reference as reference
 import numpy as np
 import pytest
+import references
 from cuda_bench import Bench
 
 # images, maps, height, width, n, groups
@@ -18,9 +18,9 @@ def test_lrn(bench: Bench, random: np.random.Generator, case: tuple[int, ...], s
     x, dy = bench.rounded(x), bench.rounded(dy)
     y, dx = bench.empty(*x.shape), bench.empty(*x.shape)
     bench.ops.lrn_forward(bench.maps(x), y, n=n, groups=groups, **strength)
-    bench.close(bench.plain(y, images), reference.response(x, n, *strength.values(), groups))
+    bench.close(bench.plain(y, images), references.lrn(x, n, *strength.values(), groups))
     bench.ops.lrn_backward(bench.maps(x), bench.maps(dy), dx, n=n, groups=groups, **strength)
-    bench.close(bench.plain(dx, images), reference.response_gradient(x, dy, n, *strength.values(), groups))
+    bench.close(bench.plain(dx, images), references.lrn_gradient(x, dy, n, *strength.values(), groups))
 
 
 @pytest.mark.parametrize("strength", STRENGTHS, ids=["weak", "strong"])
@@ -32,6 +32,6 @@ def test_lrn_spatial(
     x, dy = bench.values(random, images, maps, height, width), bench.values(random, images, maps, height, width)
     y, dx = bench.empty(*x.shape), bench.empty(*x.shape)
     bench.ops.lrn_spatial_forward(bench.maps(x), y, n=n, **strength)
-    bench.close(bench.plain(y, images), reference.response(x, n, *strength.values(), None))
+    bench.close(bench.plain(y, images), references.lrn_spatial(x, n, *strength.values()))
     bench.ops.lrn_spatial_backward(bench.maps(x), bench.maps(dy), dx, n=n, **strength)
-    bench.close(bench.plain(dx, images), reference.response_gradient(x, dy, n, *strength.values(), None))
+    bench.close(bench.plain(dx, images), references.lrn_spatial_gradient(x, dy, n, *strength.values()))

@@ -1,8 +1,8 @@
 """Max and average pooling against float64 loops; outputs are NaN before."""
 
-import cuda_reference as reference
 import numpy as np
 import pytest
+import references
 from cuda_bench import Bench
 
 # images, maps, height, width, out height, out width, size, stride
@@ -23,11 +23,11 @@ def test_max_pool(bench: Bench, random: np.random.Generator, case: tuple[int, ..
     y, dx = bench.empty(n, c, oh, ow), bench.empty(n, c, h, w)
     argmax = bench.engine.bytes_like(y)
     bench.ops.max_pool_forward(bench.maps(x), y, argmax, size=size, stride=stride)
-    wanted, where = reference.max_pool(x, dy.shape, size, stride)
+    wanted, where = references.max_pool(x, dy.shape[2:], size, stride)
     assert np.array_equal(bench.plain(y, n), wanted)
     assert np.array_equal(bench.plain(argmax, n), where)
     bench.ops.max_pool_backward(bench.maps(dy), argmax, dx, size=size, stride=stride)
-    bench.close(bench.plain(dx, n), reference.max_pool_gradient(dy, where, x.shape, size, stride))
+    bench.close(bench.plain(dx, n), references.max_pool_gradient(dy, where, x.shape[2:], size, stride))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -36,9 +36,9 @@ def test_average_pool(bench: Bench, random: np.random.Generator, case: tuple[int
     x, dy = bench.values(random, n, c, h, w), bench.values(random, n, c, oh, ow)
     y, dx = bench.empty(n, c, oh, ow), bench.empty(n, c, h, w)
     bench.ops.average_pool_forward(bench.maps(x), y, size=size, stride=stride)
-    bench.close(bench.plain(y, n), reference.average_pool(x, dy.shape, size, stride))
+    bench.close(bench.plain(y, n), references.average_pool(x, dy.shape[2:], size, stride))
     bench.ops.average_pool_backward(bench.maps(dy), dx, size=size, stride=stride)
-    bench.close(bench.plain(dx, n), reference.average_pool_gradient(dy, x.shape, size, stride))
+    bench.close(bench.plain(dx, n), references.average_pool_gradient(dy, x.shape[2:], size, stride))
 
 
 def test_a_nan_wins(bench: Bench) -> None:

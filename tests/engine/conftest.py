@@ -50,21 +50,21 @@ def ops(request: pytest.FixtureRequest) -> Any:
     return ENGINES["base"].naive if request.param == "naive" else ENGINES[request.param]
 
 
-FAST = [f"{isa}.fast" for isa in ENGINES]
+WINOGRAD = [f"{isa}.winograd" for isa in ENGINES]
 
 
 def convolutions(name: str) -> Any:
-    isa, _, fast = name.partition(".")
-    return ENGINES[isa].fast if fast else ENGINES[isa]
+    isa, _, winograd = name.partition(".")
+    return ENGINES[isa].winograd if winograd else ENGINES[isa]
 
 
-@pytest.fixture(params=[*ENGINES, *FAST])
+@pytest.fixture(params=[*ENGINES, *WINOGRAD])
 def conv(request: pytest.FixtureRequest) -> Any:
-    """Each build's convolution, with all products and with few."""
+    """Each build's convolution, with all products and by Winograd's method."""
     return convolutions(request.param)
 
 
-@pytest.fixture(params=[*ENGINES, *FAST, "naive"])
+@pytest.fixture(params=[*ENGINES, *WINOGRAD, "naive"])
 def any_conv(request: pytest.FixtureRequest) -> Any:
     """These, and the plain loops beside them."""
     return ENGINES["base"].naive if request.param == "naive" else convolutions(request.param)

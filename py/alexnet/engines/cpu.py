@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import prod
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 
 from alexnet.engines import Floats, Operations, Scalar, native
 
-CONVOLUTIONS = ("conv_forward", "conv_backward_data", "conv_backward_weights", "conv_products")
-
 
 class CpuEngine:
     """Memory is NumPy's; the operations are the compiled module's, over `threads` threads.
 
-    `fast` convolutions make fewer products where their shape has such a form (engine/cpu/minimal.hpp).
+    `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp).
     """
 
     records = rectifies = False
@@ -27,7 +24,7 @@ class CpuEngine:
         module = native.module()
         module.set_threads(threads)
         self.threads, self.fast = threads, fast
-        convolutions = {name: partial(getattr(module, name), fast=fast) for name in CONVOLUTIONS}
+        convolutions = vars(module.fast) if fast else {}
         self.ops = cast(Operations, SimpleNamespace(**vars(module) | convolutions))
         self.lanes = int(module.LANES)
 

@@ -1,46 +1,55 @@
-"""Every operation of the engine again, in float64 loops written from the paper's formulas.
+"""Every operation of the engines again, in float64 loops written from the paper's formulas.
 
-Nothing here comes from the engine. Arrays have the plain form, (images, maps, height, width); the loops run over
-outputs and taps, with NumPy only across the images of a batch.
+Nothing here comes from an engine. Arrays have the plain form, (images, maps, height, width), of any number type; the
+loops run over outputs and taps, with NumPy only across the images of a batch and the kernels of a group.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Given = NDArray[Any]
 F64 = NDArray[np.float64]
 
 
-def conv(x: F64, w: F64, b: F64, sides: tuple[int, int], stride: int, pad: int, groups: int) -> F64:
+def doubles(*arrays: Given) -> Iterator[F64]:
+    return (np.asarray(each, np.float64) for each in arrays)
+
+
+def conv(x: Given, w: Given, b: Given, sides: tuple[int, int], stride: int, pad: int, groups: int) -> F64:
     """Section 3.5: each kernel sees the maps of its own group; taps outside the image read 0."""
+    x, w, b = doubles(x, w, b)
     kernels, maps, height, width = w.shape
     y = np.zeros((len(x), kernels, *sides))
-    for k, oy, ox in np.ndindex(kernels, *sides):
-        first_map = k // (kernels // groups) * maps
-        y[:, k, oy, ox] = b[k]
+    for group, oy, ox in np.ndindex(groups, *sides):
+        own = slice(group * kernels // groups, (group + 1) * kernels // groups)
+        y[:, own, oy, ox] = b[own]
         for c, ky, kx in np.ndindex(maps, height, width):
             iy, ix = oy * stride + ky - pad, ox * stride + kx - pad
             if 0 <= iy < x.shape[2] and 0 <= ix < x.shape[3]:
-                y[:, k, oy, ox] += w[k, c, ky, kx] * x[:, first_map + c, iy, ix]
+                y[:, own, oy, ox] += x[:, group * maps + c, iy, ix, None] * w[own, c, ky, kx]
     return y
 
 
-def conv_gradients(x: F64, w: F64, dy: F64, stride: int, pad: int, groups: int) -> tuple[F64, F64, F64]:
+def conv_gradients(x: Given, w: Given, dy: Given, stride: int, pad: int, groups: int) -> tuple[F64, F64, F64]:
     """The chain rule on each product of `conv`: dx, dw, db."""
+    x, w, dy = doubles(x, w, dy)
     kernels, maps, height, width = w.shape
     dx, dw = np.zeros_like(x), np.zeros_like(w)
-    for k, oy, ox in np.ndindex(kernels, *dy.shape[2:]):
-        first_map = k // (kernels // groups) * maps
-        slope = dy[:, k, oy, ox]
+    for group, oy, ox in np.ndindex(groups, *dy.shape[2:]):
+        own = slice(group * kernels // groups, (group + 1) * kernels // groups)
+        slopes = dy[:, own, oy, ox]
         for c, ky, kx in np.ndindex(maps, height, width):
             iy, ix = oy * stride + ky - pad, ox * stride + kx - pad
             if 0 <= iy < x.shape[2] and 0 <= ix < x.shape[3]:
-                dx[:, first_map + c, iy, ix] += w[k, c, ky, kx] * slope
-                dw[k, c, ky, kx] += slope @ x[:, first_map + c, iy, ix]
+                dx[:, group * maps + c, iy, ix] += slopes @ w[own, c, ky, kx]
+                dw[own, c, ky, kx] += x[:, group * maps + c, iy, ix] @ slopes
     return dx, dw, dy.sum(axis=(0, 2, 3))
 
 
@@ -49,8 +58,9 @@ def window(o: int, size: int, stride: int, side: int) -> range:
     return range(o * stride, min(o * stride + size, side))
 
 
-def max_pool(x: F64, sides: tuple[int, int], size: int, stride: int) -> tuple[F64, NDArray[np.uint8]]:
+def max_pool(x: Given, sides: tuple[int, int], size: int, stride: int) -> tuple[F64, NDArray[np.uint8]]:
     """The largest of each window, and its place ky * size + kx: of equals the first in reading order."""
+    (x,) = doubles(x)
     y = np.zeros((*x.shape[:2], *sides))
     where = np.zeros(y.shape, np.uint8)
     for n, c, oy, ox in np.ndindex(*y.shape):
@@ -64,8 +74,9 @@ def max_pool(x: F64, sides: tuple[int, int], size: int, stride: int) -> tuple[F6
     return y, where
 
 
-def max_pool_gradient(dy: F64, where: NDArray[np.uint8], sides: tuple[int, int], size: int, stride: int) -> F64:
+def max_pool_gradient(dy: Given, where: NDArray[np.uint8], sides: tuple[int, int], size: int, stride: int) -> F64:
     """Each window's gradient goes to the pixel that was its largest; overlapping windows add up."""
+    (dy,) = doubles(dy)
     dx = np.zeros((*dy.shape[:2], *sides))
     for n, c, oy, ox in np.ndindex(*dy.shape):
         ky, kx = divmod(int(where[n, c, oy, ox]), size)
@@ -73,8 +84,9 @@ def max_pool_gradient(dy: F64, where: NDArray[np.uint8], sides: tuple[int, int],
     return dx
 
 
-def average_pool(x: F64, sides: tuple[int, int], size: int, stride: int) -> F64:
+def average_pool(x: Given, sides: tuple[int, int], size: int, stride: int) -> F64:
     """The mean over the pixels that a clipped window really has."""
+    (x,) = doubles(x)
     y = np.zeros((*x.shape[:2], *sides))
     for oy, ox in np.ndindex(*sides):
         pixels = list(product(window(oy, size, stride, x.shape[2]), window(ox, size, stride, x.shape[3])))
@@ -83,8 +95,9 @@ def average_pool(x: F64, sides: tuple[int, int], size: int, stride: int) -> F64:
     return y
 
 
-def average_pool_gradient(dy: F64, sides: tuple[int, int], size: int, stride: int) -> F64:
+def average_pool_gradient(dy: Given, sides: tuple[int, int], size: int, stride: int) -> F64:
     """Each pixel of a window gets an equal share of the window's gradient."""
+    (dy,) = doubles(dy)
     dx = np.zeros((*dy.shape[:2], *sides))
     for oy, ox in np.ndindex(*dy.shape[2:]):
         pixels = list(product(window(oy, size, stride, sides[0]), window(ox, size, stride, sides[1])))
@@ -100,8 +113,9 @@ def neighbours(i: int, n: int, maps: int, groups: int) -> range:
     return range(max(first, i - n // 2), min(first + size - 1, i + n // 2) + 1)
 
 
-def lrn(x: F64, n: int, k: float, alpha: float, beta: float, groups: int) -> F64:
+def lrn(x: Given, n: int, k: float, alpha: float, beta: float, groups: int) -> F64:
     """Section 3.3: b_i = a_i / (k + alpha sum_j a_j^2)^beta."""
+    (x,) = doubles(x)
     y = np.zeros_like(x)
     for i in range(x.shape[1]):
         total = np.zeros_like(x[:, i])
@@ -111,8 +125,9 @@ def lrn(x: F64, n: int, k: float, alpha: float, beta: float, groups: int) -> F64
     return y
 
 
-def lrn_gradient(x: F64, dy: F64, n: int, k: float, alpha: float, beta: float, groups: int) -> F64:
+def lrn_gradient(x: Given, dy: Given, n: int, k: float, alpha: float, beta: float, groups: int) -> F64:
     """d b_j / d a_i = [i = j] s_j^-beta - 2 alpha beta a_j a_i s_j^(-beta - 1) where i is a neighbour of j."""
+    x, dy = doubles(x, dy)
     dx = np.zeros_like(x)
     maps = x.shape[1]
     for j in range(maps):
@@ -135,8 +150,9 @@ def around(row: int, column: int, n: int, height: int, width: int) -> list[tuple
     )
 
 
-def lrn_spatial(x: F64, n: int, k: float, alpha: float, beta: float) -> F64:
+def lrn_spatial(x: Given, n: int, k: float, alpha: float, beta: float) -> F64:
     """The same response, over the n x n pixels of the same map (the authors' code, after LRN 2)."""
+    (x,) = doubles(x)
     y = np.zeros_like(x)
     for row, column in np.ndindex(*x.shape[2:]):
         total = sum(x[:, :, r, c] ** 2 for r, c in around(row, column, n, *x.shape[2:]))
@@ -144,8 +160,9 @@ def lrn_spatial(x: F64, n: int, k: float, alpha: float, beta: float) -> F64:
     return y
 
 
-def lrn_spatial_gradient(x: F64, dy: F64, n: int, k: float, alpha: float, beta: float) -> F64:
+def lrn_spatial_gradient(x: Given, dy: Given, n: int, k: float, alpha: float, beta: float) -> F64:
     """The chain rule on `lrn_spatial`, output by output."""
+    x, dy = doubles(x, dy)
     dx = np.zeros_like(x)
     for row, column in np.ndindex(*x.shape[2:]):
         near = around(row, column, n, *x.shape[2:])
@@ -157,8 +174,9 @@ def lrn_spatial_gradient(x: F64, dy: F64, n: int, k: float, alpha: float, beta: 
     return dx
 
 
-def fc(x: F64, w: F64, b: F64) -> F64:
+def fc(x: Given, w: Given, b: Given) -> F64:
     """Section 3.5: every unit sees every number of the image, maps first, then rows, then columns."""
+    x, w, b = doubles(x, w, b)
     y = np.zeros((len(x), len(w)))
     for n, image in enumerate(x):
         for o in range(len(w)):
@@ -166,8 +184,9 @@ def fc(x: F64, w: F64, b: F64) -> F64:
     return y
 
 
-def fc_gradients(x: F64, w: F64, dy: F64) -> tuple[F64, F64, F64]:
+def fc_gradients(x: Given, w: Given, dy: Given) -> tuple[F64, F64, F64]:
     """dx, dw, db of `fc`."""
+    x, w, dy = doubles(x, w, dy)
     dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w))
     for n in range(len(x)):
         for o in range(len(w)):
@@ -177,8 +196,9 @@ def fc_gradients(x: F64, w: F64, dy: F64) -> tuple[F64, F64, F64]:
     return dx, dw, db
 
 
-def softmax_loss(logits: F64, labels: NDArray[np.int32], factor: float) -> tuple[F64, F64, F64]:
+def softmax_loss(logits: Given, labels: NDArray[np.int32], factor: float) -> tuple[F64, F64, F64]:
     """Probabilities, -log p of the true class, and factor times its gradient."""
+    (logits,) = doubles(logits)
     probs, gradient, losses = np.zeros_like(logits), np.zeros_like(logits), np.zeros(len(logits))
     for n, row in enumerate(logits):
         shifted = [float(v - max(row)) for v in row]
@@ -191,9 +211,10 @@ def softmax_loss(logits: F64, labels: NDArray[np.int32], factor: float) -> tuple
 
 
 def augment(
-    image: NDArray[np.uint8], mean: F64, crop: int, at: tuple[int, int], reflect: bool, shift: F64, divide: float
+    image: NDArray[np.uint8], mean: Given, crop: int, at: tuple[int, int], reflect: bool, shift: Given, divide: float
 ) -> F64:
     """Section 4.1: subtract the mean activity of each pixel, add the image's colour noise, cut, reflect."""
+    mean, shift = doubles(mean, shift)
     out = np.zeros((3, crop, crop))
     for c, y, x in np.ndindex(3, crop, crop):
         row, column = at[0] + y, at[1] + (crop - 1 - x if reflect else x)

@@ -1,27 +1,25 @@
-// The weight gradient with few products (minimal.hpp): the maps are transformed and dy evaluated at the same
+// The weight gradient by Winograd's method (winograd.hpp): the maps are transformed and dy evaluated at the same
 // points, their products summed over tiles and images, and only the sums combined to the taps.
-#include <vector>
+#include "conv.hpp"
+#include "shapes.hpp"
+#include "winograd_chunks.hpp"
 
-#include "conv_fast.hpp"
-#include "minimal.hpp"
-#include "threads.hpp"
-
-namespace alexnet::fast {
+namespace alexnet::winograd {
 
 namespace {
 
 // The register block: kernels x vectors of maps, whose sums stay in registers.
 #if defined(__AVX512F__)
-constexpr int BLOCK_KERNELS = 12, BLOCK_VECTORS = 2;
+constexpr int SUM_KERNELS = 12, SUM_VECTORS = 2;
 #elif defined(__AVX2__)
-constexpr int BLOCK_KERNELS = 6, BLOCK_VECTORS = 2;
+constexpr int SUM_KERNELS = 6, SUM_VECTORS = 2;
 #else
-constexpr int BLOCK_KERNELS = 4, BLOCK_VECTORS = 2;
+constexpr int SUM_KERNELS = 4, SUM_VECTORS = 2;
 #endif
-constexpr int BLOCK_MAPS = BLOCK_VECTORS * WIDTH;
-constexpr int BLOCK_SUMS = BLOCK_KERNELS * BLOCK_MAPS;
+constexpr int SUM_MAPS = SUM_VECTORS * WIDTH;
+constexpr int SUMS = SUM_KERNELS * SUM_MAPS;
 
-struct Gradient {
+struct GradientAtPoints {
     Phases x;
     ConstMaps dy;
     Kernels<float> dw;
@@ -30,38 +28,39 @@ struct Gradient {
 
     Index maps() const { return dw.maps * x.count(); }  // of a group, as the kernels are
     Index kernels() const { return dw.kernels / groups; }
-    Index map_blocks() const { return (maps() + BLOCK_MAPS - 1) / BLOCK_MAPS; }
-    Index kernel_blocks() const { return (kernels() + BLOCK_KERNELS - 1) / BLOCK_KERNELS; }
+    Index map_blocks() const { return (maps() + SUM_MAPS - 1) / SUM_MAPS; }
+    Index kernel_blocks() const { return (kernels() + SUM_KERNELS - 1) / SUM_KERNELS; }
     Index points() const { return tiles_y.points() * tiles_x.points(); }
     // Sums of a group at one point, [block of kernels][block of maps][kernel][map]; whole lines of LANES.
-    Index sums() const { return (kernel_blocks() * map_blocks() * BLOCK_SUMS + LANES - 1) / LANES * LANES; }
+    Index sums() const { return (kernel_blocks() * map_blocks() * SUMS + LANES - 1) / LANES * LANES; }
 };
 
 // Adds to sums[kernel][map] the products of a block of kernels and maps, over `images` of all tiles.
-void add_products(const float* dy, Index dy_step, const float* x, Index x_step, Index images, float* sums) {
-    Vec total[BLOCK_KERNELS][BLOCK_VECTORS] = {};
+void add_at_point(const float* dy, Index dy_step, const float* x, Index x_step, Index images, float* sums) {
+    Vec total[SUM_KERNELS][SUM_VECTORS] = {};
     for (Index at = 0; at < images; ++at, ++dy, x += WIDTH) {
-        Vec in[BLOCK_VECTORS];
+        Vec in[SUM_VECTORS];
 #pragma GCC unroll 16
-        for (int m = 0; m < BLOCK_VECTORS; ++m) in[m] = load_vec(x + m * x_step);
+        for (int m = 0; m < SUM_VECTORS; ++m) in[m] = load_vec(x + m * x_step);
 #pragma GCC unroll 16
-        for (int k = 0; k < BLOCK_KERNELS; ++k)
+        for (int k = 0; k < SUM_KERNELS; ++k)
 #pragma GCC unroll 16
-            for (int m = 0; m < BLOCK_VECTORS; ++m) total[k][m] += in[m] * dy[k * dy_step];
+            for (int m = 0; m < SUM_VECTORS; ++m) total[k][m] += in[m] * dy[k * dy_step];
     }
 #pragma GCC unroll 16
-    for (int k = 0; k < BLOCK_KERNELS; ++k)
+    for (int k = 0; k < SUM_KERNELS; ++k)
 #pragma GCC unroll 16
-        for (int m = 0; m < BLOCK_VECTORS; ++m) {
-            float* to = sums + k * BLOCK_MAPS + m * WIDTH;
+        for (int m = 0; m < SUM_VECTORS; ++m) {
+            float* to = sums + k * SUM_MAPS + m * WIDTH;
             store_vec(to, load_vec(to) + total[k][m]);
         }
 }
 
 // All maps of a group and the kernels of the blocks [begin, end), over a chunk, by one thread.
-void add_chunk(const Gradient& g, const Chunk& chunk, Index group, Index begin, Index end, float* sums) {
+void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Index begin, Index end,
+               float* sums) {
     thread_local Scratch map_room, kernel_room;
-    const Index maps = g.map_blocks() * BLOCK_MAPS, kernels = (end - begin) * BLOCK_KERNELS;
+    const Index maps = g.map_blocks() * SUM_MAPS, kernels = (end - begin) * SUM_KERNELS;
     const Index images = chunk.tiles() * LANES;  // and tiles
     const Index map_step = AtPoints::floats(chunk, maps), kernel_step = AtPoints::floats(chunk, kernels);
     const AtPoints x{map_room.floats(g.points() * map_step), map_step, WIDTH * LANES, LANES};
@@ -70,20 +69,20 @@ void add_chunk(const Gradient& g, const Chunk& chunk, Index group, Index begin, 
     for (Index m = 0; m < maps; m += WIDTH)
         transform_maps(chunk, MapsTogether{g.x, first_map + m, first_map + g.maps()}, x.from(m * images));
     for (Index k = 0; k < kernels; ++k) {  // the last block is filled up with copies; their sums are not read
-        const Index kernel = std::min(begin * BLOCK_KERNELS + k, g.kernels() - 1);
+        const Index kernel = std::min(begin * SUM_KERNELS + k, g.kernels() - 1);
         evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, first_kernel + kernel}, dy.from(k * images));
     }
     for (Index q = 0; q < g.points(); ++q)
         for (Index m = 0; m < g.map_blocks(); ++m)
             for (Index k = begin; k < end; ++k)
-                add_products(dy.at(q, 0, (k - begin) * BLOCK_KERNELS), images,
-                             x.at(q, 0, 0) + m * BLOCK_MAPS * images, WIDTH * images,
+                add_at_point(dy.at(q, 0, (k - begin) * SUM_KERNELS), images,
+                             x.at(q, 0, 0) + m * SUM_MAPS * images, WIDTH * images,
                              chunk.tiles_having(q) * LANES,
-                             sums + q * g.sums() + (k * g.map_blocks() + m) * BLOCK_SUMS);
+                             sums + q * g.sums() + (k * g.map_blocks() + m) * SUMS);
 }
 
 // Combines LANES neighbouring sums at all points to their taps.
-void write_taps(const Gradient& g, Index group, const float* sums, Index line) {
+void write_taps(const GradientAtPoints& g, Index group, const float* sums, Index line) {
     Square half, taps;
     with_points(g.tiles_y.points(), [&](auto n) {
         for (Index qx = 0; qx < g.tiles_x.points(); ++qx)
@@ -104,9 +103,9 @@ void write_taps(const Gradient& g, Index group, const float* sums, Index line) {
                     [&](int x, Vec v) { store_vec(taps[y][x] + i, v); });
     });
     for (Index lane = 0; lane < LANES; ++lane) {
-        const Index sum = line * LANES + lane, block = sum / BLOCK_SUMS, place = sum % BLOCK_SUMS;
-        const Index kernel = block / g.map_blocks() * BLOCK_KERNELS + place / BLOCK_MAPS;
-        const Index map = block % g.map_blocks() * BLOCK_MAPS + place % BLOCK_MAPS;
+        const Index sum = line * LANES + lane, block = sum / SUMS, place = sum % SUMS;
+        const Index kernel = block / g.map_blocks() * SUM_KERNELS + place / SUM_MAPS;
+        const Index map = block % g.map_blocks() * SUM_MAPS + place % SUM_MAPS;
         if (kernel >= g.kernels() || map >= g.maps()) continue;
         const Index stride = g.x.stride, phase = map % g.x.count();
         for (Index y = 0; y < g.tiles_y.taps; ++y)
@@ -121,15 +120,15 @@ void write_taps(const Gradient& g, Index group, const float* sums, Index line) {
 }  // namespace
 
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
-    check_gradient(x, dy, dw, db, s);
+    check_conv_backward_weights("conv_backward_weights", x, dy, dw, db, s);
     check_form("conv_backward_weights", dw, s);
     bias_gradient(dy, db);
-    const Gradient g{{x, s.stride, s.pad, s.pad},
-                     dy,
-                     dw,
-                     s.groups,
-                     Tiles(dy.height, s.phase_taps(dw.height)),
-                     Tiles(dy.width, s.phase_taps(dw.width))};
+    const GradientAtPoints g{{x, s.stride, s.pad, s.pad},
+                             dy,
+                             dw,
+                             s.groups,
+                             Tiles(dy.height, s.phase_taps(dw.height)),
+                             Tiles(dy.width, s.phase_taps(dw.width))};
     thread_local Scratch sum_room;
     float* sums = sum_room.floats(g.groups * g.points() * g.sums());
     std::fill(sums, sums + g.groups * g.points() * g.sums(), 0.0f);
@@ -146,4 +145,4 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
              [&](Index i) { write_taps(g, i / lines, sums + i / lines * g.points() * g.sums(), i % lines); });
 }
 
-}  // namespace alexnet::fast
+}  // namespace alexnet::winograd

@@ -1,0 +1,91 @@
+// Max pooling (section 3.4) over the windows of pool.hpp:
+//   y = the largest of the window; argmax, like y, = its position ky * size + kx, of equals the first
+// The backward pass gathers, for each input pixel, from the windows that hold it: each dx is written once.
+#include <algorithm>
+#include <vector>
+
+#include "pool.hpp"
+#include "shapes.hpp"
+#include "simd.hpp"
+
+namespace alexnet {
+
+void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape s) {
+    check_max_pool("max_pool_forward", x, y, argmax, s);
+    for_each_row(y, [&](Index b, Index c, Index oy) {
+        const Span rows(oy, s, x.height);
+        for (Index ox = 0; ox < y.width; ++ox) {
+            const Span columns(ox, s, x.width);
+            Lanes best = load(x.at(b, c, rows.begin, columns.begin));
+            IntLanes where = splat_int(0);
+            for (Index i = 0; i < rows.size(); ++i)
+                for (Index j = 0; j < columns.size(); ++j) {
+                    const Lanes value = load(x.at(b, c, rows.begin + i, columns.begin + j));
+                    const IntLanes larger = greater_or_nan(value, best);
+                    best = select(larger, value, best);
+                    where = select(larger, splat_int(static_cast<std::int32_t>(i * s.size + j)), where);
+                }
+            store(y.at(b, c, oy, ox), best);
+            store_bytes(argmax.at(b, c, oy, ox), where);
+        }
+    });
+}
+
+void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape s) {
+    check_max_pool("max_pool_backward", dx, dy, argmax, s);
+    for_each_row(dx, [&](Index b, Index c, Index iy) {
+        const Holders rows(iy, s, dy.height);
+        for (Index ix = 0; ix < dx.width; ++ix) {
+            const Holders columns(ix, s, dy.width);
+            Lanes total = splat(0);
+            for (Index oy = rows.begin; oy < rows.end; ++oy)
+                for (Index ox = columns.begin; ox < columns.end; ++ox) {
+                    const Index here = (iy - oy * s.stride) * s.size + ix - ox * s.stride;
+                    const IntLanes mine = equal(load_bytes(argmax.at(b, c, oy, ox)),
+                                                splat_int(static_cast<std::int32_t>(here)));
+                    total = total + select(mine, load(dy.at(b, c, oy, ox)), splat(0));
+                }
+            store(dx.at(b, c, iy, ix), total);
+        }
+    });
+}
+
+namespace naive {
+
+void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape s) {
+    check_max_pool("max_pool_forward", x, y, argmax, s);
+    for_each_place(y, [&](Index b, Index c, Index oy, Index ox) {
+        for (Index lane = 0; lane < LANES; ++lane) {
+            float best = x.at(b, c, oy * s.stride, ox * s.stride)[lane];
+            Index where = 0;
+            for (Index ky = 0; ky < s.size && oy * s.stride + ky < x.height; ++ky)
+                for (Index kx = 0; kx < s.size && ox * s.stride + kx < x.width; ++kx) {
+                    const float value = x.at(b, c, oy * s.stride + ky, ox * s.stride + kx)[lane];
+                    if (value > best || std::isnan(value)) {
+                        best = value;
+                        where = ky * s.size + kx;
+                    }
+                }
+            y.at(b, c, oy, ox)[lane] = best;
+            argmax.at(b, c, oy, ox)[lane] = static_cast<std::uint8_t>(where);
+        }
+    });
+}
+
+void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape s) {
+    check_max_pool("max_pool_backward", dx, dy, argmax, s);
+    std::vector<double> total(dx.size());
+    for_each_place(dy, [&](Index b, Index c, Index oy, Index ox) {
+        for (Index lane = 0; lane < LANES; ++lane) {
+            const Index where = argmax.at(b, c, oy, ox)[lane];
+            const Index iy = oy * s.stride + where / s.size, ix = ox * s.stride + where % s.size;
+            if (iy < dx.height && ix < dx.width)
+                total[dx.at(b, c, iy, ix) - dx.data + lane] += dy.at(b, c, oy, ox)[lane];
+        }
+    });
+    std::copy(total.begin(), total.end(), dx.data);
+}
+
+}  // namespace naive
+
+}  // namespace alexnet

@@ -1,0 +1,19 @@
+// tanh, the unit that the paper compares ReLU with (section 3.1): y = tanh(x);  dx = dy (1 - y) (1 + y).
+#include "pointwise.hpp"
+
+namespace alexnet {
+
+void tanh_forward(ConstMaps x, Maps y) {
+    check_alike("tanh_forward", x, y);
+    for_each_pixel(x, [&](Index i) { store(y.data + i, tangent(load(x.data + i))); });
+}
+
+void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx) {
+    check_alike("tanh_backward", y, dy, dx);
+    for_each_pixel(y, [&](Index i) {
+        const Lanes v = load(y.data + i);
+        store(dx.data + i, load(dy.data + i) * (splat(1) - v) * (splat(1) + v));
+    });
+}
+
+}  // namespace alexnet
