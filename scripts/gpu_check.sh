@@ -36,7 +36,7 @@ for precision in fp32 tf32 bf16; do  # each ends with 1 where a gradient is not 
 done
 part staged_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py staged bf16
 if [ "$gpus" -ge 2 ]; then
-    part nccl_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py real bf16
+    part nccl_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py nccl bf16
 else
     skip nccl_link "one GPU; NCCL needs two"
 fi

@@ -1,15 +1,18 @@
 """The part of CuPy that GpuDevice uses, on host memory: kernels by the simulated device's library, cuBLAS by its
-column-major definition. What is checked is GpuDevice's own work: packing, layouts, streams, captures."""
+column-major definition. What is checked is GpuDevice's own work: packing, layouts, devices, streams, captures."""
 
 import ctypes
-import time
-from collections.abc import Callable
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
+from cuda_fake_nccl import Nccl
+from cuda_fake_runtime import Machine, Stream, refuse, runtime
 from simulated import argument_sizes, compile_kernels, load
 
+from alexnet.engines.cuda import cublas, gpu
 from alexnet.engines.cuda.device import from_bf16, to_bf16
 from alexnet.engines.cuda.sources import source_directory
 
@@ -21,90 +24,36 @@ GEMM_TYPES = [ctypes.c_void_p, *[ctypes.c_int] * 5, ctypes.c_void_p, *_MATRIX, *
 GEMM_TYPES += [ctypes.c_void_p, *_MATRIX, ctypes.c_int, ctypes.c_int]  # cublasGemmEx of cublas_api.h
 
 
-class Stream:
-    """Runs at once, or records while it captures."""
-
-    current: "Stream | None" = None
-
-    def __init__(self, non_blocking: bool = False) -> None:
-        assert non_blocking, "a blocking stream waits for the default stream"
-        self.ptr = id(self)
-        self.recorded: list[Callable[[], Any]] | None = None
-
-    def give(self, work: Callable[[], Any]) -> None:
-        if self.recorded is None:
-            work()
-        else:
-            self.recorded.append(work)
-
-    def __enter__(self) -> "Stream":
-        Stream.current = self
-        return self
-
-    def __exit__(self, *why: object) -> None:
-        Stream.current = None
-
-    def record(self) -> Any:
-        assert self.recorded is None, "a stream that captures cannot be waited for"
-        return SimpleNamespace(stream=self, synchronize=lambda: None)
-
-    def wait_event(self, event: Any) -> None:
-        assert isinstance(event.stream, Stream)
-
-    def begin_capture(self, mode: str) -> None:
-        assert mode == "relaxed" and Stream.current is self
-        self.recorded = []
-
-    def end_capture(self) -> Any:
-        work, self.recorded = self.recorded or [], None
-        return SimpleNamespace(launch=lambda stream: [each() for each in work])
-
-
 class FakeCupy:
-    """`import cupy`, as GpuDevice sees it."""
+    """`import cupy`, as GpuDevice sees it, on a machine with so many GPUs."""
 
-    def __init__(self) -> None:
-        self._library: Any = None
-        self._names: list[str] = []
-        self._streams: dict[int, Stream] = {}
-        self._memory: list[Any] = []
+    def __init__(self, gpus: int = 2) -> None:
+        self.machine = machine = Machine(gpus)
+        self._functions: list[tuple[int, ctypes.CDLL, str]] = []  # GPU, library, name
         self.options: tuple[str, ...] = ()
         self.compute_types: list[int] = []
-        self._cublas_stream: Stream | None = None
-        runtime = SimpleNamespace(
-            CUDARuntimeError=RuntimeError,
-            CUDA_R_32F=FLOAT32,
-            CUDA_R_16BF=BFLOAT16,
-            getDeviceCount=lambda: 1,
-            getDeviceProperties=lambda index: {"name": b"Likeness of a GPU", "totalGlobalMem": 1 << 34},
-            deviceCanAccessPeer=lambda one, other: False,
-            memcpyHostToDevice="in",
-            memcpyDeviceToHost="out",
-            memcpyDeviceToDevice="inside",
-            memcpyAsync=self._copy,
-            streamCaptureModeRelaxed="relaxed",
-            runtimeGetVersion=lambda: 13020,
-        )
-        cublas = SimpleNamespace(
+        self._cublas: list[tuple[int, Stream | None]] = []  # GPU and stream of each handle
+        cublas_ = SimpleNamespace(
             CUBLAS_COMPUTE_32F=FLOAT_SUMS,
             CUBLAS_COMPUTE_32F_FAST_TF32=TF32_SUMS,
             CUBLAS_OP_N=0,
             CUBLAS_OP_T=TRANSPOSED,
             CUBLAS_GEMM_DEFAULT=-1,
-            create=lambda: HANDLE,
+            create=self._create_cublas,
         )
         self.libcublas = SimpleNamespace(
             cublasSetStream_v2=self._set_stream, cublasSetWorkspace_v2=self._set_workspace, cublasGemmEx=self._gemm
         )
         self.cuda = SimpleNamespace(
-            runtime=runtime,
-            cublas=cublas,
+            runtime=runtime(machine),
+            cublas=cublas_,
+            nccl=Nccl(machine),
             driver=SimpleNamespace(launchKernel=self._launch),
-            Device=Device,
-            Event=Event,
-            get_elapsed_time=lambda begin, end: 1e3 * (end.at - begin.at),
-            Stream=self._stream,
-            alloc=self._alloc,
+            Device=machine.Device,
+            Event=machine.Event,
+            Stream=machine.Stream,
+            get_elapsed_time=lambda begin, end: 1e3 * machine.seconds(begin, end),
+            alloc=machine.allocate,
             alloc_pinned_memory=bytearray,
         )
 
@@ -112,69 +61,70 @@ class FakeCupy:
         assert '#include "conv.cu"' in code
         self.options = options
         (precision,) = (each.removeprefix("-DPRECISION=").lower() for each in options if "PRECISION" in each)
-        self._library = load(compile_kernels(source_directory() / "engine.cu", precision))
-        return SimpleNamespace(get_function=self._function)
+        library = load(compile_kernels(source_directory() / "engine.cu", precision))
+        return SimpleNamespace(get_function=lambda name: Function(self, library, name))
 
-    def _function(self, name: str) -> Any:
-        self._names.append(name)
-        return SimpleNamespace(kernel=SimpleNamespace(ptr=len(self._names) - 1))
-
-    def _stream(self, non_blocking: bool = False) -> Stream:
-        stream = Stream(non_blocking)
-        self._streams[stream.ptr] = stream
-        return stream
-
-    def _alloc(self, size: int) -> Any:
-        memory = (ctypes.c_char * max(size + 256, 1))()
-        ctypes.memset(memory, 0xFF, size + 256)
-        self._memory.append(memory)
-        return SimpleNamespace(ptr=-(-ctypes.addressof(memory) // 256) * 256)
-
-    def _copy(self, target: int, source: int, size: int, kind: str, stream: int) -> None:
-        assert kind in ("in", "out", "inside")
-        chosen = self._streams[stream]
-        assert chosen.recorded is None or kind == "inside", "pageable memory in a graph"
-        chosen.give(lambda: ctypes.memmove(target, source, size))
+    def function(self, library: ctypes.CDLL, name: str) -> int:
+        """On the current GPU."""
+        self._functions.append((self.machine.current, library, name))
+        return len(self._functions) - 1
 
     def _launch(self, function: int, *rest: int) -> None:
         gx, gy, gz, bx, by, bz, shared, stream, parameters, extra = rest
         assert shared == extra == 0
         grid, block = (ctypes.c_uint * 3)(gx, gy, gz), (ctypes.c_uint * 3)(bx, by, bz)
-        name = self._names[function].encode()
+        gpu, library, name = self._functions[function]
+        chosen = self.machine.streams[stream]
+        refuse(gpu == self.machine.current, f"a kernel of GPU {gpu} while {self.machine.current} is current")
+        refuse(gpu == chosen.device_id, f"a kernel of GPU {gpu} in {chosen}")
         options = (ctypes.c_uint * 4)(1, 1, 1, 1)
         # As the driver does: the values are read now, whatever becomes of them later.
         given = ctypes.cast(parameters, ctypes.POINTER(ctypes.c_void_p))
-        sizes = argument_sizes(self._library, self._names[function])
+        sizes = argument_sizes(library, name)
         kept = [ctypes.create_string_buffer(ctypes.string_at(given[at], size), size) for at, size in enumerate(sizes)]
+        for each in kept:
+            owner = self.machine.owner(int.from_bytes(each.raw, "little")) if len(each) == 8 else None
+            refuse(owner in (None, gpu), f"a kernel of GPU {gpu} is given memory of {owner}")
         addresses = (ctypes.c_void_p * len(kept))(*(ctypes.addressof(each) for each in kept))
 
         def run() -> None:
-            pointer = ctypes.cast(options, self._library.simt_launch.argtypes[4])
-            error = self._library.simt_launch(name, grid, block, addresses, pointer)
+            pointer = ctypes.cast(options, library.simt_launch.argtypes[4])
+            error = library.simt_launch(name.encode(), grid, block, addresses, pointer)
             assert kept and not error, error
 
-        self._streams[stream].give(run)
+        chosen.give(run)
+
+    def _create_cublas(self) -> int:
+        self._cublas.append((self.machine.current, None))
+        return HANDLE + len(self._cublas) - 1
 
     def _set_stream(self, handle: Any, stream: Any) -> int:
-        assert handle.value == HANDLE
-        self._cublas_stream = self._streams[stream.value]
+        gpu, _ = self._cublas[handle.value - HANDLE]
+        chosen = self.machine.streams[stream.value]
+        refuse(gpu == chosen.device_id, f"cuBLAS of GPU {gpu} in {chosen}")
+        self._cublas[handle.value - HANDLE] = gpu, chosen
         return 0
 
     def _set_workspace(self, handle: Any, memory: Any, size: Any) -> int:
-        assert handle.value == HANDLE and memory.value % 256 == 0 and size.value == 32 << 20
-        assert self._cublas_stream is not None, "setting the stream takes the workspace away"
+        gpu, stream = self._cublas[handle.value - HANDLE]
+        assert memory.value % 256 == 0 and size.value == 32 << 20
+        refuse(self.machine.owner(memory.value, size.value) == gpu, f"cuBLAS of GPU {gpu} with another's workspace")
+        assert stream is not None, "setting the stream takes the workspace away"
         return 0
 
     def _gemm(self, *given: Any) -> int:
         assert [type(each) for each in given] == GEMM_TYPES
-        assert self._cublas_stream is not None
-        self._cublas_stream.give(lambda: self._product(*(each.value for each in given)))
+        gpu, stream = self._cublas[given[0].value - HANDLE]
+        refuse(gpu == self.machine.current, f"cuBLAS of GPU {gpu} while {self.machine.current} is current")
+        assert stream is not None
+        # The scalars are read at the call, the matrices when the stream comes to it.
+        assert _scalar(given[6].value) == 1 and _scalar(given[13].value) == 0
+        stream.give(lambda: self._product(*(each.value for each in given)))
         return 0
 
-    def _product(self, handle: int, op_a: int, op_b: int, m: int, n: int, k: int, alpha: int, *rest: Any) -> None:
-        a, a_kind, lda, b, b_kind, ldb, beta, c, c_kind, ldc, compute, algorithm = rest
-        assert handle == HANDLE and algorithm == -1
-        assert _scalar(alpha) == 1 and _scalar(beta) == 0
+    def _product(self, handle: int, op_a: int, op_b: int, m: int, n: int, k: int, _: int, *rest: Any) -> None:
+        a, a_kind, lda, b, b_kind, ldb, _, c, c_kind, ldc, compute, algorithm = rest
+        assert algorithm == -1
         self.compute_types.append(compute)
         left = _matrix(a, a_kind, lda, *((k, m) if op_a else (m, k)))
         right = _matrix(b, b_kind, ldb, *((n, k) if op_b else (k, n)))
@@ -182,30 +132,24 @@ class FakeCupy:
         _matrix(c, c_kind, ldc, m, n)[...] = to_bf16(product) if c_kind == BFLOAT16 else product
 
 
-class Event:
-    """A moment; everything before it is done, as streams here run at once."""
-
-    def record(self, stream: Stream) -> None:
-        assert stream.recorded is None, "an event in a graph has no time"
-        self.at = time.perf_counter()
-
-    def synchronize(self) -> None:
-        pass
+def install(fake: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
+    """Put it in CuPy's place."""
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", fake.cuda.nccl)
+    monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
+    monkeypatch.setattr(cublas, "library", lambda cupy: fake.libcublas)
+    return fake
 
 
-class Device:
-    """The only one."""
+class Function:
+    """RawKernel of CuPy: `kernel` is the current GPU's."""
 
-    compute_capability, pci_bus_id = "90", "0000:01:00.0"
+    def __init__(self, cupy: FakeCupy, library: ctypes.CDLL, name: str) -> None:
+        self._cupy, self._library, self._name = cupy, library, name
 
-    def __init__(self, index: int) -> None:
-        assert index == 0
-
-    def __enter__(self) -> "Device":
-        return self
-
-    def __exit__(self, *why: object) -> None:
-        pass
+    @property
+    def kernel(self) -> Any:
+        return SimpleNamespace(ptr=self._cupy.function(self._library, self._name))
 
 
 def _scalar(address: int) -> float:

@@ -1,4 +1,4 @@
-"""Commands on a machine that plays having one GPU: a likeness of CuPy on the path, kernels on the simulated device."""
+"""Commands on a machine that plays having GPUs: a likeness of CuPy on the path, kernels on the simulated device."""
 
 import importlib.util
 import json
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_bench import REAL, compile_engine
+
+from alexnet.runs.checkpoint import read
+from alexnet.runs.log import read as read_log
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -62,9 +65,10 @@ def test_gpu_check_without_a_gpu_says_so(tmp_path: Path) -> None:
     assert "CUDA finds no usable GPU" in done.stderr or "CuPy cannot be loaded" in done.stderr
 
 
-def alexctl(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def alexctl(folder: Path, *arguments: object, gpus: int = 1) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "alexnet", *map(str, arguments)]
-    done = subprocess.run(command, env=environment(), cwd=folder, capture_output=True, text=True, timeout=120)
+    told = environment() | {"ALEXNET_LIKENESSES": str(gpus)}
+    done = subprocess.run(command, env=told, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -86,6 +90,22 @@ def test_train_eval_and_predict_on_a_gpu(data: Path, tmp_path: Path) -> None:
     assert np.abs(found[0][1] - found[1][1]).max() <= 1e-5
     assert found[0][2]["class"] == found[1][2]["class"]
     assert found[0][2]["probability"] == pytest.approx(found[1][2]["probability"], abs=1e-5)
+
+
+def test_two_gpus_train_what_one_does(data: Path, tmp_path: Path) -> None:
+    """A column a process, exchanges through NCCL, steps recorded: the numbers are the same within rounding."""
+    found = []
+    for gpus in ("0", "0,1"):
+        run = tmp_path / gpus.replace(",", "and")
+        options = "--recipe", HERE / "small.toml", "--gpus", gpus, "--steps", 9, "--out", run
+        started = alexctl(tmp_path, "train", data, *options, gpus=2)
+        assert f"{len(gpus.split(','))} processes of" in started.stderr
+        losses = [row["loss"] for row in read_log(run / "log.jsonl") if "loss" in row]
+        found.append((losses, read(run / "checkpoints" / "step-00000009.h5").weights))
+    assert len(found[0][0]) == len(found[1][0]) == 9
+    assert np.abs(np.array(found[1][0]) / found[0][0] - 1).max() <= 1e-4
+    for name, values in found[0][1].items():
+        assert np.abs(found[1][1][name] - values).max() <= 1e-4 * np.abs(values).max(), name
 
 
 def test_eval_runs_on_one_gpu(tmp_path: Path) -> None:

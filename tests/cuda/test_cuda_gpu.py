@@ -1,35 +1,66 @@
 """GpuDevice's own work, with a likeness of CuPy in CuPy's place (on a GPU the other tests run it)."""
 
-import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from cuda_bench import Bench
-from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy
+from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy, install
+from cuda_fake_runtime import Device
 from cuda_runner import every_kernel
 
 from alexnet.engines import Precision
-from alexnet.engines.cuda import CudaEngine, cublas, gpu
+from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import BF16, FLOAT, Array, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure
 
-MODULES = ("runtime", "cublas", "driver")
+T = TypeVar("T")
+LIBRARIES = ("cublas", "nccl")
+NCCL = ("NcclCommunicator", "get_unique_id", "groupStart", "groupEnd", "allGather", "reduceScatter", "allReduce")
+NCCL += ("broadcast", "reduce", "check_async_error", "abort")
 
 
 @pytest.fixture
-def cupy(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> FakeCupy:
-    fake = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", fake)
-    monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
-    monkeypatch.setattr(cublas, "library", lambda cupy: fake.libcublas)
-    return fake
+def cupy(monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
+    return install(FakeCupy(2), monkeypatch)
 
 
-def test_every_kernel_is_launched(cupy: FakeCupy, precision: Precision) -> None:
-    bench = Bench(CudaEngine(GpuDevice(0, precision)), precision)
-    every_kernel(bench)
+def elsewhere(work: Callable[[], T]) -> T:
+    """In a thread of its own, where GPU 0 is current."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(work).result()
+
+
+def here(work: Callable[[], T]) -> T:
+    return work()
+
+
+@pytest.mark.parametrize("thread", [here, elsewhere])
+@pytest.mark.parametrize("index", [0, 1])
+def test_every_kernel_is_launched(cupy: FakeCupy, precision: Precision, index: int, thread: Callable[..., Any]) -> None:
+    bench = Bench(CudaEngine(GpuDevice(index, precision)), precision)
+    thread(lambda: every_kernel(bench))
     assert f"-DPRECISION={precision.upper()}" in cupy.options
+    assert cupy.machine.contexts == {index}, "a context on a GPU that is another process's"
+
+
+@pytest.mark.parametrize("thread", [here, elsewhere])
+@pytest.mark.parametrize("index", [0, 1])
+def test_recorded_work_runs_on_its_gpu(cupy: FakeCupy, index: int, thread: Callable[..., Any]) -> None:
+    engine = CudaEngine(GpuDevice(index, "fp32"))
+    x, y = engine.upload(np.ones(8, np.float32)), engine.upload(np.zeros(8, np.float32))
+    begin = engine.mark()
+    for factor in (2.0, 3.0, 4.0):
+        x[...] = np.full(8, factor, np.float32)
+        thread(lambda: engine.repeat(lambda numbers: y.__setitem__(..., x), [], ()))
+        assert (engine.download(y) == factor).all()
+    assert engine.seconds(begin, thread(engine.mark)) > 0
+    assert cupy.machine.contexts == {index}
 
 
 @pytest.mark.parametrize("transpose_a", [False, True])
@@ -53,8 +84,8 @@ def test_products_are_row_major(
     assert cupy.compute_types == [TF32_SUMS if precision == "tf32" else FLOAT_SUMS]
 
 
-def test_a_capture_is_launched_on_the_main_stream(cupy: FakeCupy, precision: Precision) -> None:
-    device = GpuDevice(0, precision)
+def test_a_capture_is_launched_on_the_main_stream(cupy: FakeCupy) -> None:
+    device = GpuDevice(0, "fp32")
     source, target = Array.empty(device, (3,), FLOAT), Array.empty(device, (3,), FLOAT)
     graph = device.capture(lambda: device.copy(source.address, target.address, 12))
     source[...] = np.ones(3, np.float32)
@@ -62,30 +93,86 @@ def test_a_capture_is_launched_on_the_main_stream(cupy: FakeCupy, precision: Pre
     assert (target.download() == 1).all()
 
 
-def test_a_gpu_that_is_not_there_is_named(cupy: FakeCupy, precision: Precision) -> None:
-    with pytest.raises(Failure, match=r"GPU 3 is not there: CUDA finds 1"):
-        GpuDevice(3, precision)
+@pytest.mark.parametrize("act", ["copy", "kernel"])
+def test_a_side_stream_is_beside_the_main_one(cupy: FakeCupy, act: str) -> None:
+    device = GpuDevice(0, "fp32")
+    ones = np.ones(8, np.float32)
+    source, target, side = CudaEngine(device).upload(ones), Array.empty(device, (8,), FLOAT), device.stream()
+    if act == "copy":
+        device.to_device(ones, target.address, side)
+    else:
+        arguments = [source.argument, target.argument, np.asarray(np.int64(2)), np.asarray(np.float32(1))]
+        device.launch("scale", (1, 1, 1), (32, 1, 1), arguments, side)
+    assert np.isnan(target.download()).all()
+    device.main.wait_for(side)
+    assert (target.download() == 1).all()
 
 
-def test_an_old_gpu_is_refused(cupy: FakeCupy, precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cupy.cuda.Device, "compute_capability", "75")
+@pytest.mark.parametrize("act", ["wait_for", "synchronize", "allocate", "pinned", "stream", "mark", "gemm", "copy"])
+def test_a_thread_may_begin_with_anything(cupy: FakeCupy, act: str) -> None:
+    device = GpuDevice(1, "fp32")
+    a, side = CudaEngine(device).upload(np.ones((8, 8), np.float32)), device.stream()
+    acts: dict[str, Callable[[], object]] = {
+        "wait_for": lambda: side.wait_for(device.main),
+        "synchronize": device.main.synchronize,
+        "allocate": lambda: device.to_host(device.allocate(64).address, np.empty(64, np.uint8)),
+        "pinned": lambda: device.pinned(8),
+        "stream": lambda: device.main.wait_for(device.stream()),
+        "mark": device.mark,
+        "gemm": lambda: device.gemm(a, a, Array.empty(device, (8, 8), FLOAT)),
+        "copy": lambda: device.copy(a.address, a.address, 64),
+    }
+    elsewhere(acts[act])
+    assert cupy.machine.contexts == {1}
+
+
+def test_memory_is_in_the_main_streams_order(cupy: FakeCupy) -> None:
+    """Whatever stream is current: what it was used for before comes first there."""
+    device = GpuDevice(0, "fp32")
+    address = device.allocate(1000).address
+    with cupy.cuda.Stream(non_blocking=True):
+        assert device.allocate(1000).address == address
+
+
+def test_a_batch_is_not_copied_into_memory_still_in_use(cupy: FakeCupy) -> None:
+    """The pool gives the first batch what the main stream has just let go of, and may not have come past."""
+    engine = CudaEngine(GpuDevice(0, "fp32"))
+    mean, out = engine.upload(np.zeros((9, 9, 3), np.float32)), engine.maps(1, 3, 5, 5)
+    view = np.zeros((1, 2), np.int32), np.zeros(1, np.uint8), np.zeros((1, 3), np.float32)
+    kept, passing = engine.upload(np.zeros(256, np.float32)), engine.upload(np.ones(256, np.float32))
+    address = passing.address
+    kept[...] = passing
+    del passing
+    engine.ops.augment([np.full((9, 9, 3), 7, np.uint8)], mean, out, *view, divide=1.0)
+    assert cupy.machine.reused == [address], "the batch's memory is another"
+    assert (engine.download(kept) == 1).all()
+
+
+def test_a_gpu_that_is_not_there_is_named(cupy: FakeCupy) -> None:
+    with pytest.raises(Failure, match=r"GPU 3 is not there: CUDA finds 2"):
+        GpuDevice(3, "fp32")
+
+
+def test_an_old_gpu_is_refused(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "capability", "75")
     with pytest.raises(Failure, match=r"capability 7\.5; 8\.0"):
-        GpuDevice(0, precision)
+        GpuDevice(0, "fp32")
 
 
-def test_the_real_cupy_has_what_the_likeness_has(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "cupy")
+def test_the_real_cupy_has_what_the_likeness_has() -> None:
     real = pytest.importorskip("cupy", reason="CuPy is not installed")
     assert hasattr(real.RawModule, "get_function") and hasattr(real.RawKernel, "kernel")
-    for name, likeness in vars(cupy.cuda).items():
-        try:
-            module = getattr(real.cuda, name)
-        except ImportError as error:
-            assert name == "cublas", error  # its library comes with the extra
-            continue
-        missing = [each for each in vars(likeness) if not each.startswith("__")] if name in MODULES else []
-        assert [each for each in missing if not hasattr(module, each)] == [], name
+    likeness = FakeCupy().cuda
+    for module in ("runtime", "driver"):
+        assert [each for each in vars(getattr(likeness, module)) if not hasattr(getattr(real.cuda, module), each)] == []
+    assert [each for each in vars(likeness) if each not in LIBRARIES and not hasattr(real.cuda, each)] == []
+    names = {"cublas": vars(likeness.cublas), "nccl": NCCL}
+    for module, wanted in names.items():
+        spec = find_spec(f"cupy_backends.cuda.libs.{module}")
+        assert spec is not None and spec.origin is not None
+        compiled = Path(spec.origin).read_bytes()  # loaded only where NVIDIA's library is
+        assert [each for each in wanted if each.encode() not in compiled] == [], module
     assert {"record", "wait_event", "begin_capture", "end_capture"} <= set(dir(real.cuda.Stream))
-    assert {"compute_capability", "pci_bus_id"} <= set(dir(real.cuda.Device))
+    assert {"compute_capability", "pci_bus_id", "use"} <= set(dir(real.cuda.Device))
     arguments = real.cuda.driver.launchKernel.__doc__
     assert "f, unsigned int grid_dim_x" in arguments and "intptr_t stream, intptr_t kernel_params" in arguments

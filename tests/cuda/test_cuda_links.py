@@ -1,21 +1,30 @@
-"""The links for device arrays: staged through the host, and NCCL's with an MPI likeness in NCCL's place."""
+"""The links for device arrays: staged through the host, and NCCL's with a likeness in NCCL's place."""
 
 import os
+import queue
 import subprocess
 import sys
-import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cuda_bench import compile_engine
-from mpi4py import MPI
+from cuda_fake_cupy import FakeCupy, install
+from cuda_fake_nccl import Communicator, NcclError
 
+from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure
 from alexnet.links import nccl
-from alexnet.links.nccl import Nccl, NcclLink
+from alexnet.links.nccl import NcclLink
 from alexnet.machine.launch import mpiexec
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
+    compile_engine("fp32")
+    return install(FakeCupy(2), monkeypatch)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -30,36 +39,34 @@ def test_exchanges(kind: str, precision: str, processes: int) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-class Gone:
+class Gone(Communicator):
     """A communicator whose peer has died."""
 
-    def __init__(self, processes: MPI.Comm) -> None:
-        self.aborted = False
+    aborted_on: int | None = None
 
     def check_async_error(self) -> None:
-        raise RuntimeError("NCCL_ERROR_REMOTE_ERROR")
+        raise NcclError("NCCL_ERROR_REMOTE_ERROR")
 
     def abort(self) -> None:
-        self.aborted = True
+        Gone.aborted_on = self._nccl.machine.current
 
 
-def test_a_dead_peer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_peer_is_noticed(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nccl, "POLL_SECONDS", 0.01)
-    heard, made = threading.Event(), []
+    monkeypatch.setattr(cupy.cuda.nccl, "NcclCommunicator", partial(Gone, cupy.cuda.nccl), raising=False)
+    heard: queue.Queue[str] = queue.Queue()
+    NcclLink(1, GpuDevice(1, "fp32"), heard.put)
+    assert "NCCL_ERROR_REMOTE_ERROR" in heard.get(timeout=60)
+    assert Gone.aborted_on == 1
 
-    def connect(processes: MPI.Comm) -> Gone:
-        made.append(Gone(processes))
-        return made[-1]
 
-    reasons: list[str] = []
+def test_one_gpu_for_two_is_refused_in_a_line(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: object) -> None:
+        raise NcclError("NCCL_ERROR_INVALID_USAGE: Duplicate GPU detected")
 
-    def ended(why: str) -> None:
-        reasons.append(why)
-        heard.set()
-
-    NcclLink(1, Nccl(connect, lambda: None, lambda: None, 7, 9, 0), 0, ended)  # type: ignore[arg-type]
-    assert heard.wait(5)
-    assert made[0].aborted and "NCCL_ERROR_REMOTE_ERROR" in reasons[0]
+    monkeypatch.setattr(cupy.cuda.nccl, "NcclCommunicator", refused, raising=False)
+    with pytest.raises(Failure, match=r"NCCL cannot connect the GPUs .*Duplicate GPU.*NCCL_DEBUG=INFO"):
+        NcclLink(1, GpuDevice(0, "fp32"), pytest.fail)
 
 
 def test_nccl_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,17 @@
 """Exchanges between GPUs through NCCL, in the order of the device's main stream; MPI does the rest.
 
-A peer that dies is noticed by a thread that asks NCCL every second: the communicators are aborted, which frees
-whoever waits for them, and every process ends.
+A fault that NCCL knows of (a network that failed, a GPU that fell off its bus) is heard by a thread that asks every
+second: the communicators are aborted, which frees whoever waits for them, and every process ends. A process that just
+dies on the same machine is nothing that NCCL knows of: the launcher ends the others, as mpiexec and srun do.
 """
 
 import importlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any, Protocol
 
 from mpi4py import MPI
 
@@ -17,9 +20,10 @@ from alexnet.engines.cuda.device import BF16, Array
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.errors import Failure, reason
 from alexnet.links.mpi import MpiLink
-from alexnet.links.staged import StagedLink
+from alexnet.links.staged import StagedLink, column_sizes
 
 POLL_SECONDS = 1.0
+FLOAT32, BFLOAT16, SUM = 7, 9, 0  # of nccl.h; CuPy before release 14 has no name for bfloat16
 
 
 class Communicator(Protocol):
@@ -28,90 +32,92 @@ class Communicator(Protocol):
     def allGather(self, send: int, receive: int, count: int, kind: int, stream: int) -> None: ...
     def reduceScatter(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None: ...
     def allReduce(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None: ...
+    def broadcast(self, send: int, receive: int, count: int, kind: int, root: int, stream: int) -> None: ...
+    def reduce(self, send: int, receive: int, count: int, kind: int, op: int, root: int, stream: int) -> None: ...
     def check_async_error(self) -> None: ...
     def abort(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Nccl:
-    """What is used of cupy.cuda.nccl, so that the tests can put an MPI likeness in its place."""
-
-    connect: Callable[[MPI.Comm], Communicator]
-    group_start: Callable[[], None]
-    group_end: Callable[[], None]
-    float32: int
-    bfloat16: int
-    total: int
-
-
-def cupy_nccl() -> Nccl:
+def cupy_nccl() -> Any:
     """NCCL as CuPy offers it. Raises Failure where it cannot be loaded."""
     try:
-        nccl = importlib.import_module("cupy.cuda.nccl")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CuPy's own words, over several lines, for what the Failure says
+            nccl = importlib.import_module("cupy.cuda.nccl")
     except ImportError as error:
         raise Failure(f"NCCL cannot be loaded ({reason(error)}); pip install nvidia-nccl-cu13") from error
-    if not getattr(nccl, "available", True):
+    if not nccl.available:
         raise Failure("CuPy finds no NCCL; pip install nvidia-nccl-cu13 (or -cu12 with cupy-cuda12x)")
-
-    def connect(processes: MPI.Comm) -> Communicator:
-        identity = processes.bcast(nccl.get_unique_id() if processes.rank == 0 else None, root=0)
-        made: Communicator = nccl.NcclCommunicator(processes.size, identity, processes.rank)
-        return made
-
-    kinds = nccl.NCCL_FLOAT32, nccl.NCCL_BFLOAT16
-    return Nccl(connect, nccl.groupStart, nccl.groupEnd, *kinds, nccl.NCCL_SUM)
+    return nccl
 
 
 class NcclLink(MpiLink):
     """One process per GPU; the processes that share a net are one communicator, the replicas of a column another."""
 
-    def __init__(self, columns: int, nccl: Nccl, stream: int, ended: Callable[[str], None]) -> None:
-        """`stream`: the device's main stream; `ended`: called with a reason when a peer is gone."""
+    def __init__(self, columns: int, device: GpuDevice, ended: Callable[[str], None]) -> None:
+        """`ended`: called with a reason when a peer is gone. Raises Failure where there is no NCCL."""
         super().__init__(columns)
-        self._nccl, self._stream = nccl, stream
-        self._columns = nccl.connect(self._group)
+        self._nccl, self._device, self._stream = cupy_nccl(), device, device.main.handle.ptr
+        self._columns = self._connect(self._group)
         self._peers = [self._columns]
         if self.place.replicas > 1:
-            self._replica_peers = nccl.connect(self._replicas)
+            self._replica_peers = self._connect(self._replicas)
             self._peers.append(self._replica_peers)
         self._closing = threading.Event()
         self._watch = threading.Thread(target=self._poll, args=(ended,), daemon=True)
         self._watch.start()
 
     def gather(self, own: Own, whole: Own) -> None:
-        self._check(own, whole)
-        self._columns.allGather(own.address, whole.address, own.size, self._kind(own), self._stream)
+        shares, kind = column_sizes(whole, self.place.columns), _kind(own)
+        with self._device.turn:
+            if len(set(shares)) == 1:
+                self._columns.allGather(own.address, whole.address, own.size, kind, self._stream)
+                return
+            with self._together():
+                for column, address in enumerate(_addresses(whole, shares)):
+                    self._columns.broadcast(own.address, address, shares[column], kind, column, self._stream)
 
     def scatter(self, whole: Own, own: Own) -> None:
-        self._check(own, whole)
-        sizes = own.size, self._kind(own), self._nccl.total
-        self._columns.reduceScatter(whole.address, own.address, *sizes, self._stream)
+        shares, kind = column_sizes(whole, self.place.columns), _kind(own)
+        with self._device.turn:
+            if len(set(shares)) == 1:
+                self._columns.reduceScatter(whole.address, own.address, own.size, kind, SUM, self._stream)
+                return
+            with self._together():
+                for column, address in enumerate(_addresses(whole, shares)):
+                    self._columns.reduce(address, own.address, shares[column], kind, SUM, column, self._stream)
 
     def average(self, gradients: Sequence[Own]) -> None:
         if self.place.replicas == 1:
             return
-        self._nccl.group_start()
-        for each in gradients:
-            sizes = each.size, self._kind(each), self._nccl.total
-            self._replica_peers.allReduce(each.address, each.address, *sizes, self._stream)
-        self._nccl.group_end()
+        with self._device.turn, self._together():
+            for each in gradients:
+                self._replica_peers.allReduce(each.address, each.address, each.size, _kind(each), SUM, self._stream)
 
     def close(self) -> None:
         """End the thread that watches the peers."""
         self._closing.set()
         self._watch.join()
 
-    def _kind(self, array: Array) -> int:
-        return self._nccl.bfloat16 if array.dtype == BF16 else self._nccl.float32
+    def _connect(self, processes: MPI.Comm) -> Communicator:
+        """A communicator takes the GPU that is current when it is made."""
+        identity = processes.bcast(self._nccl.get_unique_id() if processes.rank == 0 else None, root=0)
+        with self._device.turn:
+            try:
+                made: Communicator = self._nccl.NcclCommunicator(processes.size, identity, processes.rank)
+            except RuntimeError as error:
+                raise Failure(f"NCCL cannot connect the GPUs ({reason(error)}); NCCL_DEBUG=INFO says more") from error
+        return made
 
-    def _check(self, own: Array, whole: Array) -> None:
-        if own.size * self.place.shares != whole.size:
-            raise Failure(
-                f"an exchange of {whole.shape[0]} maps over {self.place.shares} GPUs; NCCL needs equal shares: "
-                "use a number of kernels that divides, or --device cpu"
-            )
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Collectives that NCCL starts as one."""
+        self._nccl.groupStart()
+        yield
+        self._nccl.groupEnd()
 
     def _poll(self, ended: Callable[[str], None]) -> None:
+        self._device.use()
         while not self._closing.wait(POLL_SECONDS):
             try:
                 for peer in self._peers:
@@ -121,6 +127,16 @@ class NcclLink(MpiLink):
                     peer.abort()
                 ended(f"another process or its GPU is gone (NCCL: {reason(error)}); run again with --resume")
                 return
+
+
+def _kind(array: Array) -> int:
+    return BFLOAT16 if array.dtype == BF16 else FLOAT32
+
+
+def _addresses(whole: Array, shares: Sequence[int]) -> list[int]:
+    """Where each column's maps begin."""
+    begins = accumulate(shares[:-1], initial=0)
+    return [whole.address + begin * whole.dtype.itemsize for begin in begins]
 
 
 def own_gpu(gpus: Sequence[int]) -> int:
@@ -136,4 +152,4 @@ def link_gpus(columns: int, device: GpuDevice, ended: Callable[[str], None]) -> 
     identities = MPI.COMM_WORLD.allgather(device.identity)
     if len(set(identities)) < len(identities):
         return StagedLink(columns)
-    return NcclLink(columns, cupy_nccl(), device.main.handle.ptr, ended)
+    return NcclLink(columns, device, ended)

@@ -11,18 +11,25 @@ from alexnet.engines.cuda.device import BF16, Array, to_bf16
 from alexnet.links.mpi import MpiLink
 
 
+def column_sizes(whole: Array, columns: int) -> list[int]:
+    """How many values of `whole` are each column's."""
+    maps = whole.shape[0]
+    ends = [column * maps // columns for column in range(columns + 1)]
+    return [(end - begin) * (whole.size // maps) for begin, end in pairwise(ends)]
+
+
 class StagedLink(MpiLink):
     """Maps are (C, H, W, N): a column's maps are a contiguous part, so they travel as they lie; sums are float32."""
 
     def gather(self, own: Own, whole: Own) -> None:
         values = np.empty(whole.shape, np.float32)
-        counts = self._counts(whole)
+        counts = column_sizes(whole, self.place.columns)
         self._group.Allgatherv(own.download(), [values, counts])
         self._assign(whole, values)
 
     def scatter(self, whole: Own, own: Own) -> None:
         values = np.empty(own.shape, np.float32)
-        self._group.Reduce_scatter(whole.download(), values, self._counts(whole), MPI.SUM)
+        self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place.columns), MPI.SUM)
         self._assign(own, values)
 
     def average(self, gradients: Sequence[Own]) -> None:
@@ -31,12 +38,6 @@ class StagedLink(MpiLink):
                 values = gradient.download()
                 self._replicas.Allreduce(MPI.IN_PLACE, values, MPI.SUM)
                 gradient[...] = values
-
-    def _counts(self, whole: Array) -> list[int]:
-        """How many values of `whole` are each column's."""
-        columns, maps = self.place.columns, whole.shape[0]
-        ends = [column * maps // columns for column in range(columns + 1)]
-        return [(end - begin) * (whole.size // maps) for begin, end in pairwise(ends)]
 
     @staticmethod
     def _assign(target: Array, values: Floats) -> None:

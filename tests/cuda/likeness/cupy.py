@@ -1,12 +1,8 @@
-"""`import cupy` on a machine that plays having one GPU."""
+"""`import cupy` on a machine that plays having GPUs: as many as ALEXNET_LIKENESSES says, or one."""
 
-import sys
+import os
 
-from cuda_fake_cupy import FakeCupy
+import pytest
+from cuda_fake_cupy import FakeCupy, install
 
-from alexnet.engines.cuda import cublas, gpu
-
-_fake = FakeCupy()
-cublas.library = lambda cupy: _fake.libcublas
-gpu.prebuilt = lambda precision: None  # a fat binary is for a real device
-sys.modules[__name__] = _fake  # type: ignore[assignment]
+install(FakeCupy(int(os.environ.get("ALEXNET_LIKENESSES", "1"))), pytest.MonkeyPatch())

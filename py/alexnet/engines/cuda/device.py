@@ -43,7 +43,15 @@ class Graph(Protocol):
 
 
 class Device(Protocol):
-    """One GPU, or its likeness. Work goes to `main` where no stream is named."""
+    """One GPU, or its likeness. Work goes to `main` where no stream is named.
+
+    Two threads may share it. The one that trains calls everything. The loader's calls `stream`, `allocate`, `pinned`,
+    `to_device`, and `launch` on a stream of its own, in `CudaEngine.maps`, `upload` and `ops.augment` alone: the other
+    operations share workspaces and recorded work whose order is that of one thread. While `capture` records, whoever
+    else gives work is held up, so that nothing of it comes into the graph. Memory is given and taken back in `main`'s
+    order: a stream that uses what it was just given waits for `main` first. NCCL's watching thread asks and aborts
+    communicators, and gives the device no work.
+    """
 
     precision: Precision
 

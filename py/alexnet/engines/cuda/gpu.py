@@ -43,36 +43,54 @@ class GpuMemory:
         self.address = int(pointer.ptr)
 
 
+class Turn:
+    """One thread at a time gives work to a GPU, which is then that thread's current one.
+
+    It stays so afterwards: a process has one GPU, and CUDA 12 sets up a context on any that is made current.
+    """
+
+    def __init__(self, gpu: Any) -> None:
+        self._gpu, self._lock = gpu, threading.RLock()
+
+    def __enter__(self) -> None:
+        self._gpu.use()
+        self._lock.acquire()
+
+    def __exit__(self, *why: object) -> None:
+        self._lock.release()
+
+
 class GpuStream:
     """A CUDA stream that does not wait for the default one."""
 
-    def __init__(self, cupy: Any, lock: Any) -> None:
+    def __init__(self, cupy: Any, turn: Turn) -> None:
         self.handle = cupy.cuda.Stream(non_blocking=True)
-        self._lock = lock
+        self._turn = turn
 
     def wait_for(self, other: Stream) -> None:
         assert isinstance(other, GpuStream)
-        with self._lock:
+        with self._turn:
             self.handle.wait_event(other.handle.record())
 
     def synchronize(self) -> None:
-        with self._lock:
+        with self._turn:
             event = self.handle.record()
-        event.synchronize()  # without the lock, so that other threads go on meanwhile
+        event.synchronize()  # out of turn, so that other threads go on meanwhile
 
 
 class GpuGraph:
     """A captured CUDA graph."""
 
-    def __init__(self, graph: Any, stream: Any) -> None:
-        self._graph, self._stream = graph, stream
+    def __init__(self, graph: Any, stream: GpuStream, turn: Turn) -> None:
+        self._graph, self._stream, self._turn = graph, stream, turn
 
     def launch(self) -> None:
-        self._graph.launch(self._stream)
+        with self._turn:
+            self._graph.launch(self._stream.handle)
 
 
 class GpuDevice:
-    """GPU `index`, counted as CUDA counts the visible ones. Threads may share it; a capture holds the others up."""
+    """GPU `index`, counted as CUDA counts the visible ones. A capture holds other threads up."""
 
     def __init__(self, index: int, precision: Precision) -> None:
         self._cupy = cupy = import_cupy()
@@ -81,14 +99,14 @@ class GpuDevice:
             raise Failure(f"GPU {index} is not there: CUDA finds {found}; choose from 0..{found - 1} with --gpus")
         self.precision: Precision = precision
         self.index = index
-        self._device = cupy.cuda.Device(index)
-        self._lock = threading.RLock()
+        self._gpu = cupy.cuda.Device(index)
+        self.turn = Turn(self._gpu)
         self._kernels: dict[str, int] = {}
-        with self._device:
-            capability = int(self._device.compute_capability)
+        with self.turn:
+            capability = int(self._gpu.compute_capability)
             if capability < 80:
                 raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
-            self.main = GpuStream(cupy, self._lock)
+            self.main = GpuStream(cupy, self.turn)
             self._module = self._load(prebuilt(precision))
             self._workspace = self.allocate(WORKSPACE)
             self._products = Products(cupy, precision, self.main.handle.ptr, self._workspace.address)
@@ -96,20 +114,24 @@ class GpuDevice:
     @property
     def identity(self) -> str:
         """The same for processes that share this GPU, and for no others."""
-        return f"{platform.node()} {self._device.pci_bus_id}"
+        return f"{platform.node()} {self._gpu.pci_bus_id}"
+
+    def use(self) -> None:
+        """Make this GPU the calling thread's current one, for whatever else that thread asks of CUDA."""
+        self._gpu.use()
 
     def stream(self) -> GpuStream:
-        with self._device:
-            return GpuStream(self._cupy, self._lock)
+        with self.turn:
+            return GpuStream(self._cupy, self.turn)
 
     def allocate(self, size: int) -> GpuMemory:
-        with self._device, self.main.handle:
+        with self.turn, self.main.handle:
             return GpuMemory(self._cupy.cuda.alloc(size))
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
         if not size:
             return np.empty(0, np.uint8)
-        with self._device:
+        with self.turn:
             return np.frombuffer(self._cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
 
     def launch(
@@ -117,7 +139,7 @@ class GpuDevice:
     ) -> None:
         addresses = packed(arguments)
         driver = self._cupy.cuda.driver
-        with self._lock, self._device:
+        with self.turn:
             function = self._kernels.get(kernel)
             if function is None:
                 function = self._kernels[kernel] = self._module.get_function(kernel).kernel.ptr
@@ -125,7 +147,7 @@ class GpuDevice:
             driver.launchKernel(function, *grid, *block, 0, self._handle(stream).ptr, parameters, 0)
 
     def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
-        with self._lock, self._device:
+        with self.turn:
             self._products.run(a, b, c, transpose_a, transpose_b)
 
     def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
@@ -139,7 +161,7 @@ class GpuDevice:
         self._copy(target, source, size, "memcpyDeviceToDevice", None)
 
     def mark(self) -> Any:
-        with self._lock, self._device:
+        with self.turn:
             event = self._cupy.cuda.Event()
             event.record(self.main.handle)
             return event
@@ -151,17 +173,17 @@ class GpuDevice:
     def capture(self, work: Callable[[], None]) -> GpuGraph:
         """Whatever `work` needs must have been compiled and allocated by an earlier call."""
         stream = self.main.handle
-        with self._lock, self._device, stream:
+        with self.turn, stream:
             stream.begin_capture(self._cupy.cuda.runtime.streamCaptureModeRelaxed)
             try:
                 work()
             finally:
                 graph = stream.end_capture()
-            return GpuGraph(graph, stream)
+            return GpuGraph(graph, self.main, self.turn)
 
     def _copy(self, target: int, source: int, size: int, kind: str, stream: Stream | None) -> None:
         runtime = self._cupy.cuda.runtime
-        with self._lock, self._device:
+        with self.turn:
             runtime.memcpyAsync(target, source, size, getattr(runtime, kind), self._handle(stream).ptr)
 
     def _handle(self, stream: Stream | None) -> Any:

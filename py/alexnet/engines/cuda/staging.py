@@ -52,4 +52,5 @@ class Staging:
         if self._there is None or self._there.nbytes < size:
             self._host = self._device.pinned(size)
             self._there = Array.empty(self._device, (max(size, ALIGNMENT),), np.dtype(np.uint8))
+            self._stream.wait_for(self._device.main)  # which may still use what lay in this memory before
         return self._there
