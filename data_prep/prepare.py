@@ -1,7 +1,6 @@
 """`alexctl prep`: a source of images into a dataset directory, whole or to be gone on with."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from alexnet.console import progress, say
 from alexnet.data.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
 from alexnet.errors import Failure, reason
 from alexnet.files import write_whole, writing
+from alexnet.machine.cores import threads
 from alexnet.workers import shared_out
 from data_prep.claim import Part, claimed, swept
 from data_prep.files import Stamp, commit, shard_account, stats_file
@@ -82,7 +82,7 @@ def prepare(
     with claimed(out, span, whole):
         _settle(out, source, plan, listing)
         with swept(out, shards, whole):
-            made = _complete(out, plan, shards, listing, workers or _cores(), max_skipped)
+            made = _complete(out, plan, shards, listing, workers or threads(), max_skipped)
             return _join(out, plan, max_skipped, made) if whole else _part(out, plan, shards, max_skipped, made)
 
 
@@ -124,10 +124,6 @@ def _check(
         raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
     if any(number < 1 for number in limits.values()):
         raise Failure(f"--limit {limit}: at least one image of each class is needed")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _enter(out: Path) -> None:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 PLAIN_SECONDS = 15.0
@@ -23,8 +23,9 @@ class Advance(Protocol):
 
 
 def say(text: str) -> None:
-    """Print one line for a person."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line for a person, if there still is one: a terminal that is gone ends no work."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def terminal() -> int | None:
@@ -57,7 +58,9 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     start, made = time.monotonic(), 0
-    with Progress(*columns, console=Console(stderr=True, force_terminal=True, width=terminal())) as bar:
+    bar = Progress(*columns, console=Console(stderr=True, force_terminal=True, width=terminal()))
+    bar.start()
+    try:
         task = bar.add_task(title, total=total, completed=done, rate="", note="")
 
         def advance(count: int, note: str = "") -> None:
@@ -67,6 +70,9 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
             bar.update(task, advance=count, rate=rate, note=note)
 
         yield advance
+    finally:
+        with suppress(OSError):
+            bar.stop()
 
 
 @contextmanager

@@ -1,14 +1,11 @@
 """`alexctl`: the commands and their options. What a command needs is imported when it runs, so help is fast."""
 
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from alexnet.console import say
 from alexnet.errors import STOPPED, Failure, reason
 
 app = typer.Typer(
@@ -17,6 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# Commands that go on, when they are run again, where a signal ended them.
+KEEPING = {"prep", "train"}
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads a process (default: the cores, shared out).")]
@@ -114,6 +114,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
 ) -> None:
     """Train a net in one process a column."""
+    from alexnet.machine.world import leave
     from alexnet.train.start import Request, train
 
     request = Request(
@@ -133,7 +134,7 @@ def train(
         tuple(set_ or ()),
     )
     if not train(request):
-        raise typer.Exit(STOPPED)
+        leave(STOPPED)
 
 
 @app.command()
@@ -267,26 +268,26 @@ def recipes(
 
 def main() -> None:
     """Run a command; every failure ends in one line and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    from alexnet.machine import launch, signals, world
+
+    signals.hear(signals.raise_signalled)
+    launch.up()
     try:
         app(standalone_mode=True)
     except Failure as failure:
-        _fail(str(failure))
-    except KeyboardInterrupt:
-        say("alexctl: stopped; what was done is kept, run the same command again to go on")
-        sys.exit(STOPPED)
+        world.end(f"alexctl: {failure}")
+    except signals.Signalled as signalled:
+        if KEEPING.intersection(sys.argv[1:2]):
+            world.end("alexctl: stopped; what was done is kept, run the same command again to go on", STOPPED)
+        world.end("alexctl: stopped; it keeps nothing half done, run it again from the start", 128 + signalled.number)
     except MemoryError:
-        _fail("not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
+        world.end("alexctl: not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+        world.end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
     except Exception as error:
-        _fail(_bug(error))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        world.end(f"alexctl: {_bug(error)}")
 
 
 def _bug(error: Exception) -> str:
@@ -296,9 +297,3 @@ def _bug(error: Exception) -> str:
         trace = trace.tb_next
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
     return f"a mistake of this program at {where}: {type(error).__name__}: {reason(error)}; please report it"
-
-
-def _fail(line: str) -> NoReturn:
-    from alexnet.machine.launch import fail
-
-    fail(line)

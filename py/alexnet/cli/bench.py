@@ -10,7 +10,7 @@ from rich.table import Table
 from alexnet.bench.steps import Report, Workload, gflops, measure
 from alexnet.console import say, terminal
 from alexnet.engines import Precision
-from alexnet.machine import launch
+from alexnet.machine import launch, world
 from alexnet.machine.hardware import Hardware, assemble, choose
 from alexnet.recipe import load
 from alexnet.recipe.table import plain
@@ -39,7 +39,7 @@ def bench(request: Request) -> None:
     hardware = choose(
         request.gpus, request.device, request.procs, request.threads, request.precision, recipe.net.columns
     )
-    if hardware.processes > 1 and not launch.inside():
+    if hardware.processes > 1 and world.started() == 1:
         code = launch.run(hardware.processes, _arguments(request, hardware))
         if code:
             raise SystemExit(code)

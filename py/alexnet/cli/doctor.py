@@ -14,7 +14,8 @@ from alexnet.data.verify import Findings, verify
 from alexnet.engines import native
 from alexnet.engines.cuda.facts import facts
 from alexnet.errors import Failure, reason
-from alexnet.machine import devices, launch
+from alexnet.machine import devices, launch, world
+from alexnet.machine.cores import allowed
 
 REASONS_SHOWN = 5
 
@@ -24,7 +25,7 @@ def doctor(as_json: bool) -> None:
     found = {
         "alexnet": __version__,
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {devices.cores()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
         "engine": _asked(lambda: f"{native.module().ISA} (best here: {_best()})"),
         "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": _asked(_mpi),
@@ -109,9 +110,7 @@ def _best() -> str:
 
 
 def _mpi() -> str:
-    from mpi4py import MPI
-
-    return f"{MPI.Get_library_version().splitlines()[0].strip()}, mpi4py {metadata.version('mpi4py')}"
+    return f"{world.library()}, mpi4py {metadata.version('mpi4py')}"
 
 
 def _onnx() -> str:

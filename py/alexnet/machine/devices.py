@@ -1,14 +1,8 @@
-"""What this machine has: the cores this process may use, and NVIDIA's GPUs as the driver lists them."""
+"""What this machine has: NVIDIA's GPUs as the driver lists them."""
 
-import os
 from pathlib import Path
 
 _DRIVER = Path("/proc/driver/nvidia")
-
-
-def cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[str]:

@@ -7,7 +7,8 @@ from alexnet.engines import Engine, Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
-from alexnet.machine import devices, launch
+from alexnet.machine import devices, world
+from alexnet.machine.cores import allowed, cores, share
 
 
 @dataclass(frozen=True)
@@ -45,50 +46,76 @@ def choose(
 ) -> Hardware:
     """What the options ask for; without any, a GPU a column where there are some, else the CPU.
 
+    Of processes that a launcher started there are as many as it started, and each takes its share of its machine.
     Raises Failure where it is not there, or does not suit the net's columns.
     """
-    if gpus is not None and device == "cpu":
-        raise Failure("--gpus and --device cpu exclude each other; leave out one")
-    chosen = asked(gpus) if gpus is not None else () if device == "cpu" or procs else _found(columns)
-    processes = len(chosen) or procs or columns
+    started = world.started()
+    if started > 1:
+        world.join()
+        if procs not in (None, started):
+            raise Failure(f"--procs {procs}: {started} processes were started; leave out --procs")
+    chosen = _chosen(gpus, device, procs, columns)
+    processes = started if started > 1 else len(chosen) or procs or columns
     place(columns, processes, 0)
-    return Hardware(chosen, processes, threads or max(1, devices.cores() // processes), precision)
+    return Hardware(chosen, processes, threads or _threads(processes), precision)
 
 
 def alone(gpus: str | None, device: str | None, threads: int | None, precision: Precision) -> Engine:
-    """The engine of a command that runs in one process."""
-    hardware = choose(gpus, device, None, threads, precision, 1)
-    if hardware.processes > 1:
+    """The engine of a command that runs in one process, whoever started it."""
+    chosen = _chosen(gpus, device, None, 1)
+    if len(chosen) > 1:
         raise Failure(f"--gpus {gpus}: this runs on one GPU; name one of them")
-    return assemble(hardware, 1)[0]
+    return _assemble_alone(Hardware(chosen, 1, threads or cores(), precision), 1)[0]
 
 
 def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
     """This process's engine, and its link to the others; `fast` convolutions on the CPU."""
+    if world.started() == 1:
+        return _assemble_alone(hardware, columns, fast=fast)
     if hardware.gpus:
-        return _on_gpu(hardware, columns)
+        return _assemble_gpus(hardware, columns)
     from alexnet.engines.cpu import CpuEngine
-
-    engine = CpuEngine(hardware.threads, fast=fast)
-    if not launch.inside():
-        return engine, SoloLink(columns)
     from alexnet.links.mpi import MpiLink
 
-    return engine, MpiLink(columns)
+    return CpuEngine(hardware.threads, fast=fast), MpiLink(columns)
 
 
-def _on_gpu(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
+def _assemble_alone(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
+    link = SoloLink(columns)
+    if not hardware.gpus:
+        from alexnet.engines.cpu import CpuEngine
+
+        return CpuEngine(hardware.threads, fast=fast), link
     from alexnet.engines.cuda import CudaEngine
     from alexnet.engines.cuda.gpu import GpuDevice
 
-    if not launch.inside():
-        return CudaEngine(GpuDevice(hardware.gpus[0], hardware.precision)), SoloLink(columns)
+    return CudaEngine(GpuDevice(hardware.gpus[0], hardware.precision)), link
+
+
+def _assemble_gpus(hardware: Hardware, columns: int) -> tuple[Engine, Link]:
+    from alexnet.engines.cuda import CudaEngine
+    from alexnet.engines.cuda.gpu import GpuDevice
     from alexnet.links.nccl import link_gpus, own_gpu
     from alexnet.links.staged import StagedLink
 
     device = GpuDevice(own_gpu(hardware.gpus), hardware.precision)
-    link = link_gpus(columns, device, launch.fail)
+    link = link_gpus(columns, device, world.end)
     return CudaEngine(device, records=not isinstance(link, StagedLink)), link
+
+
+def _threads(processes: int) -> int:
+    """Threads for this process: of those that a launcher started here, or of so many that will be."""
+    own = allowed()
+    return share(own, world.neighbours(own) if world.started() > 1 else [own] * processes)
+
+
+def _chosen(gpus: str | None, device: str | None, procs: int | None, columns: int) -> tuple[int, ...]:
+    """The GPUs to run on; none for the CPU."""
+    if gpus is not None and device == "cpu":
+        raise Failure("--gpus and --device cpu exclude each other; leave out one")
+    if gpus is not None:
+        return asked(gpus)
+    return () if device == "cpu" or procs else _found(columns)
 
 
 def asked(text: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from alexnet.data.shards import Dataset
 from alexnet.engines import Precision
 from alexnet.errors import STOPPED, Failure
 from alexnet.files import write_whole
-from alexnet.machine import launch
+from alexnet.machine import launch, world
 from alexnet.machine.hardware import Hardware, asked, assemble, choose
 from alexnet.net.weights import Weights, fitting, load_safetensors
 from alexnet.recipe import Recipe, load
@@ -59,7 +59,7 @@ def train(request: Request) -> bool:
     hardware = choose(
         request.gpus, request.device, request.procs, request.threads, request.precision, plan.recipe.net.columns
     )
-    if hardware.processes == 1 or launch.inside():
+    if hardware.processes == 1 or world.started() > 1:
         return _train_here(request, plan, hardware)
     code = launch.run(hardware.processes, _arguments(request, plan.run, hardware))
     if code in (0, STOPPED):

@@ -14,6 +14,7 @@ from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats
 from alexnet.errors import Failure
 from alexnet.links import Link
+from alexnet.machine.signals import StopRequest
 from alexnet.net.layers import Parameter, Pass
 from alexnet.net.net import Net
 from alexnet.predict.predictor import Predictor, centre_crop, misses, predict_split
@@ -25,7 +26,6 @@ from alexnet.runs.checkpoint import Checkpoint, Shelf, write
 from alexnet.runs.log import Log, Row
 from alexnet.train.loader import Loader
 from alexnet.train.schedule import Schedule
-from alexnet.train.signals import StopRequest
 from alexnet.train.stream import Stream
 
 

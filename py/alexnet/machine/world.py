@@ -1,0 +1,129 @@
+"""The processes of one command: who started them, whether MPI joins just these, and how they end together."""
+
+import array
+import fcntl
+import os
+import sys
+import termios
+import time
+import warnings
+from contextlib import suppress
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from alexnet.console import say
+from alexnet.errors import Failure
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+Value = TypeVar("Value")
+
+# How many processes a launcher started, and which of them this is: from MPICH's mpiexec and `srun --mpi=pmi2`, from
+# Open MPI's mpiexec, from any srun. PMIx tells the rank alone.
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+# Several processes often fail alike: the others leave the first so long to speak for all, and are ended meanwhile.
+FIRST_SPEAKS_SECONDS = 10.0
+HEARD_SECONDS = 10.0
+
+
+def started() -> int:
+    """How many processes a launcher says it started, this one among them; 1 where there was none.
+
+    A shell that a cluster opened tells of one process, or of PMIx's rank 0: a command there starts its own.
+    """
+    return max(1 + rank(), *map(_told, SIZES))
+
+
+def rank() -> int:
+    """Which of the processes that a launcher started this is."""
+    in_step = _told("SLURM_PROCID") if _told("SLURM_STEP_NUM_TASKS") > 1 else 0
+    return max(in_step, *map(_told, RANKS))
+
+
+def join() -> "MPI.Intracomm":
+    """The processes that a launcher started, as MPI joins them.
+
+    Raises Failure where MPI joins others: each would then train the whole run, into the same files.
+    """
+    mpi, processes = _mpi(), started()
+    if not mpi.Is_initialized():
+        _hide_pmix(mpi)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of another MPI's launcher; it is said below
+            mpi.Init_thread()
+    world: MPI.Intracomm = mpi.COMM_WORLD
+    if world.size != processes:
+        raise Failure(
+            f"{processes} processes were started, MPI joins {world.size}: use srun --mpi=pmi2, or the mpiexec that "
+            f"belongs to {library()} (alexctl doctor names it)"
+        )
+    return world
+
+
+def library() -> str:
+    """The MPI in use, such as MPICH 5.0.2; asked without joining anything."""
+    name, version = _mpi().get_vendor()
+    return f"{name} {'.'.join(map(str, version))}"
+
+
+def neighbours(value: Value) -> list[Value]:
+    """The values of all processes on this machine."""
+    here = join().Split_type(_mpi().COMM_TYPE_SHARED)
+    values = here.allgather(value)
+    here.Free()
+    return values
+
+
+def end(line: str, code: int = 1) -> NoReturn:
+    """Print one line and end; of several processes all end, and the first one speaks if it can."""
+    if rank():
+        time.sleep(FIRST_SPEAKS_SECONDS)
+    say(line)
+    if started() > 1:
+        with suppress(Failure):  # MPI joins nobody: each ends by itself
+            world = join()
+            _heard()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI would add lines of its own
+            world.Abort(code)
+    sys.exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End with a code that all processes end with."""
+    if started() > 1:
+        _mpi().Finalize()  # before mpi4py takes the code for an accident
+    sys.exit(code)
+
+
+def _heard() -> None:
+    """Wait until a launcher has read what was printed: what lies in its pipe at the end is lost."""
+    unread, limit = array.array("i", [0]), time.monotonic() + HEARD_SECONDS
+    with suppress(OSError):  # not a pipe
+        while not fcntl.ioctl(sys.stderr.fileno(), termios.FIONREAD, unread) and unread[0]:
+            if time.monotonic() > limit:
+                return
+            time.sleep(0.01)
+
+
+def _mpi() -> ModuleType:
+    """mpi4py's MPI, imported without joining anything."""
+    import mpi4py
+
+    mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
+    from mpi4py import MPI
+
+    return MPI
+
+
+def _hide_pmix(mpi: ModuleType) -> None:
+    """MPICH without PMIx ends the process, in many lines, where a launcher speaks PMIx."""
+    if mpi.get_vendor()[0] == "MPICH" and "pmix" not in mpi.Get_library_version().lower():
+        for name in [name for name in os.environ if name.startswith("PMIX_")]:
+            del os.environ[name]
+
+
+def _told(name: str) -> int:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdecimal() else 0
