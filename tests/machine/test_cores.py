@@ -1,4 +1,4 @@
-"""Cores are counted as a process may use them: its mask, hyperthreads once, under its cgroups' quotas, shared fairly."""
+"""Cores are counted as a process may use them: by its mask, hyperthreads once, under its quotas, shared fairly."""
 
 import json
 import math
@@ -129,6 +129,8 @@ def test_a_quota_of_this_machine_is_found(workshop, tmp_path):
         enter = f"echo $$ > {group}/cgroup.procs; exec {sys.executable} -m alexnet "
         done = subprocess.run(["sh", "-c", enter + "doctor --json"], capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)["machine"].endswith("of which a quota allows 1")
-        train = f"train {workshop.data} --recipe {workshop.recipe} --device cpu --procs 1 --steps 1 --out {tmp_path / 'run'}"
-        done = subprocess.run(["sh", "-c", enter + train], capture_output=True, text=True, check=True)
+        train = f"train {workshop.data} --recipe {workshop.recipe} --device cpu --procs 1 --steps 1"
+        done = subprocess.run(
+            ["sh", "-c", f"{enter}{train} --out {tmp_path}/run"], capture_output=True, text=True, check=True
+        )
         assert "1 processes of 1 threads" in done.stderr

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from alexnet.console import TERMINAL, terminal
 from alexnet.errors import STOPPED, Failure
-from alexnet.machine.signals import Signalled
+from alexnet.machine.signals import STOPPING, Signalled
 
 # Left over in a shell that a cluster opened: the processes started here would take these for theirs.
 LEFT_OVER = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_")
@@ -36,57 +37,36 @@ def run(processes: int, arguments: list[str]) -> int:
     """
     # -P: what lies where the user works, such as an alexnet.py, is none of our modules.
     command = [mpiexec(), "-n", str(processes), sys.executable, "-P", "-m", "mpi4py", "-m", "alexnet", *arguments]
-    with TemporaryDirectory(prefix="alexctl-") as folder:
-        up = Path(folder) / "up"
+    with TemporaryDirectory(prefix="alexctl-") as up:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until there is somebody to pass them on to
         child = subprocess.Popen(
             command,
-            env=_environment() | {UP: str(up)},
+            env=_environment() | {UP: up},
             stdin=subprocess.DEVNULL,  # it belongs to whoever started us
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for this process to pass on
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_begin, mask),
         )
-        with _heard(child):
-            return _end_of(child, up)
-
-
-def _end_of(child: "subprocess.Popen[bytes]", up: Path) -> int:
-    try:
-        code = child.wait()
-        return code if code in ENDS else 1
-    except (Signalled, KeyboardInterrupt) as stop:
-        while child.poll() is None and not up.exists():  # mpiexec loses a signal that comes before the processes are up
-            time.sleep(POLL_SECONDS)
-        child.send_signal(signal.SIGTERM)
-        code = child.wait()
-        if code == signal.SIGTERM:
-            raise  # nothing had begun, and nobody has said anything
-        return code if code in ENDS else 128 + getattr(stop, "number", signal.SIGINT)
+        assert child.stderr
+        relay = threading.Thread(target=_pass_on, args=(child.stderr,), daemon=True)
+        relay.start()
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            code, otherwise = child.wait(), 1
+        except (Signalled, KeyboardInterrupt) as stop:
+            # mpiexec loses a signal that comes before it has started all, and a process ends if it does not hear it
+            while child.poll() is None and len(list(Path(up).iterdir())) < processes:
+                time.sleep(POLL_SECONDS)
+            child.send_signal(signal.SIGTERM)
+            code, otherwise = child.wait(), 128 + getattr(stop, "number", signal.SIGINT)
+        relay.join()
+    return code if code in ENDS else otherwise
 
 
 def up() -> None:
     """Tell `run` that a process which it started hears signals."""
-    if path := os.environ.pop(UP, ""):
-        with suppress(OSError):
-            Path(path).touch()
-
-
-@contextmanager
-def _heard(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Print what the child prints. mpiexec by itself ends all processes when the terminal is gone that it prints to."""
-
-    def pass_on() -> None:
-        assert child.stderr
-        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        while data := os.read(child.stderr.fileno(), 1 << 16):
-            with suppress(OSError):
-                sys.stderr.write(decode(data))
-                sys.stderr.flush()
-
-    thread = threading.Thread(target=pass_on, daemon=True)
-    thread.start()
-    yield
-    thread.join()
+    if folder := os.environ.pop(UP, ""):
+        (Path(folder) / str(os.getpid())).touch()
 
 
 def mpiexec() -> str:
@@ -98,12 +78,23 @@ def mpiexec() -> str:
     return found
 
 
+def _pass_on(source: IO[bytes]) -> None:
+    """Print what the processes print. mpiexec itself ends them all when the terminal is gone that it prints to."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    while data := os.read(source.fileno(), 1 << 16):
+        with suppress(OSError):
+            sys.stderr.write(decode(data))
+            sys.stderr.flush()
+
+
 def _environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OVER)}
     width = terminal()
     return own | HERE | ({TERMINAL: str(width)} if width else {})
 
 
-def _die_with_parent() -> None:
+def _begin(mask: set[int | signal.Signals]) -> None:
+    """In mpiexec's process: hear signals, and die with the process that started it."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

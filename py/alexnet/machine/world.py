@@ -78,15 +78,19 @@ def neighbours(value: Value) -> list[Value]:
 
 def end(line: str, code: int = 1) -> NoReturn:
     """Print one line and end; of several processes all end, and the first one speaks if it can."""
-    if rank():
-        time.sleep(FIRST_SPEAKS_SECONDS)
-    say(line)
+    first, world = not rank(), None
+    if first:
+        say(line)
     if started() > 1:
         with suppress(Failure):  # MPI joins nobody: each ends by itself
             world = join()
-            _heard()
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI would add lines of its own
-            world.Abort(code)
+    if not first:
+        time.sleep(FIRST_SPEAKS_SECONDS)
+        say(line)
+    if world:
+        _heard()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI would add lines of its own
+        world.Abort(code)
     sys.exit(code)
 
 

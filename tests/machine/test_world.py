@@ -1,0 +1,141 @@
+"""Who started this process, and whether MPI agrees: never two trainings of one run."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from alexnet.machine import launch, world
+from alexnet.runs.log import read as read_log
+
+# One of two processes that another launcher started, as each of them sees it.
+FOREIGN = {
+    "Open MPI": ("OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK={rank}"),
+    "Open MPI 5": ("OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_RANK={rank}", "PMIX_RANK={rank}", "PMIX_NAMESPACE=job"),
+    "PMI without its socket": ("PMI_SIZE=2", "PMI_RANK={rank}"),
+    "srun --mpi=none": ("SLURM_STEP_NUM_TASKS=2", "SLURM_PROCID={rank}", "SLURM_NTASKS=2"),
+}
+# In a shell that a cluster opened there is one process, and its variables are still there.
+LEFT_OVER = {
+    "pmi2": {"PMI_SIZE": "1", "PMI_RANK": "0"},
+    "pmix": {"PMIX_RANK": "0", "PMIX_NAMESPACE": "job", "SLURM_JOB_ID": "7"},
+    "pty": {"SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
+}
+
+
+def variables(texts, rank):
+    return dict(text.format(rank=rank).split("=") for text in texts)
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch):
+    """As if no launcher had ever been here."""
+    for name in (*world.SIZES, *world.RANKS, "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "started", "rank"),
+    [
+        ({}, 1, 0),
+        *[(variables(texts, rank), 2, rank) for texts in FOREIGN.values() for rank in (0, 1)],
+        *[(told, 1, 0) for told in LEFT_OVER.values()],
+        ({"PMIX_RANK": "3"}, 4, 3),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, 1, 0),  # a batch script: nothing is started yet
+        ({"PMI_SIZE": "2", "PMI_RANK": "1", "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, 2, 1),
+        ({"PMI_SIZE": "", "PMI_RANK": "x"}, 1, 0),
+    ],
+)
+def test_what_a_launchers_variables_say(monkeypatch, told, started, rank):
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert (world.started(), world.rank()) == (started, rank)
+
+
+def test_processes_that_mpi_does_not_join_train_nothing(workshop, tmp_path):
+    """Before, each of them trained the whole run into the same files."""
+
+    def start(kind, rank):
+        arguments = ["--recipe", workshop.recipe, "--device", "cpu", "--threads", 1, "--steps", 2]
+        command = [sys.executable, "-m", "alexnet", "train", workshop.data, *arguments, "--out", tmp_path / kind]
+        environment = os.environ | variables(FOREIGN[kind], rank)
+        return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, cwd=tmp_path)
+
+    pairs = [(kind, rank) for kind in FOREIGN for rank in (0, 1)]
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        for (kind, rank), done in zip(pairs, pool.map(start, *zip(*pairs, strict=True)), strict=True):
+            assert done.returncode == 1, (kind, rank, done.stderr)
+            assert done.stderr.startswith("alexctl: 2 processes were started, MPI joins 1: use srun --mpi=pmi2"), kind
+            assert done.stderr.count("\n") == 1, (kind, done.stderr)
+            assert not (tmp_path / kind / "checkpoints").exists(), kind
+
+
+@pytest.mark.parametrize("kind", LEFT_OVER)
+def test_in_a_shell_that_a_cluster_opened_a_command_starts_its_processes(workshop, tmp_path, monkeypatch, kind):
+    """Before, it trained alone in silence, or ended in MPI_Init."""
+    for name, value in LEFT_OVER[kind].items():
+        monkeypatch.setenv(name, value)
+    run = tmp_path / "run"
+    workshop.train(run, "--procs", 2, "--steps", 2)
+    assert read_log(run / "log.jsonl")[0]["processes"] == 2
+    workshop.alexctl("predict", run, workshop.folder / "images/class0/000.png", "--device", "cpu")
+    workshop.alexctl("eval", run, "--device", "cpu")
+    workshop.alexctl("doctor")
+
+
+def test_inside_an_allocation_processes_are_started_on_this_machine(workshop, tmp_path, monkeypatch):
+    """mpiexec by itself calls srun there, for hosts that this process was never asked to go to."""
+    srun = tmp_path / "srun"
+    srun.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\nexit 1\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    allocation = {
+        "JOB_ID": "7",
+        "JOBID": "7",
+        "NODELIST": "a,b",
+        "NNODES": "2",
+        "TASKS_PER_NODE": "1(x2)",
+        "NTASKS": "2",
+    }
+    for name, value in allocation.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    workshop.train(tmp_path / "run", "--procs", 2, "--steps", 1)
+    assert not (tmp_path / "called").exists()
+
+
+def test_a_loop_that_reads_lines_loses_none(workshop, tmp_path):
+    train = f"{sys.executable} -m alexnet train {workshop.data} --recipe {workshop.recipe} --device cpu --procs 2"
+    loop = f"while read seed; do {train} --steps 1 --seed $seed --out {tmp_path}/$seed || exit 1; done"
+    subprocess.run(["bash", "-c", loop], input="3\n5\n8\n", text=True, check=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["3", "5", "8"]
+
+
+@pytest.mark.parametrize("theirs", ["alexnet.py", "alexnet/__init__.py", "mpi4py.py"])
+def test_modules_where_the_user_works_are_not_taken_for_ours(workshop, tmp_path, theirs):
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    (tmp_path / theirs).write_text("print('my own net of 2012')\nraise SystemExit(0)\n")
+    arguments = ["--recipe", workshop.recipe, "--device", "cpu", "--procs", 2, "--steps", 1, "--out", "run"]
+    command = [sys.executable, "-P", "-m", "alexnet", "train", workshop.data, *arguments]
+    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "run" / "latest").exists(), done.stderr
+    assert "my own net" not in done.stdout
+
+
+def test_a_number_of_processes_other_than_the_launchers_is_refused(workshop, tmp_path):
+    command = [launch.mpiexec(), "-n", 2, sys.executable, "-m", "mpi4py", "-m", "alexnet", "train", workshop.data]
+    options = ["--recipe", workshop.recipe, "--procs", 4, "--steps", 1, "--out", tmp_path / "run"]
+    done = subprocess.run(list(map(str, [*command, *options])), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "alexctl: --procs 4: 2 processes were started; leave out --procs\n"
+
+
+def test_a_failing_process_is_heard_before_all_end(tmp_path):
+    """A launcher drops what it has not read when the processes end: of ten such ends some were silent."""
+    program = tmp_path / "program.py"
+    program.write_text("from alexnet.machine import world\nworld.join().Barrier()\nworld.end('alexctl: no room')\n")
+    for _ in range(10):
+        command = [launch.mpiexec(), "-n", "2", sys.executable, "-m", "mpi4py", str(program)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (1, "alexctl: no room\n")
