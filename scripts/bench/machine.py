@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from alexnet.engines import native
-from alexnet.machine import devices
+from alexnet.machine.cores import cores
 from alexnet.runs.directory import facts
 
 
@@ -18,7 +18,7 @@ def machine() -> dict[str, str]:
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
     return {
         "cpu": model,
-        "cores": str(devices.cores()),
+        "cores": str(cores()),
         "load before": f"{os.getloadavg()[0]:.2f}",
         "engine": str(native.module().ISA),
         "commit": str(facts("cpu", 1, 1, 0)["commit"])[:12],
