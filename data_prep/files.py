@@ -5,50 +5,32 @@ where the HDF5 library itself may crash. Nothing in a file depends on when or by
 """
 
 import io
-import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from alexnet.data.shards import FORMAT_VERSION, SHARD_FORMAT, SPLITS, STATS_FORMAT, Shard, guarded, reading
+from alexnet.data.format import (
+    SHARD_FORMAT,
+    SPLITS,
+    STATS_FORMAT,
+    Pixels,
+    Stamp,
+    guarded,
+    put,
+    put_names,
+    put_skipped,
+    reading,
+    skipped_of,
+)
+from alexnet.data.shards import Shard
 from alexnet.files import part_of, take_name, writing
-from data_prep.plan import Plan
 from data_prep.readers import Entry
 from data_prep.statistics import Sums, colour_axes
 
 PAGE = 4096
-
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What every file of one dataset carries: its identity, class map and image size."""
-
-    dataset: str
-    size: int
-    class_order: str
-    classes_crc32: int
-
-    @classmethod
-    def of(cls, plan: Plan) -> "Stamp":
-        """The stamp of a plan's files."""
-        return cls(plan.identity, plan.size, plan.class_order, plan.classes_crc32())
-
-    def put(self, file: h5py.File, form: str) -> None:
-        """Write it as the file's attributes."""
-        file.attrs["format"] = np.bytes_(form)
-        file.attrs["version"] = np.uint32(FORMAT_VERSION)
-        file.attrs["image_size"] = np.uint32(self.size)
-        file.attrs["class_order"] = np.bytes_(self.class_order)
-        file.attrs["classes_crc32"] = np.uint32(self.classes_crc32)
-        file.attrs["dataset"] = np.bytes_(self.dataset)
 
 
 def shard_head(
@@ -71,15 +53,13 @@ def shard_head(
         stamp.put(file, SHARD_FORMAT)
         file.attrs["split"] = np.bytes_(split)
         file.attrs["shard"] = np.uint32(index)
-        names = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
-        _put(file, "labels", np.array([entry.label for entry in entries], np.int32))
-        _put(file, "names", np.array(names, f"S{max(map(len, names), default=1)}"))
-        _put(file, "checksums", np.array([zlib.crc32(image.data) for image in images], np.uint32))
-        lines = "".join(json.dumps(fact) + "\n" for fact in skipped).encode()
-        _put(file, "skipped", np.frombuffer(lines, np.uint8))
+        put(file, "labels", np.array([entry.label for entry in entries], np.int32))
+        put_names(file, [entry.name for entry in entries])
+        put(file, "checksums", np.array([zlib.crc32(image.data) for image in images], np.uint32))
+        put_skipped(file, skipped)
         if sums is not None:
-            _put(file, "pixel_sums", sums.pixels.astype(np.uint32))
-            _put(file, "product_sums", sums.products)
+            put(file, "pixel_sums", sums.pixels.astype(np.uint32))
+            put(file, "product_sums", sums.products)
         if not len(images):
             return _closed(file, buffer)
         data[0, 0, 0, 0] = 0  # now the room for the images is taken, behind all else
@@ -90,7 +70,7 @@ def shard_head(
 def shard_account(shard: Shard) -> tuple[list[dict[str, str]], Sums | None]:
     """What a shard's file keeps beside its images: the skipped entries, and for "train" the sums."""
     with reading(shard.path, SHARD_FORMAT) as file:
-        skipped = [json.loads(line) for line in guarded(file, "skipped").tobytes().splitlines()]
+        skipped = skipped_of(file)
         if shard.split != "train":
             return skipped, None
         pixels, products = guarded(file, "pixel_sums"), guarded(file, "product_sums")
@@ -106,17 +86,12 @@ def stats_file(stamp: Stamp, sums: Sums, images: dict[str, int], shards: dict[st
         stamp.put(file, STATS_FORMAT)
         file.attrs["images"] = np.array([images.get(split, 0) for split in SPLITS], np.int64)
         file.attrs["shards"] = np.array([shards.get(split, 0) for split in SPLITS], np.int64)
-        _put(file, "mean", sums.mean())
+        put(file, "mean", sums.mean())
         file.create_group("pca")
-        _put(file, "pca/covariance", covariance)
-        _put(file, "pca/eigenvalues", values)
-        _put(file, "pca/eigenvectors", vectors)
+        put(file, "pca/covariance", covariance)
+        put(file, "pca/eigenvalues", values)
+        put(file, "pca/eigenvectors", vectors)
         return _closed(file, buffer)
-
-
-def _put(file: h5py.File, key: str, array: NDArray[Any]) -> None:
-    data = file.create_dataset(key, data=array, track_times=False)
-    data.attrs["crc32"] = np.uint32(zlib.crc32(np.ascontiguousarray(array).tobytes()))
 
 
 def _closed(file: h5py.File, buffer: io.BytesIO) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
-from alexnet.data.shards import FORMAT_VERSION, SPLITS, ClassInfo, shard_name
+from alexnet.data.format import FORMAT_VERSION, SPLITS, ClassInfo, Stamp, classes_json, shard_name
 from alexnet.errors import Failure
 from data_prep.readers import Entry, Listing
 
@@ -52,14 +52,10 @@ class Plan:
         """Images of all splits, those that may turn out unreadable included."""
         return sum(len(shard.entries) for shard in self.shards)
 
-    def classes_json(self) -> bytes:
-        """The content of classes.json."""
-        lines = ",\n".join(json.dumps(asdict(info)) for info in self.classes)
-        return f"[\n{lines}\n]\n".encode()
-
-    def classes_crc32(self) -> int:
-        """Its checksum, which every file of the dataset carries."""
-        return zlib.crc32(self.classes_json())
+    @property
+    def stamp(self) -> Stamp:
+        """What every file of the dataset carries."""
+        return Stamp(self.identity, self.size, self.class_order, zlib.crc32(classes_json(self.classes)))
 
 
 def make_plan(

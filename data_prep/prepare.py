@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.console import progress, say
-from alexnet.data.shards import CLASSES, SPLITS, STATS, Dataset, read_shard
+from alexnet.data.format import CLASSES, SPLITS, STATS, Damaged, Stamp, classes_json
+from alexnet.data.shards import Dataset, read_shard
 from alexnet.errors import Failure, reason
 from alexnet.files import write_whole, writing
 from alexnet.machine.cores import threads
 from alexnet.workers import shared_out
 from data_prep.claim import Part, claimed, swept
-from data_prep.files import Stamp, commit, shard_account, stats_file
+from data_prep.files import commit, shard_account, stats_file
 from data_prep.plan import Limit, Plan, ShardPlan, make_plan
 from data_prep.readers import Listing
 from data_prep.source import open_source
@@ -90,7 +91,7 @@ def _complete(
     out: Path, plan: Plan, shards: Sequence[ShardPlan], listing: Listing, workers: int, max_skipped: float
 ) -> int:
     """Make those of the shards that are missing; the images they were planned to have."""
-    stamp = Stamp.of(plan)
+    stamp = plan.stamp
     kept = {shard.name: _skipped_in(out, shard, stamp) for shard in shards}
     missing = [shard for shard in shards if kept[shard.name] is None]
     skipped = sum(count or 0 for count in kept.values())
@@ -173,11 +174,11 @@ def _skipped_in(out: Path, planned: ShardPlan, stamp: Stamp) -> int | None:
     try:
         shard = read_shard(path)
         skipped = len(shard_account(shard)[0])
-    except Failure:
+    except Damaged:
         say(f"{path} is damaged and is made anew")
         return None
-    held = (shard.dataset, shard.split, shard.index, len(shard) + skipped)
-    return skipped if held == (stamp.dataset, planned.split, planned.index, len(planned.entries)) else None
+    held = (shard.stamp, shard.split, shard.index, len(shard) + skipped)
+    return skipped if held == (stamp, planned.split, planned.index, len(planned.entries)) else None
 
 
 def _check_room(out: Path, plan: Plan, missing: list[ShardPlan]) -> None:
@@ -251,8 +252,8 @@ def _join(out: Path, plan: Plan, max_skipped: float, made: int) -> Prepared:
     account = Account.of(out, plan, plan.shards)
     _check_skips(out, plan, account.skipped, max_skipped, account.sums.count)
     if not _opens(out):
-        write_whole(out / CLASSES, plan.classes_json())
-        write_whole(out / STATS, stats_file(Stamp.of(plan), account.sums, account.images, account.shards))
+        write_whole(out / CLASSES, classes_json(plan.classes))
+        write_whole(out / STATS, stats_file(plan.stamp, account.sums, account.images, account.shards))
     return account.prepared(out, plan, made)
 
 

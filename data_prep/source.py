@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alexnet.console import say
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers import Listing, devkit, recognise

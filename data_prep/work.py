@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.decode import Skip, square
+from alexnet.data.format import Stamp
 from alexnet.errors import Failure, reason
-from data_prep.files import Stamp, shard_head, write_part
+from data_prep.files import shard_head, write_part
 from data_prep.plan import ShardPlan
 from data_prep.readers import Entry, Fetch
 from data_prep.statistics import Sums

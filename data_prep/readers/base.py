@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 
 
 class Entry(NamedTuple):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure
 from data_prep import published
 from data_prep.readers import devkit

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.console import progress
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alexnet.console import progress
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure
 from data_prep import published
 from data_prep.readers.archive import THREADS, PlaceFetch, first_member, members

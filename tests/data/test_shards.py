@@ -1,6 +1,8 @@
 """Reading a dataset: what is refused, in one line that names the file, and what is never returned."""
 
+import errno
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 from samples import folder_source
 
-from alexnet.data.shards import SPLITS, Dataset, Split, read_shard, shard_name
+from alexnet.data.format import SPLITS, shard_name
+from alexnet.data.shards import Dataset, Split, read_shard
 from alexnet.errors import Failure
 from data_prep import prepare
 
@@ -211,3 +214,52 @@ def test_places_outside(whole: Path, index: int) -> None:
 
 def test_counts(whole: Path) -> None:
     assert Dataset(whole).counts == dict(zip(SPLITS, (50, 6, 0), strict=True))
+
+
+@pytest.fixture
+def unmapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+
+
+def test_images_are_read_where_no_file_can_be_mapped(whole: Path, unmapped: None) -> None:
+    split = Dataset(whole).split("train")
+    for index in np.random.default_rng(0).permutation(len(split)).tolist():
+        shard, row = split.shards[index // 16], index % 16
+        with h5py.File(shard.path) as file:
+            expected = file["images"][row]
+        found = split.image(index)
+        assert (found == expected).all() and not found.flags.writeable
+
+
+def test_damage_is_found_where_no_file_can_be_mapped(data: Path, unmapped: None) -> None:
+    split = Dataset(data).split("train")
+    flip(data / "train-00001.h5", split.shards[1].offset)
+    with pytest.raises(Failure, match=r"train-00001\.h5: image 0 is damaged"):
+        split.image(16)
+    (data / "train-00002.h5").write_bytes((data / "train-00002.h5").read_bytes()[:-1])
+    with pytest.raises(Failure, match=r"train-00002\.h5 cannot be read or is damaged"):
+        split.image(32 + 15)
+
+
+@pytest.mark.parametrize("name", ["train-00001.h5", "stats.h5", "classes.json"])
+def test_a_refusal_of_the_system_is_not_taken_for_damage(
+    whole: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many open files, no permission, a server that is away: never "delete it"."""
+
+    def refusing(function: Callable[..., object]) -> Callable[..., object]:
+        def call(path: object, *arguments: object, **options: object) -> object:
+            if Path(str(path)).name == name:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return function(path, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(h5py, "File", refusing(h5py.File))
+    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
+    with pytest.raises(Failure, match=rf"{name} cannot be read \(Too many open files\): mend that") as caught:
+        Dataset(whole).split("train")
+    assert "delete" not in str(caught.value)

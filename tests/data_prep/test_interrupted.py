@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from samples import files_of, folder_source
 
+from alexnet.data.format import Stamp
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.workers import shared_out
 from data_prep import prepare
-from data_prep.files import Stamp
 from data_prep.plan import ShardPlan
 from data_prep.readers import Entry
 from data_prep.work import Job, make_shard

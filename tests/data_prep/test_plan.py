@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure
 from data_prep.plan import Plan, make_plan, shard_length
 from data_prep.readers import Entry, Listing

@@ -13,7 +13,8 @@ import pytest
 from samples import encoded, files_of, folder_source, idx_source, photo, write
 
 from alexnet.data.decode import square
-from alexnet.data.shards import SPLITS, Dataset
+from alexnet.data.format import SPLITS
+from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from data_prep import Prepared, prepare
 from data_prep.readers import recognise

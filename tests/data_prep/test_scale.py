@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from samples import encoded, photo, write
 
-from alexnet.data.shards import ClassInfo
+from alexnet.data.format import ClassInfo
 from data_prep.plan import make_plan
 from data_prep.readers import Entry, Listing
 from data_prep.readers.folders import FolderFetch

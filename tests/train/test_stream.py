@@ -155,7 +155,7 @@ def test_a_shard_that_is_gone_is_named(split, tmp_path):
     shard = split.shards[0]
     gone = Split("train", [type(shard)(**{**vars(shard), "path": tmp_path / "train-00000.h5"})])
     ahead = Ahead(gone, Stream(len(gone), 4, 0, True))
-    with pytest.raises(Failure, match=r"train-00000\.h5 cannot be read"):
+    with pytest.raises(Failure, match=r"train-00000\.h5 is missing: run alexctl prep again"):
         ahead.wait(np.arange(4))
     ahead.close()
 

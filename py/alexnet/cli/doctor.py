@@ -9,7 +9,8 @@ from pathlib import Path
 
 from alexnet import __version__
 from alexnet.console import progress, say
-from alexnet.data.shards import ClassInfo, Dataset
+from alexnet.data.format import ClassInfo
+from alexnet.data.shards import Dataset
 from alexnet.data.verify import Findings, verify
 from alexnet.engines import native
 from alexnet.engines.cuda.facts import facts

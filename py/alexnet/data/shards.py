@@ -1,56 +1,44 @@
-"""The dataset directory: its file names, its format, and a reader that maps the images.
+"""Reading a dataset directory (`format` says what is in it): its images one by one, from where they lie.
 
-    stats.h5         mean and colour axes of the training set; written last, it marks a whole dataset
-    classes.json     [{"index": 0, "id": "n01440764", "name": "tench"}, ...]
-    train-00000.h5   images (n, S, S, 3) uint8 in one piece, labels, names, checksums; likewise val-, test-
-
-Nothing read from here is trusted unseen: HDF5 checks its own headers, `crc32` attributes guard the
-small arrays, stats.h5 guards classes.json, and each image is checked the first time it is used.
+The files are mapped; where the file system maps none, each image is read when it is asked for.
 """
 
 import json
 import mmap
+import os
 import threading
 import zlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from io import FileIO
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.errors import Failure, reason
+from alexnet.data.format import (
+    CLASSES,
+    SHARD_FORMAT,
+    SPLITS,
+    STATS,
+    STATS_FORMAT,
+    ClassInfo,
+    Pixels,
+    Stamp,
+    guarded,
+    mishaps,
+    names_of,
+    reading,
+    shard_name,
+    text,
+)
+from alexnet.errors import Failure
 
-FORMAT_VERSION = 1
-SHARD_FORMAT = "alexnet shard"
-STATS_FORMAT = "alexnet stats"
-STATS = "stats.h5"
-CLASSES = "classes.json"
-SPLITS = ("train", "val", "test")
 PIECE = 4 * 2**20  # bytes read at once
 MAPS_KEPT = 512  # a map holds a file descriptor, of which a process often has 1024
-
-Pixels = NDArray[np.uint8]
-
-
-def shard_name(split: str, index: int) -> str:
-    """The file name of a split's shard."""
-    return f"{split}-{index:05d}.h5"
-
-
-@dataclass(frozen=True)
-class ClassInfo:
-    """A class: its place in the net's output, its key in the source, its name for people."""
-
-    index: int
-    id: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -60,9 +48,7 @@ class Shard:
     path: Path
     split: str
     index: int
-    size: int
-    dataset: str
-    classes_crc32: int
+    stamp: Stamp
     labels: NDArray[np.int32]
     checksums: NDArray[np.uint32]
     offset: int
@@ -70,28 +56,47 @@ class Shard:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def size(self) -> int:
+        """The images' side in pixels."""
+        return self.stamp.size
+
+    @property
+    def image_bytes(self) -> int:
+        """Of one image."""
+        return self.size**2 * 3
+
     def names(self) -> list[str]:
         """Each image's name in its source, read from the file."""
         with reading(self.path, SHARD_FORMAT) as file:
-            return [name.decode("utf-8", "surrogateescape") for name in guarded(file, "names").tolist()]
+            return names_of(file)
 
-    def pixels(self) -> Pixels:
-        """The images (n, S, S, 3), mapped read-only and not checked."""
+    def opened(self) -> Callable[[int], Pixels]:
+        """A way to the image of a row, (S, S, 3) read-only and not checked; Failure where the file is not whole."""
         shape = (len(self), self.size, self.size, 3)
-        if not len(self):
-            return np.empty(shape, np.uint8)
-        with mishaps(self.path), self.path.open("rb") as file:
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return np.ndarray(shape, np.uint8, whole, self.offset)
+        with mishaps(self.path):
+            file = self.path.open("rb", buffering=0)
+            try:
+                whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError:  # FUSE, 9p and shared folders often map no files
+                return partial(self._read, file)
+            file.close()
+            images: Pixels = np.ndarray(shape, np.uint8, whole, self.offset)
+            return images.__getitem__
+
+    def _read(self, file: FileIO, row: int) -> Pixels:
+        with mishaps(self.path):
+            content = os.pread(file.fileno(), self.image_bytes, self.offset + row * self.image_bytes)
+            return np.frombuffer(content, np.uint8).reshape(self.size, self.size, 3)
 
 
 def read_shard(path: Path) -> Shard:
     """Open a shard and check everything but its pixels; Failure where anything is amiss."""
     with reading(path, SHARD_FORMAT) as file:
         labels, checksums = guarded(file, "labels"), guarded(file, "checksums")
-        images, size = file["images"], int(file.attrs["image_size"])
+        images, stamp = file["images"], Stamp.of(file)
         offset = images.id.get_offset() or 0
-        if images.shape != (len(labels), size, size, 3) or checksums.shape != labels.shape:
+        if images.shape != (len(labels), stamp.size, stamp.size, 3) or checksums.shape != labels.shape:
             raise ValueError("its arrays differ in length")
         if images.dtype != np.uint8 or labels.dtype != np.int32 or checksums.dtype != np.uint32:
             raise ValueError("its arrays are of other types")
@@ -99,9 +104,7 @@ def read_shard(path: Path) -> Shard:
             path=path,
             split=text(file, "split"),
             index=int(file.attrs["shard"]),
-            size=size,
-            dataset=text(file, "dataset"),
-            classes_crc32=int(file.attrs["classes_crc32"]),
+            stamp=stamp,
             labels=labels,
             checksums=checksums,
             offset=offset,
@@ -121,7 +124,7 @@ class Split:
         self.labels: NDArray[np.int32] = np.concatenate([shard.labels for shard in shards])
         self._checksums = np.concatenate([shard.checksums for shard in shards])
         self._verified = np.zeros(len(self), np.bool_)
-        self._maps = lru_cache(maxsize=MAPS_KEPT)(lambda number: shards[number].pixels())
+        self._opened = lru_cache(maxsize=MAPS_KEPT)(lambda number: shards[number].opened())
         self._names: list[str] | None = None
         self._lock = threading.Lock()
 
@@ -137,7 +140,7 @@ class Split:
             return self._names
 
     def image(self, index: int) -> Pixels:
-        """Image `index`, (S, S, 3) uint8, a read-only view of the mapped shard.
+        """Image `index`, (S, S, 3) uint8, read-only, of the mapped shard where it can be mapped.
 
         Raises Failure, naming shard and place, where the bytes are not those that were written.
         """
@@ -145,7 +148,7 @@ class Split:
             raise IndexError(f"image {index} of {len(self)} in {self.name}")
         number = bisect_right(self._starts, index) - 1
         row = index - self._starts[number]
-        pixels: Pixels = self._maps(number)[row]
+        pixels = self._opened(number)(row)
         if not self._verified[index]:
             if zlib.crc32(pixels.data) != self._checksums[index]:
                 raise Failure(
@@ -160,7 +163,7 @@ class Split:
 
         Raises Failure where a shard cannot be read.
         """
-        piece, size = bytearray(PIECE), self.shards[0].size ** 2 * 3
+        piece, size = bytearray(PIECE), self.shards[0].image_bytes
         for number in range(bisect_right(self._starts, run.start) - 1, bisect_left(self._starts, run.stop)):
             shard, start = self.shards[number], self._starts[number]
             first, last = max(run.start - start, 0), min(run.stop - start, len(shard))
@@ -187,16 +190,14 @@ class Dataset:
         if not stats.is_file():
             raise Failure(f"{path} is not a whole dataset, {STATS} is missing: run {call}")
         with reading(stats, STATS_FORMAT) as file:
-            self.size = int(file.attrs["image_size"])
-            self.identity = text(file, "dataset")
-            self.class_order = text(file, "class_order")
+            self.stamp = Stamp.of(file)
             self.mean: NDArray[np.float32] = guarded(file, "mean")
             self.covariance: NDArray[np.float64] = guarded(file, "pca/covariance")
             self.eigenvalues: NDArray[np.float64] = guarded(file, "pca/eigenvalues")
             self.eigenvectors: NDArray[np.float64] = guarded(file, "pca/eigenvectors")
-            self._classes_crc32 = int(file.attrs["classes_crc32"])
             self.counts = dict(zip(SPLITS, map(int, file.attrs["images"]), strict=True))
             self.shard_counts = dict(zip(SPLITS, map(int, file.attrs["shards"]), strict=True))
+        self.size, self.identity, self.class_order = self.stamp.size, self.stamp.dataset, self.stamp.class_order
         self.classes = self._read_classes()
         self._splits: dict[str, Split] = {}
         self._lock = threading.Lock()
@@ -224,11 +225,8 @@ class Dataset:
     def shard(self, split: str, index: int) -> Shard:
         """Open one of `shard_counts[split]` shards; Failure where it is damaged or of another dataset."""
         path = self.path / shard_name(split, index)
-        if not path.is_file():
-            raise Failure(f"{path} is missing: run alexctl prep again, which makes it anew")
         shard = read_shard(path)
-        own = (self.identity, split, index, self.size, self._classes_crc32)
-        if (shard.dataset, shard.split, shard.index, shard.size, shard.classes_crc32) != own:
+        if (shard.stamp, shard.split, shard.index) != (self.stamp, split, index):
             raise Failure(f"{path} is of another dataset than {STATS}: delete it and run alexctl prep again")
         if len(shard) and not 0 <= shard.labels.min() <= shard.labels.max() < len(self.classes):
             raise Failure(
@@ -240,49 +238,7 @@ class Dataset:
         path = self.path / CLASSES
         with mishaps(path):
             content = path.read_bytes()
-            if zlib.crc32(content) != self._classes_crc32:
+            if zlib.crc32(content) != self.stamp.classes_crc32:
                 raise ValueError(f"it is not the one {STATS} was made with")
             classes = [ClassInfo(**entry) for entry in json.loads(content)]
         return classes
-
-
-@contextmanager
-def reading(path: Path, form: str) -> Iterator[h5py.File]:
-    """A file of the dataset, open for reading; every mishap inside becomes a Failure that names it."""
-    with mishaps(path), h5py.File(path, "r", locking=False) as file:
-        if file.attrs.get("format") != form.encode():
-            raise Failure(f"{path} was not written by alexctl prep: move it away and run alexctl prep again")
-        version = int(file.attrs["version"])
-        if version > FORMAT_VERSION:
-            raise Failure(
-                f"{path} has format version {version}, this alexctl reads up to {FORMAT_VERSION}: "
-                "install a newer one, or prep again"
-            )
-        yield file
-
-
-def text(file: h5py.File, key: str) -> str:
-    """A text attribute of the file."""
-    return bytes(file.attrs[key]).decode()
-
-
-def guarded(file: h5py.File, key: str) -> NDArray[Any]:
-    """An array of the file, its bytes checked against its `crc32` attribute."""
-    data = file[key]
-    array: NDArray[Any] = np.ascontiguousarray(data[()])
-    if zlib.crc32(array.tobytes()) != int(data.attrs["crc32"]):
-        raise ValueError(f"the checksum of {key} does not agree")
-    return array
-
-
-@contextmanager
-def mishaps(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a Failure that names the file."""
-    try:
-        yield
-    except (Failure, MemoryError):
-        raise
-    except Exception as error:  # h5py answers damage with whatever exception comes first
-        raise Failure(
-            f"{path} cannot be read or is damaged ({reason(error)}): delete it and run alexctl prep again"
-        ) from None

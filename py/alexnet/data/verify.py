@@ -1,6 +1,5 @@
 """Whether a dataset is still what was written: every file of it, every checksum."""
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.console import Advance
-from alexnet.data.shards import SHARD_FORMAT, SPLITS, STATS, Dataset, Shard, guarded, mishaps, reading, shard_name
+from alexnet.data.format import SHARD_FORMAT, SPLITS, STATS, guarded, mishaps, reading, shard_name, skipped_of
+from alexnet.data.shards import Dataset, Shard
 from alexnet.errors import Failure
 
 TOLD_AT_ONCE = 64  # images
@@ -59,7 +59,7 @@ def _verify_shard(shard: Shard, found: Findings, advance: Advance) -> None:
     with reading(shard.path, SHARD_FORMAT) as file:
         arrays = {key: guarded(file, key) for key in file if "crc32" in file[key].attrs}
         names = [name.decode("utf-8", "replace") for name in arrays["names"].tolist()]
-        found.skipped.update(json.loads(line)["reason"] for line in arrays["skipped"].tobytes().splitlines())
+        found.skipped.update(fact["reason"] for fact in skipped_of(file))
     found.per_class[shard.split] += np.bincount(shard.labels, minlength=len(found.per_class[shard.split]))
     told = 0
     for row, checksum in enumerate(_checksums(shard)):
@@ -72,7 +72,7 @@ def _verify_shard(shard: Shard, found: Findings, advance: Advance) -> None:
 
 def _checksums(shard: Shard) -> Iterator[int]:
     """Of each image as it lies on the disk: read and not mapped, where a bad sector would end the process."""
-    image = bytearray(shard.size**2 * 3)
+    image = bytearray(shard.image_bytes)
     with mishaps(shard.path), shard.path.open("rb") as file:
         file.seek(shard.offset)
         for _ in range(len(shard)):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.shards import SPLITS, Dataset, Pixels, Split
+from alexnet.data.format import SPLITS, Pixels
+from alexnet.data.shards import Dataset, Split
 from alexnet.figures.canvas import INK, SOFT, blank, fit, picture, save
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.shards import Dataset, Pixels
+from alexnet.data.format import Pixels
+from alexnet.data.shards import Dataset
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.predict.predictor import Predictor
