@@ -53,6 +53,31 @@ def conv_gradients(x: Given, w: Given, dy: Given, stride: int, pad: int, groups:
     return dx, dw, dy.sum(axis=(0, 2, 3))
 
 
+def local(x: Given, w: Given, b: Given, stride: int, pad: int, groups: int) -> F64:
+    """`conv` with kernels (K, OH, OW, C / groups, kh, kw) and biases (K, OH, OW) of each place's own."""
+    x, w, b = doubles(x, w, b)
+    y = np.zeros((len(x), *b.shape))
+    for (k, oy, ox), (c, ky, kx) in product(np.ndindex(*b.shape), np.ndindex(*w.shape[3:])):
+        group = k * groups // len(w)
+        iy, ix = oy * stride + ky - pad, ox * stride + kx - pad
+        if 0 <= iy < x.shape[2] and 0 <= ix < x.shape[3]:
+            y[:, k, oy, ox] += w[k, oy, ox, c, ky, kx] * x[:, group * w.shape[3] + c, iy, ix]
+    return y + b
+
+
+def local_gradients(x: Given, w: Given, dy: Given, stride: int, pad: int, groups: int) -> tuple[F64, F64, F64]:
+    """The chain rule on each product of `local`: dx, dw, db."""
+    x, w, dy = doubles(x, w, dy)
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for (k, oy, ox), (c, ky, kx) in product(np.ndindex(*w.shape[:3]), np.ndindex(*w.shape[3:])):
+        map_ = k * groups // len(w) * w.shape[3] + c
+        iy, ix = oy * stride + ky - pad, ox * stride + kx - pad
+        if 0 <= iy < x.shape[2] and 0 <= ix < x.shape[3]:
+            dx[:, map_, iy, ix] += w[k, oy, ox, c, ky, kx] * dy[:, k, oy, ox]
+            dw[k, oy, ox, c, ky, kx] = (dy[:, k, oy, ox] * x[:, map_, iy, ix]).sum()
+    return dx, dw, dy.sum(axis=0)
+
+
 def window(o: int, size: int, stride: int, side: int) -> range:
     """The pixels of pooling window o in one direction, clipped at the edge (section 3.4)."""
     return range(o * stride, min(o * stride + size, side))

@@ -196,6 +196,7 @@ void bind_engine(nb::module_& m) {
     Pooling{&max_pool_forward, &max_pool_backward, &average_pool_forward, &average_pool_backward}.bind(m);
     Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(m);
     FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(m);
+    bind_local(m, &local_forward, &local_backward_data, &local_backward_weights);
     bind_pointwise(m);
     def_softmax_loss<In, Out>(m, &softmax_loss);
     def_augment<Out>(m, &augment);
@@ -227,6 +228,7 @@ void bind_engine(nb::module_& m) {
                   &naive::lrn_spatial_backward}
         .bind(plain);
     FullyConnected{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(plain);
+    bind_local(plain, &naive::local_forward, &naive::local_backward_data, &naive::local_backward_weights);
 #endif
 }
 

@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "engine.hpp"
+#include "local.hpp"
 #include "one.hpp"
 
 namespace alexnet {
@@ -188,5 +189,9 @@ void def_augment(nb::module_& m, F f) {
 }
 
 void bind_one(nb::module_& m);
+void bind_local(nb::module_& m, decltype(&local_forward) forward,
+                decltype(&local_backward_data) backward_data,
+                decltype(&local_backward_weights) backward_weights);
+void bind_local_one(nb::module_& m);
 
 }  // namespace alexnet

@@ -5,6 +5,7 @@
 namespace alexnet {
 
 void bind_one(nb::module_& m) {
+    bind_local_one(m);
     def_conv_forward<SingleIn, SingleOut>(m, &one::conv_forward);
     def_max_pool_forward<SingleIn, SingleOut, Single<std::uint8_t>>(m, &one::max_pool_forward);
     def_average_pool_forward<SingleIn, SingleOut>(m, &one::average_pool_forward);
