@@ -16,6 +16,8 @@ from alexnet.errors import Failure
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # read when NumPy is loaded
+
 
 def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Generator[Made, None, None]:
     """`work` of each job in so many processes (1: in this one), in the order in which they get done.
@@ -36,7 +38,7 @@ def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int
     pending: set[Future[Made]] = set()
     try:
         for job in jobs:
-            with _uninterrupted():
+            with _as_workers_start():
                 pending.add(pool.submit(work, job))
             if len(pending) >= 2 * workers:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -56,8 +58,7 @@ def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int
 
 
 def _attend(alive: Connection) -> None:
-    """In a worker: end with the process that started it; one thread for products, there is a process a core."""
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy comes with the first job, after this
+    """In a worker: end with the process that started it, however that ends."""
 
     def watch() -> None:
         alive.poll(None)
@@ -67,10 +68,15 @@ def _attend(alive: Connection) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let processes be started with Ctrl-C blocked, for good: it is for their parent to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _as_workers_start() -> Iterator[None]:
+    """What processes started meanwhile keep for good: Ctrl-C is their parent's to handle, products have one thread."""
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threads = os.environ.get(BLAS_THREADS)
+    os.environ[BLAS_THREADS] = "1"
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.environ.pop(BLAS_THREADS)
+        if threads is not None:
+            os.environ[BLAS_THREADS] = threads
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)

@@ -44,5 +44,11 @@ def test_jobs_are_taken_as_they_are_needed():
     making.close()
 
 
-def test_products_in_a_worker_have_one_thread():
+@pytest.mark.parametrize("before", [None, "7"])
+def test_products_in_a_worker_have_one_thread_and_here_as_many_as_before(monkeypatch, before):
+    if before is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
     assert set(shared_out(blas_threads, range(4), 2)) == {"1"}
+    assert blas_threads(0) == before

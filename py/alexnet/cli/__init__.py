@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from alexnet.cli.baseline import baseline
 from alexnet.errors import STOPPED, Failure, reason
 
 app = typer.Typer(
@@ -264,6 +265,9 @@ def recipes(
     from alexnet.cli.data import show_recipes
 
     show_recipes(name, classes)
+
+
+app.command()(baseline)
 
 
 def main() -> None:

@@ -1,0 +1,183 @@
+"""The baselines of Tables 1 and 2 on any dataset: learn on its training images, measure on another split.
+
+Descriptors -> a coder learnt from a sample of them -> a signature an image, in a file of float16 -> a linear
+classifier a channel -> the channels' scores averaged.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from alexnet.baselines.describe import Describer, Descriptor
+from alexnet.baselines.fisher import FisherPlan
+from alexnet.baselines.grid import Floats
+from alexnet.baselines.linear import Rows, Sgd, train
+from alexnet.baselines.signatures import Coder, Coding, Sampling, code, parts, sample
+from alexnet.baselines.sparse import SparsePlan
+from alexnet.console import progress
+from alexnet.data.shards import Dataset
+from alexnet.errors import Failure
+from alexnet.metrics import misses
+from alexnet.workers import shared_out
+
+Kind = Literal["fisher", "sparse"]
+
+FISHER_CELLS = ((1, 1), (2, 2), (3, 1))
+SPARSE_CELLS = ((1, 1), (2, 2), (4, 4))
+FEW = 200  # descriptors of an image at least, for the coders to learn from
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One kind of descriptor with one coder: a signature an image, and a classifier of its own."""
+
+    name: str
+    descriptor: Descriptor
+    plan: FisherPlan | SparsePlan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A baseline: its channels, where descriptors are taken, from how many in all the coders learn."""
+
+    channels: Sequence[Channel]
+    step: int
+    scales: int
+    samples: int
+    sgd: Sgd
+    most: int | None = None  # of the training images
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Shares of the images whose label is not the best, not among the best five."""
+
+    top1_error: float
+    top5_error: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a baseline reached on `images` images after learning from `learnt`: all channels together, and each."""
+
+    images: int
+    learnt: int
+    together: Errors
+    channels: dict[str, Errors]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `alexctl baseline --json` prints: the keys of `alexctl eval --json`, and each channel's."""
+        channels = {name: asdict(errors) for name, errors in self.channels.items()}
+        return {**asdict(self.together), "images": self.images, "learnt": self.learnt, "channels": channels}
+
+
+def plan(kind: Kind, quick: bool = False) -> Plan:
+    """As published, or small enough to end in minutes: fewer descriptors, codewords and training images."""
+    return {"fisher": _fisher, "sparse": _sparse}[kind](quick)
+
+
+def run(data: Dataset, kind: Kind, split: str = "val", quick: bool = False, seed: int = 0, workers: int = 1) -> Scores:
+    """Train a baseline on `data`'s training images and measure it on a split (paper, 6: Tables 1 and 2).
+
+    Signatures lie in a temporary folder meanwhile. Raises Failure where the split is empty or the disk too small.
+    """
+    return measure(data, plan(kind, quick), split, seed, workers)
+
+
+def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int) -> Scores:
+    """The same of any plan."""
+    learnt, tested = data.split("train"), data.split(split)
+    counts = {"train": min(len(learnt), chosen.most or len(learnt)), split: len(tested)}
+    mean = np.zeros((len(tested), len(data.classes)), np.float32)
+    found = {}
+    for channel in chosen.channels:
+        describer = Describer(channel.descriptor, chosen.step, chosen.scales)
+        rows = _sampled(data, describer, counts["train"], chosen.samples, seed, workers, channel.name)
+        coder = channel.plan.learn(rows, seed)
+        del rows
+        with tempfile.TemporaryDirectory(prefix="alexctl-baseline-") as name:
+            folder = Path(name)
+            _check_room(folder, sum(counts.values()) * coder.length * 2)
+            files = {
+                each: _coded(data, each, count, describer, coder, folder, workers, channel.name)
+                for each, count in counts.items()
+            }
+            labels = learnt.labels[: counts["train"]]
+            classifier = train(files["train"], labels, len(data.classes), chosen.sgd, seed)
+            scores = classifier(files[split])
+        found[channel.name] = _errors(scores, tested.labels)
+        mean += scores / len(chosen.channels)
+    return Scores(len(tested), counts["train"], _errors(mean, tested.labels), found)
+
+
+def _sampled(
+    data: Dataset, describer: Describer, images: int, samples: int, seed: int, workers: int, name: str
+) -> Floats:
+    """Descriptors (n, D) of the first images, about `samples` in all, the same whatever the number of workers."""
+    used = min(images, -(-samples // FEW))  # the shards are in a random order already
+    each = -(-samples // used)
+    jobs = [Sampling(part, describer, each, seed) for part in parts(data.path, "train", used)]
+    taken = {}
+    with progress(f"{name}: sampling", used) as advance:
+        for start, rows in shared_out(sample, jobs, workers):
+            taken[start] = rows
+            advance(min(len(jobs[0].part.images), used - start))
+    return np.concatenate([taken[start] for start in sorted(taken)])
+
+
+def _coded(
+    data: Dataset,
+    split: str,
+    images: int,
+    describer: Describer,
+    coder: Coder,
+    folder: Path,
+    workers: int,
+    name: str,
+) -> Rows:
+    """The signatures (images, length) of a split's first images, mapped."""
+    file = folder / f"{split}.npy"
+    np.lib.format.open_memmap(file, "w+", np.float16, (images, coder.length)).flush()
+    jobs = [Coding(part, describer, coder, file) for part in parts(data.path, split, images)]
+    with progress(f"{name}: {split}", images) as advance:
+        for made in shared_out(code, jobs, workers):
+            advance(made)
+    signatures: Rows = np.load(file, mmap_mode="r")
+    return signatures
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Failure(
+            f"{folder.parent} needs {needed / 1e9:.1f} GB for the signatures, the disk has {free / 1e9:.1f} GB left: "
+            "set TMPDIR to a larger one, or take --quick"
+        )
+
+
+def _errors(scores: Floats, labels: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Errors:
+    return Errors(misses(scores, labels, 1) / len(labels), misses(scores, labels, 5) / len(labels))
+
+
+def _fisher(quick: bool) -> Plan:
+    """Sanchez and Perronnin 2011: 64 components, 256 Gaussians, SIFT and colour."""
+    coder = FisherPlan(64, 32 if quick else 256, 10 if quick else 20, FISHER_CELLS)
+    channels = [Channel("sift", "sift", coder), Channel("colour", "colour", coder)]
+    if quick:
+        return Plan(channels, step=8, scales=4, samples=100_000, sgd=Sgd(epochs=10), most=10_000)
+    return Plan(channels, step=4, scales=5, samples=1_000_000, sgd=Sgd(epochs=20))
+
+
+def _sparse(quick: bool) -> Plan:
+    """Lin et al. 2011: HOG, LBP and SIFT with locality-constrained coding, two codebooks each: six models."""
+    sizes = (256, 512) if quick else (2048, 4096)
+    kinds: tuple[Descriptor, ...] = ("hog", "lbp", "sift")
+    channels = [Channel(f"{kind} {size}", kind, SparsePlan(size, 10, SPARSE_CELLS)) for kind in kinds for size in sizes]
+    if quick:
+        return Plan(channels, step=8, scales=3, samples=50_000, sgd=Sgd(epochs=5), most=10_000)
+    return Plan(channels, step=4, scales=3, samples=200_000, sgd=Sgd(epochs=5))

@@ -1,0 +1,12 @@
+"""Counting misses: what every error rate here is made of."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def misses(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> int:
+    """How many images do not have their label among the k most probable classes; ties go to the lower class."""
+    own = np.take_along_axis(probs, labels[:, None], 1)
+    ties = (probs == own) & (np.arange(probs.shape[1]) < labels[:, None])
+    ahead = ~(probs <= own) | ties  # of NaN all others are ahead
+    return int((ahead.sum(axis=1) >= k).sum())

@@ -1,0 +1,101 @@
+"""A baseline from a dataset's images to its errors; by one process or two; where there is no room."""
+
+import json
+import shutil
+from collections import namedtuple
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alexnet.baselines import run
+from alexnet.baselines.describe import DESCRIPTORS, Describer
+from alexnet.baselines.fisher import FisherPlan
+from alexnet.baselines.linear import Sgd
+from alexnet.baselines.run import Channel, Errors, Plan, measure
+from alexnet.baselines.sparse import SparsePlan
+from alexnet.data.shards import Dataset
+from alexnet.errors import Failure
+
+CELLS = ((1, 1), (2, 2))
+TINY = Plan(
+    [
+        Channel("colour", "colour", FisherPlan(dims=6, gaussians=2, rounds=2, cells=CELLS)),
+        Channel("hog", "hog", SparsePlan(codewords=8, rounds=2, cells=CELLS)),
+    ],
+    step=16,
+    scales=2,
+    samples=300,
+    sgd=Sgd(epochs=3),
+)
+
+
+@pytest.fixture(scope="module")
+def data(workshop) -> Dataset:
+    return Dataset(workshop.data)
+
+
+@pytest.mark.parametrize("kind", DESCRIPTORS)
+def test_every_descriptor_has_a_place(kind):
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    rows, places = Describer(kind, 8, 9)(image)  # the last scales are smaller than a patch
+    assert len(rows) == len(places) > 0 and rows.dtype == np.float32
+    assert (places > 0).all() and (places < 1).all()
+
+
+def test_it_learns_what_tells_the_classes_apart(data):
+    """Three classes that differ in brightness and grain."""
+    scores = measure(data, TINY, "val", 0, 1)
+    assert (scores.images, scores.learnt) == (data.counts["val"], data.counts["train"])
+    assert set(scores.channels) == {"colour", "hog"}
+    assert scores.together.top1_error < 0.3
+    assert scores.together.top5_error == 0  # of three classes
+
+
+def test_processes_change_nothing(data):
+    assert measure(data, TINY, "val", 3, 2) == measure(data, TINY, "val", 3, 1)
+
+
+def test_the_training_images_may_be_fewer(data):
+    assert measure(data, replace(TINY, most=20), "val", 0, 1).learnt == 20
+
+
+def test_the_channels_scores_are_averaged(data, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run, "_errors", lambda scores, labels: seen.append(scores.copy()) or Errors(0, 0))
+    measure(data, TINY, "val", 0, 1)
+    colour, hog, together = seen
+    np.testing.assert_allclose(together, (colour + hog) / 2, rtol=0, atol=1e-6)
+
+
+def test_an_empty_split_is_refused(data):
+    with pytest.raises(Failure, match="no images in split 'test'"):
+        measure(data, TINY, "test", 0, 1)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(data, monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10))
+    with pytest.raises(Failure, match=r"needs .* GB for the signatures.*TMPDIR"):
+        measure(data, TINY, "val", 0, 1)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_plans_are_as_published_or_smaller(quick):
+    fisher, sparse = run.plan("fisher", quick), run.plan("sparse", quick)
+    assert [each.descriptor for each in fisher.channels] == ["sift", "colour"]
+    assert len(sparse.channels) == 6
+    assert fisher.channels[0].plan.gaussians == (32 if quick else 256)
+
+
+def test_the_command_prints_what_run_returns(workshop, monkeypatch, capsys):
+    from alexnet.cli.baseline import baseline
+
+    monkeypatch.setattr(run, "plan", lambda kind, quick: TINY)
+    baseline(workshop.data, seed=5, workers=1, json=True)
+    out = capsys.readouterr().out.splitlines()
+    found = json.loads(out[-1])
+    scores = measure(Dataset(workshop.data), TINY, "val", 5, 1)
+    assert found == scores.as_json()
+    assert Errors(found["top1_error"], found["top5_error"]) == scores.together
+    assert out[0].startswith("colour") and out[2].startswith("together")
