@@ -1,6 +1,12 @@
 """The one error that reaches a user: a line that says what, where and what to do."""
 
+import os
+import tempfile
+import traceback
+from pathlib import Path
+
 STOPPED = 75  # exit code: a signal ended the work, and what was done is kept
+DEBUG = "ALEXNET_DEBUG"  # set to 1: the traceback of an unforeseen error goes to the screen
 
 
 class Failure(Exception):
@@ -11,3 +17,22 @@ def reason(error: BaseException) -> str:
     """One line for any exception: its text, or its type where it has none."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def unforeseen(error: Exception) -> str:
+    """What nobody foresaw, in one line that helps to mend it; its traceback goes to a file that the line names."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+    what = f"a mistake of this program at {where}: {type(error).__name__}: {reason(error)}"
+    whole = "".join(traceback.format_exception(error))
+    if os.environ.get(DEBUG) == "1":
+        return f"{what}\n{whole}".rstrip()
+    try:
+        handle, name = tempfile.mkstemp(prefix="alexctl-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(whole)
+    except OSError:
+        return f"{what}; please report it with what {DEBUG}=1 shows"
+    return f"{what}; please report it with {name}"

@@ -41,8 +41,8 @@ def test_the_log_rebuilds_the_run(run):
     assert {"commit", "versions", "device", "command", "seed"} <= first.keys()
     steps = [row for row in read_log(run / "log.jsonl") if "loss" in row]
     assert [row["step"] for row in steps] == list(range(1, len(steps) + 1))
-    assert {"step", "epoch", "loss", "images_per_s", "lr"} <= steps[0].keys()
-    assert [row["step"] for row in read_log(run / "log.jsonl") if "val_error" in row] == [5, 9, 13]
+    assert {"step", "epoch", "loss", "images_per_s", "rate"} <= steps[0].keys()
+    assert [row["step"] for row in read_log(run / "log.jsonl") if "val_top1_error" in row] == [5, 9, 13]
 
 
 def test_eval(workshop, run, tmp_path):
@@ -124,7 +124,7 @@ def test_rate_by_hand(workshop, tmp_path):
     rows = read_log(run / "log.jsonl")
     (by_hand,) = [row for row in rows if row.get("event") == "control"]
     assert by_hand["set"] == {"train.rate": 0.0005}
-    rates = {row["step"] > by_hand["step"]: row["lr"] for row in rows if "lr" in row}
+    rates = {row["step"] > by_hand["step"]: row["rate"] for row in rows if "rate" in row}
     assert rates[True] == 0.0005 and rates[False] == 0.02
     assert read(Shelf(run).named("latest")).state["changes"] == {"train.rate": 0.0005}
 
@@ -132,7 +132,7 @@ def test_rate_by_hand(workshop, tmp_path):
 def test_rate_by_epochs_and_plateau(workshop, tmp_path):
     by_epochs = ("--set", "train.schedule=epochs", "--set", "train.drop_epochs=[1, 2]")
     workshop.train(tmp_path / "epochs", "--procs", 1, "--epochs", 3, *by_epochs)
-    rates = [row["lr"] for row in read_log(tmp_path / "epochs" / "log.jsonl") if "lr" in row]
+    rates = [row["rate"] for row in read_log(tmp_path / "epochs" / "log.jsonl") if "rate" in row]
     assert rates == pytest.approx([0.02] * 5 + [0.002] * 4 + [0.0002] * 4)
     # A rate of 0 never improves: patience 2, three drops, then the end after 1 + 2 * 4 epochs.
     workshop.train(tmp_path / "plateau", "--procs", 1, "--epochs", 50, "--set", "train.rate=0")
@@ -160,7 +160,7 @@ WRONG = {
     "too many offsets": ("train", "{data}", "--recipe", "{recipe}", "--set", "augment.offsets=10", "--procs", "2"),
     "no weights": ("train", "{data}", "--recipe", "{recipe}", "--init", "none.safetensors", "--procs", "2"),
     "no run": ("eval", "nowhere"),
-    "no split": ("eval", "{run}", "--split", "dev"),
+    "no split": ("eval", "{run}", "--split", "test"),
     "no image": ("predict", "{run}", "none.jpg"),
     "not an image": ("predict", "{run}", "{recipe}"),
     "no such form": ("export", "{run}", "weights.bin"),

@@ -19,7 +19,7 @@ from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
 from alexnet.recipe import load
 from alexnet.runs.checkpoint import read
-from alexnet.runs.log import read as read_log
+from alexnet.runs.log import Row
 from alexnet.train.trainer import Trainer
 
 HERE = Path(__file__).parent
@@ -30,15 +30,16 @@ REPEAT = Recorder.repeat
 def begin(engine: object, data: Path, run: Path, *changes: str) -> Trainer:
     (run / "checkpoints").mkdir(parents=True)
     recipe = load(str(HERE / "small.toml"), changes)
-    trainer = Trainer(run, Dataset(data), recipe, 1, engine, SoloLink(2), {})  # type: ignore[arg-type]
+    trainer = Trainer(run, Dataset(data), recipe, 1, engine, SoloLink(2))  # type: ignore[arg-type]
     trainer.begin([])
     return trainer
 
 
 def train(engine: object, data: Path, run: Path, steps: int, *changes: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
     """The losses of each step, and the weights at the end."""
-    assert begin(engine, data, run, *changes).run(steps)
-    losses = [row["loss"] for row in read_log(run / "log.jsonl") if "loss" in row]
+    rows: list[Row] = []
+    assert begin(engine, data, run, *changes).run(steps, [rows.append])
+    losses = [row["loss"] for row in rows if "loss" in row]
     return np.array(losses), read(run / "checkpoints" / f"step-{steps:08d}.h5").weights
 
 
@@ -127,8 +128,9 @@ def test_a_recorder_that_freezes_what_changes_is_caught(
 def test_a_loss_that_is_not_finite_leaves_no_checkpoint(data: Path, tmp_path: Path, engine: Any) -> None:
     """The step's update has been made when its loss is read; what it spoiled is not kept."""
     trainer = begin(engine(), data, tmp_path / "run", "train.rate=1e25", "train.checkpoint_steps=1")
+    rows: list[Row] = []
     with pytest.raises(Failure, match=r"step 1: the loss is not finite \(.*\); .*step-00000001.h5 is whole"):
-        trainer.run(6)
+        trainer.run(6, [rows.append])
     kept = [path.name for path in (tmp_path / "run" / "checkpoints").glob("step-*.h5")]
     assert kept == ["step-00000001.h5"]
-    assert [row["step"] for row in read_log(tmp_path / "run" / "log.jsonl") if "loss" in row] == [1]
+    assert [row["step"] for row in rows if "loss" in row] == [1]

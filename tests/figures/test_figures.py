@@ -133,9 +133,11 @@ def test_neighbours_stand_right_of_their_query(tmp_path):
 def rows(steps, loss=lambda step: 2.0):
     log = [{"event": "start", "step": 0}]
     for step in range(1, steps + 1):
-        log.append({"step": step, "epoch": step / 10, "loss": loss(step), "error": 0.5, "lr": 0.01})
+        log.append({"step": step, "epoch": step / 10, "loss": loss(step), "top1_error": 0.5, "rate": 0.01})
         if step % 10 == 0:
-            log.append({"step": step, "epoch": step / 10, "val_loss": 1.0, "val_error": 0.4, "val_top5_error": 0.1})
+            log.append(
+                {"step": step, "epoch": step / 10, "val_loss": 1.0, "val_top1_error": 0.4, "val_top5_error": 0.1}
+            )
     return log
 
 

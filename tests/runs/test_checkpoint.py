@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.errors import Failure
 from alexnet.runs.checkpoint import Shelf, newest_run, read, write
-from alexnet.runs.directory import open_run
+from alexnet.runs.directory import load_trained
 
 CASES = 400
 
@@ -96,4 +96,4 @@ def test_no_runs(tmp_path):
     with pytest.raises(Failure, match="no trained run"):
         newest_run(tmp_path)
     with pytest.raises(Failure, match="no checkpoint"):
-        open_run(tmp_path)
+        load_trained(tmp_path)

@@ -1,79 +1,63 @@
 """`alexctl bench`: how fast a net is on this machine."""
 
-import json
-from dataclasses import dataclass
+import json as json_lines
+import sys
+from typing import TYPE_CHECKING, Annotated
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from alexnet.bench.steps import Report, Workload, gflops, measure
+from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
 from alexnet.console import say, terminal
-from alexnet.engines import Precision
-from alexnet.machine import launch, world
-from alexnet.machine.hardware import Hardware, assemble, choose
-from alexnet.recipe import load
-from alexnet.recipe.table import plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from alexnet.bench.steps import Report
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of `alexctl bench` as they were given; None where one was not."""
+def bench(
+    recipe: Annotated[str, typer.Option(help="A recipe's name or a TOML file.")] = "alexnet",
+    gpus: Gpus = None,
+    device: Device = None,
+    precision: Precision = None,
+    procs: Procs = None,
+    threads: Threads = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per step (default: the recipe's).")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the made-up data.")] = 1000,
+    repeat: Annotated[int, typer.Option(min=1, help="Repetitions, of which the median counts.")] = 5,
+    set_: Changes = None,
+    json: Json = False,
+) -> None:
+    """Measure how fast this machine trains and evaluates a net, layer by layer, on made-up images."""
+    from alexnet.bench.steps import Workload, measure
+    from alexnet.machine import launch, world
+    from alexnet.machine.hardware import Wanted, assemble, choose
+    from alexnet.recipe import load
 
-    recipe: str
-    gpus: str | None
-    device: str | None
-    precision: Precision
-    procs: int | None
-    threads: int | None
-    batch: int | None
-    classes: int
-    repeat: int
-    changes: tuple[str, ...]
-    as_json: bool
-
-
-def bench(request: Request) -> None:
-    """Measure in as many processes as asked; the first one tells."""
-    recipe = load(request.recipe, request.changes)
-    hardware = choose(
-        request.gpus, request.device, request.procs, request.threads, request.precision, recipe.net.columns
-    )
+    chosen = load(recipe, changes(set_, precision))
+    columns, engine_spec = chosen.net.columns, chosen.engine
+    wanted = Wanted(gpus=gpus, device=device, procs=procs, threads=threads)
+    hardware = choose(wanted, columns, engine_spec.precision)
     if hardware.processes > 1 and world.started() == 1:
-        code = launch.run(hardware.processes, _arguments(request, hardware))
-        if code:
-            raise SystemExit(code)
-        return
-    engine, link = assemble(hardware, recipe.net.columns, fast=recipe.engine.fast)
-    batch = request.batch or recipe.train.batch
-    report = measure(Workload(recipe, request.classes, batch, engine, link), request.repeat, link.each)
+        raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *hardware.arguments()]))
+    engine, link = assemble(hardware, columns, fast=engine_spec.fast)
+    images = batch or chosen.train.batch
+    report = measure(Workload(chosen, classes, images, engine, link), repeat, link.each)
     link.close()
     if link.rank:
         return
     processes = f"{report.procs} processes of {hardware.threads} threads"
-    _show(report, f"{request.recipe}, batch {batch}: {processes} on {hardware.name}")
-    if request.as_json:
-        print(json.dumps(report.as_json(hardware.device, hardware.threads)), flush=True)
+    _show(report, f"{recipe}, batch {images}: {processes} on {hardware.name}")
+    if json:
+        print(json_lines.dumps(report.as_json(hardware.device, hardware.threads)), flush=True)
 
 
-def _arguments(request: Request, hardware: Hardware) -> list[str]:
-    """The command line again, for each process."""
-    options = {
-        "--recipe": request.recipe,
-        "--batch": request.batch,
-        "--classes": request.classes,
-        "--repeat": request.repeat,
-    }
-    arguments = ["bench", *hardware.arguments()]
-    for name, value in options.items():
-        arguments += [name, str(value)] if value is not None else []
-    for change in request.changes:
-        arguments += ["--set", change]
-    return arguments + (["--json"] if request.as_json else [])
-
-
-def _show(report: Report, title: str) -> None:
+def _show(report: "Report", title: str) -> None:
     """The table, coloured where a person watches, and the whole net's rates."""
+    from rich.console import Console
+
+    from alexnet.recipe.table import plain
+
     table = _table(report, title)
     width = terminal()
     if width is None:
@@ -89,7 +73,10 @@ def _show(report: Report, title: str) -> None:
         say(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
 
 
-def _table(report: Report, title: str) -> Table:
+def _table(report: "Report", title: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", no_wrap=True)
     for heading in ("forward ms", "GFLOP/s", "done", "backward ms", "GFLOP/s", "done", "share"):
@@ -121,4 +108,6 @@ def _ms(seconds: float) -> str:
 
 
 def _rate(multiply_adds: int, seconds: float) -> str:
+    from alexnet.bench.steps import gflops
+
     return f"{gflops(multiply_adds, seconds):.1f}" if multiply_adds else ""

@@ -1,17 +1,77 @@
-"""`alexctl prep`, `show` and `recipes`."""
+"""`alexctl prep` and `show`."""
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import typer
 
 from alexnet.console import say
-from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from alexnet.recipe import bundled, header, load
-from alexnet.recipe.topology import topology
 
 
-def prepare(source: Path, out: Path, *, limit: str | None, part: str | None, **options: Any) -> None:
+def prep(
+    source: Annotated[
+        Path, typer.Argument(help="The folder with the images: ImageNet's tars, a folder a class, ... (docs/data.md).")
+    ] = Path("images"),
+    out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
+    size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep only these classes: a WNID or a name a line.")
+    ] = None,
+    class_order: Annotated[
+        Literal["wnid", "devkit"] | None,
+        typer.Option(help="Number ImageNet's classes by sorted WNID (default) or by the devkit's ID."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            help="ilsvrc2012, ilsvrc2010, kaggle, parquet, synsets, cifar10, idx or folders (default: found out)."
+        ),
+    ] = None,
+    val_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of train to be val where there is none (default: 0.1; synsets: 0)."),
+    ] = None,
+    test_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of train to be test where there is none (default: 0; synsets: 0.5)."),
+    ] = None,
+    check_md5: Annotated[
+        bool, typer.Option("--check-md5", help="First compare the official files with their published MD5.")
+    ] = False,
+    max_skipped: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
+    ] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the splits and the order.")] = 0,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Make this part of N; a call without --part joins them.")
+    ] = None,
+) -> None:
+    """Turn images into shards of 256x256 with their mean and colour axes."""
+    _prepare(
+        source,
+        out,
+        size=size,
+        workers=workers,
+        limit=limit,
+        classes=classes,
+        class_order=class_order,
+        form=form,
+        val_share=val_share,
+        test_share=test_share,
+        check_md5=check_md5,
+        max_skipped=max_skipped,
+        seed=seed,
+        part=part,
+    )
+
+
+def _prepare(source: Path, out: Path, *, limit: str | None, part: str | None, **options: Any) -> None:
     """Images to shards; the options are those of `data_prep.prepare`."""
     from data_prep import Part
     from data_prep import prepare as prepare_data
@@ -31,6 +91,7 @@ def prepare(source: Path, out: Path, *, limit: str | None, part: str | None, **o
 
 def _limit(text: str | None) -> int | dict[str, int] | None:
     """`N`, or `train=N,val=N,test=N`."""
+
     if text is None:
         return None
     try:
@@ -43,31 +104,14 @@ def _limit(text: str | None) -> int | dict[str, int] | None:
     return limits
 
 
-def show(path: Path, out: Path | None) -> None:
-    """A dataset as one picture."""
+def show(
+    data: Annotated[Path, typer.Argument(help="The prepared data.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="The picture (default: show.png beside the shards).")] = None,
+) -> None:
+    """Draw prepared data: samples with their labels, the mean image, the colour axes."""
+    from alexnet.data.shards import Dataset
     from alexnet.figures.dataset import draw
 
-    data = Dataset(path)
-    picture = out or path / "show.png"
-    draw(data, picture)
+    picture = out or data / "show.png"
+    draw(Dataset(data), picture)
     say(f"drawn: {picture}")
-
-
-def show_recipes(name: str | None, classes: int) -> None:
-    """The list of recipes, or one net layer by layer."""
-    from rich.console import Console
-
-    from alexnet.recipe.table import drawing, plain
-
-    if name is None:
-        width = max(map(len, bundled()))
-        for each, first_line in bundled().items():
-            print(f"{each:{width}}  {first_line}")
-        return
-    for line in header(name):
-        print(line)
-    table = drawing(topology(load(name).net, classes), f"{name}, {classes} classes")
-    if sys.stdout.isatty():
-        Console().print(table)
-    else:
-        print(plain(table), end="")

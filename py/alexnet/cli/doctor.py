@@ -1,47 +1,44 @@
-"""`alexctl doctor`: what this machine has for training, and what is missing; whether a dataset is whole."""
+"""`alexctl doctor`: what this machine has for training; whether a dataset is whole."""
 
-import importlib
-import json
-import platform
-from collections.abc import Callable
-from importlib import metadata
+import json as json_lines
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from alexnet import __version__
+import typer
+
+from alexnet.cli.options import Json
 from alexnet.console import progress, say
-from alexnet.data.format import ClassInfo
-from alexnet.data.shards import Dataset
-from alexnet.data.verify import Findings, verify
-from alexnet.engines import native
-from alexnet.engines.cuda.facts import facts
-from alexnet.errors import Failure, reason
-from alexnet.machine import devices, launch, world
-from alexnet.machine.cores import allowed
+from alexnet.errors import Failure
+
+if TYPE_CHECKING:
+    from alexnet.data.format import ClassInfo
+    from alexnet.data.shards import Dataset
+    from alexnet.data.verify import Findings
 
 REASONS_SHOWN = 5
 
 
-def doctor(as_json: bool) -> None:
-    """One line a finding; every finding in one object with `--json`."""
-    found = {
-        "alexnet": __version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
-        "engine": _asked(lambda: f"{native.module().ISA} (best here: {_best()})"),
-        "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
-        "mpi": _asked(_mpi),
-        "mpiexec": _asked(launch.mpiexec),
-        "gpus": ", ".join(devices.gpus()) or devices.no_gpu(),
-        "onnx export": _asked(_onnx),
-        **facts(),
-    }
+def doctor(
+    data: Annotated[Path | None, typer.Argument(help="Verify this prepared data instead.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what this machine has for training; or verify that prepared data is whole."""
+    if data is not None:
+        check(data, json)
+        return
+    from alexnet.machine.survey import survey
+
+    found = survey()
     _tell(found)
-    if as_json:
-        print(json.dumps(found), flush=True)
+    if json:
+        print(json_lines.dumps(found), flush=True)
 
 
 def check(path: Path, as_json: bool) -> None:
     """Read a dataset and verify every checksum; Failure, after all else was told, where any does not agree."""
+    from alexnet.data.shards import Dataset
+    from alexnet.data.verify import verify
+
     data = Dataset(path)
     with progress("doctor", sum(data.counts.values())) as advance:
         found = verify(data, advance)
@@ -49,7 +46,7 @@ def check(path: Path, as_json: bool) -> None:
     for each in found.damage:
         say(f"damaged: {each}")
     if as_json:
-        print(json.dumps(_summary(data, found)), flush=True)
+        print(json_lines.dumps(_summary(data, found)), flush=True)
     if found.damage:
         files = sorted({str(each.file) for each in found.damage if each.file.exists()})
         named = files[0] if len(files) == 1 else f"the {len(files)} files named above"
@@ -58,7 +55,7 @@ def check(path: Path, as_json: bool) -> None:
     say(f"{path} is whole: every checksum agrees")
 
 
-def _about(data: Dataset, found: Findings) -> dict[str, str]:
+def _about(data: "Dataset", found: "Findings") -> dict[str, str]:
     first, last = data.classes[0], data.classes[-1]
     about = {
         "images": f"{data.size}x{data.size}",
@@ -73,11 +70,11 @@ def _about(data: Dataset, found: Findings) -> dict[str, str]:
     return about
 
 
-def _called(info: ClassInfo) -> str:
+def _called(info: "ClassInfo") -> str:
     return info.id if info.name == info.id else f"{info.id} {info.name}"
 
 
-def _summary(data: Dataset, found: Findings) -> dict[str, object]:
+def _summary(data: "Dataset", found: "Findings") -> dict[str, object]:
     return {
         "dataset": str(data.path),
         "size": data.size,
@@ -93,26 +90,3 @@ def _tell(found: dict[str, str]) -> None:
     width = max(map(len, found))
     for name, value in found.items():
         say(f"{name:{width}}  {value}")
-
-
-def _asked(question: Callable[[], str]) -> str:
-    """The answer, or in a few words why there is none."""
-    try:
-        return question()
-    except metadata.PackageNotFoundError as error:
-        return f"missing; install it with `pip install {error.name}`"
-    except (Failure, ImportError, RuntimeError) as error:
-        return f"missing: {reason(error)}"
-
-
-def _best() -> str:
-    best: str = importlib.import_module("alexnet._engine_base").best_isa()
-    return best
-
-
-def _mpi() -> str:
-    return f"{world.library()}, mpi4py {metadata.version('mpi4py')}"
-
-
-def _onnx() -> str:
-    return f"onnx {metadata.version('onnx')}"

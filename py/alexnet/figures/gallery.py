@@ -9,43 +9,52 @@ from alexnet.data.format import Pixels
 from alexnet.data.shards import Dataset
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
-from alexnet.predict.predictor import Predictor
-from alexnet.recipe.spec import Conv, Relu
-from alexnet.runs.directory import Trained
-from alexnet.runs.log import read
+from alexnet.predict.run import Run
+from alexnet.recipe.spec import Conv, Fc, NetSpec, Relu, Tanh
 
 SHOWN, QUERIES, NEIGHBOURS = 8, 5, 6
 SEARCHED = 2000  # training images among which the nearest are sought
 
 
-def draw(trained: Trained, data: Dataset, split_name: str, predictor: Predictor, folder: Path) -> Iterator[Path]:
-    """Fig. 3, Fig. 4 left and right, and the training's course; yields each file when it is drawn."""
-    first = next(layer for layer in trained.recipe.net.layers if isinstance(layer, Conv))
-    kernels_figure(
-        trained.checkpoint.weights[f"{first.name}.weight"], trained.recipe.net.columns, folder / "kernels.png"
-    )
+def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | None = None) -> Iterator[Path]:
+    """Fig. 3, Fig. 4 left and right, and the training's course; yields each file when it is drawn.
+
+    The images are those of the dataset that the run was trained on, or of `data`; the pictures go into the run's
+    folder, or `out`. Raises Failure.
+    """
+    folder, dataset = out or run.path, Dataset(data or run.trained.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    first = next(layer for layer in run.recipe.net.layers if isinstance(layer, Conv))
+    kernels = run.trained.checkpoint.weights[f"{first.name}.weight"]
+    kernels_figure(kernels, run.recipe.net.columns, folder / "kernels.png")
     yield folder / "kernels.png"
-    shown, labels = spread(data.split(split_name), SHOWN)
-    predictions_figure(shown, labels, predictor(shown), trained.classes, folder / "predictions.png")
+    shown, labels = spread(dataset.split(split), SHOWN)
+    names = [each.name for each in run.classes]
+    predictions_figure(shown, labels, run.predict(shown), names, folder / "predictions.png")
     yield folder / "predictions.png"
-    _draw_neighbours(trained, data, shown[:QUERIES], labels[:QUERIES], predictor, folder / "neighbours.png")
+    _draw_neighbours(run, dataset, shown[:QUERIES], labels[:QUERIES], folder / "neighbours.png")
     yield folder / "neighbours.png"
-    rows = read(trained.run / "log.jsonl")
-    training_figure(rows, folder / "training.png")
+    training_figure(run.log(), folder / "training.png")
     yield folder / "training.png"
 
 
-def _draw_neighbours(
-    trained: Trained, data: Dataset, queries: list[Pixels], labels: list[int], predictor: Predictor, path: Path
-) -> None:
+def last_hidden(net: NetSpec) -> str:
+    """The layer whose values describe an image (section 6.1): the last activation below the last FC layer."""
+    layers = list(net.layers)
+    last = max((at for at, layer in enumerate(layers) if isinstance(layer, Fc)), default=len(layers) - 1)
+    below = layers[:last] or layers
+    return next((each.name for each in reversed(below) if isinstance(each, Relu | Tanh)), below[-1].name)
+
+
+def _draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list[int], path: Path) -> None:
     """The training images whose last hidden layer is nearest by Euclidean distance (paper, 6.1)."""
-    hidden = [layer.name for layer in trained.recipe.net.layers if isinstance(layer, Relu)][-1]
+    hidden = last_hidden(run.recipe.net)
     train = data.split("train")
     pool = range(min(SEARCHED, len(train)))  # the shards are in a random order already
-    features = predictor.features([train.image(index) for index in pool], hidden)
-    wanted = predictor.features(queries, hidden)
-    distances = np.linalg.norm(features[None] - wanted[:, None], axis=2)
+    features = run.features([train.image(index) for index in pool], hidden)
+    wanted = run.features(queries, hidden)
+    distances = np.stack([np.linalg.norm(features - each, axis=1) for each in wanted])
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
     rows = [[train.image(int(index)) for index in row] for row in nearest]
-    names = [[trained.classes[train.labels[index]] for index in row] for row in nearest]
-    neighbours_figure(queries, rows, path, [trained.classes[label] for label in labels], names)
+    names = [[run.classes[train.labels[index]].name for index in row] for row in nearest]
+    neighbours_figure(queries, rows, path, [run.classes[label].name for label in labels], names)

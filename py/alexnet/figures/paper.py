@@ -123,8 +123,8 @@ def neighbours_figure(
 
 
 def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Loss, error and rate against epochs, from a log's rows ("epoch" with "loss", "error", "lr" of a step,
-    "val_loss", "val_error", "val_top5_error" of a validation).
+    """Loss, error and rate against epochs, from a log's rows ("epoch" with "loss", "top1_error", "rate" of a step,
+    "val_loss", "val_top1_error", "val_top5_error" of a validation).
     """
     log = list(rows)
     if not any(row.get("loss") is not None for row in log):
@@ -135,10 +135,10 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     loss, error, rate = axes
     _running(loss, _series(log, "loss"), "training loss", OTHER)
     _line(loss, _series(log, "val_loss"), "validation loss", RIGHT)
-    _running(error, _series(log, "error", 100), "training error", OTHER)
-    _line(error, _series(log, "val_error", 100), "validation error, top-1", RIGHT)
+    _running(error, _series(log, "top1_error", 100), "training error", OTHER)
+    _line(error, _series(log, "val_top1_error", 100), "validation error, top-1", RIGHT)
     _line(error, _series(log, "val_top5_error", 100), "validation error, top-5", "#81b29a")
-    epochs, rates = _series(log, "lr")
+    epochs, rates = _series(log, "rate")
     rate.step(epochs, rates, where="post", color=INK, linewidth=1.4)
     if len(rates) and rates.min() > 0:
         rate.set_yscale("log")

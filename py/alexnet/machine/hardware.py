@@ -1,8 +1,8 @@
-"""Which engine and which link a command runs on, from its options: the one place that knows all of them."""
+"""Which engine and which link a command runs on, from what was asked for: the one place that knows all of them."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from alexnet.console import say
 from alexnet.engines import Engine, Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
@@ -11,17 +11,41 @@ from alexnet.machine import devices, world
 from alexnet.machine.cores import allowed, cores, share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Where a command shall run, as it was asked for; None where nothing was said.
+
+    Raises Failure where the wishes exclude each other.
+    """
+
+    gpus: str | None = None
+    device: Literal["cpu"] | None = None
+    procs: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.gpus is not None and self.device == "cpu":
+            raise Failure("--gpus and --device cpu exclude each other; leave out one")
+        if self.gpus is not None and self.procs is not None:
+            raise Failure("--gpus and --procs exclude each other: there is a process per GPU named; leave out --procs")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """GPUs by index, a process each, or none: `processes` of `threads` threads on the CPU."""
+    """GPUs by index, a process each, or none: `processes` of `threads` threads on the CPU.
+
+    `precision` is that of products; `note` is why it is not what a person might expect.
+    """
 
     gpus: tuple[int, ...]
     processes: int
     threads: int
     precision: Precision
+    note: str = ""
 
     @property
     def device(self) -> str:
+        """The names of the GPUs, or "cpu"."""
         if not self.gpus:
             return "cpu"
         from alexnet.engines.cuda.facts import devices as usable
@@ -31,41 +55,56 @@ class Hardware:
 
     @property
     def name(self) -> str:
+        """For people, in a few words."""
         return f"{len(self.gpus)} GPUs in {self.precision}" if self.gpus else "the CPU"
 
     def arguments(self) -> list[str]:
         """The options that ask for just this, for the processes that a command starts."""
-        chosen = ["--gpus", ",".join(map(str, self.gpus)), "--precision", self.precision]
+        chosen = ["--gpus", ",".join(map(str, self.gpus))]
         if not self.gpus:
             chosen = ["--device", "cpu", "--procs", str(self.processes)]
         return [*chosen, "--threads", str(self.threads)]
 
 
-def choose(
-    gpus: str | None, device: str | None, procs: int | None, threads: int | None, precision: Precision, columns: int
-) -> Hardware:
-    """What the options ask for; without any, a GPU a column where there are some, else the CPU.
+def choose(wanted: Wanted, columns: int, precision: Precision) -> Hardware:
+    """What is asked for; where nothing is said, a GPU per column where there are some, else the CPU.
 
     Of processes that a launcher started there are as many as it started, and each takes its share of its machine.
-    Raises Failure where it is not there, or does not suit the net's columns.
+    Raises Failure where it is not there, cannot compute in `precision`, or does not suit the net's columns.
     """
     started = world.started()
     if started > 1:
         world.join()
-        if procs not in (None, started):
-            raise Failure(f"--procs {procs}: {started} processes were started; leave out --procs")
-    chosen = _chosen(gpus, device, procs, columns)
-    processes = started if started > 1 else len(chosen) or procs or columns
+        if wanted.procs not in (None, started):
+            raise Failure(f"--procs {wanted.procs}: {started} processes were started; leave out --procs")
+    chosen, note = _gpus(wanted, columns)
+    _check_precision(chosen, precision)
+    processes = started if started > 1 else len(chosen) or wanted.procs or columns
     place(columns, processes, 0)
-    return Hardware(chosen, processes, threads or _threads(processes), precision)
+    threads = wanted.threads or _threads(processes)
+    return Hardware(gpus=chosen, processes=processes, threads=threads, precision=precision, note=note)
 
 
-def alone(gpus: str | None, device: str | None, threads: int | None, precision: Precision) -> Engine:
-    """The engine of a command that runs in one process, whoever started it."""
-    chosen = _chosen(gpus, device, None, 1)
+def alone(
+    wanted: Wanted, precision: Precision | None = None, *, trained_in: Precision = "fp32", fast: bool = True
+) -> Engine:
+    """The engine of a command that runs in one process, whoever started it.
+
+    Where no precision is asked for, it is the one that the net was trained in, or fp32 on the CPU.
+    Raises Failure as `choose` does.
+    """
+    chosen, _ = _gpus(wanted, 1)
     if len(chosen) > 1:
-        raise Failure(f"--gpus {gpus}: this runs on one GPU; name one of them")
-    return _assemble_alone(Hardware(chosen, 1, threads or cores(), precision), 1)[0]
+        raise Failure(f"--gpus {wanted.gpus}: this runs on one GPU; name one of them")
+    taken = precision or (trained_in if chosen else "fp32")
+    _check_precision(chosen, taken)
+    hardware = Hardware(gpus=chosen, processes=1, threads=wanted.threads or cores(), precision=taken)
+    return _assemble_alone(hardware, 1, fast=fast)[0]
+
+
+def _check_precision(gpus: tuple[int, ...], precision: Precision) -> None:
+    if not gpus and precision != "fp32":
+        raise Failure(f"engine.precision = {precision}: the CPU computes in fp32; use --gpus, or --precision fp32")
 
 
 def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
@@ -109,13 +148,21 @@ def _threads(processes: int) -> int:
     return share(own, world.neighbours(own) if world.started() > 1 else [own] * processes)
 
 
-def _chosen(gpus: str | None, device: str | None, procs: int | None, columns: int) -> tuple[int, ...]:
-    """The GPUs to run on; none for the CPU."""
-    if gpus is not None and device == "cpu":
-        raise Failure("--gpus and --device cpu exclude each other; leave out one")
-    if gpus is not None:
-        return asked(gpus)
-    return () if device == "cpu" or procs else _found(columns)
+def _gpus(wanted: Wanted, columns: int) -> tuple[tuple[int, ...], str]:
+    """The GPUs to use, and why there are none where a person might expect some."""
+    if wanted.gpus is not None:
+        return asked(wanted.gpus), ""
+    if wanted.device == "cpu" or not devices.gpus():
+        return (), ""
+    if wanted.procs:
+        raise Failure(f"--procs {wanted.procs} counts processes on the CPU, and there are GPUs here; add --device cpu")
+    from alexnet.engines.cuda.facts import devices as usable
+
+    try:
+        count = len(usable())
+    except Failure as failure:
+        return (), f"on the CPU, for {failure}"
+    return (tuple(range(columns)) if count >= columns else (0,)), ""
 
 
 def asked(text: str) -> tuple[int, ...]:
@@ -132,17 +179,3 @@ def asked(text: str) -> tuple[int, ...]:
     if not all(0 <= index < count for index in chosen):
         raise Failure(f"--gpus {text}: CUDA finds {count} here, {', '.join(devices.gpus())}; or use --device cpu")
     return chosen
-
-
-def _found(columns: int) -> tuple[int, ...]:
-    """A GPU a column, or one for all; none where the CUDA engine cannot run, which is then said."""
-    if not devices.gpus():
-        return ()
-    from alexnet.engines.cuda.facts import devices as usable
-
-    try:
-        count = len(usable())
-    except Failure as failure:
-        say(f"on the CPU, for {failure}")
-        return ()
-    return tuple(range(columns)) if count >= columns else (0,)

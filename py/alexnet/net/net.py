@@ -12,10 +12,11 @@ from alexnet.engines import Engine, Floats, Scalar, Tensor, draws
 from alexnet.errors import Failure
 from alexnet.links import Link
 from alexnet.net.build import build
-from alexnet.net.fusion import fusions
+from alexnet.net.fusion import Fusion, fusions
 from alexnet.net.layers import Blob, Layer, Parameter, Pass
 from alexnet.net.site import Here, Site
 from alexnet.recipe.spec import Exchange
+from alexnet.recipe.tables import nearest
 from alexnet.recipe.topology import Topology
 
 Rates = Callable[[Parameter], tuple[float, float]]  # rate and decay; a parameter of rate 0 rests
@@ -28,11 +29,20 @@ class Net:
     """The part of a net that one process owns, with memory for `batch` images.
 
     Without `training` there are no gradients and momenta. `labels` and `losses` belong to the loss, `probs` are the
-    softmax's outputs; `input` takes the images. `watch` sees "<layer> forward", "<layer> backward", SUMS and UPDATE.
+    softmax's outputs; `input` takes the images. In a `plain` net
+    no layer's work is part of another's. `watch` sees "<layer> forward", "<layer> backward", SUMS and UPDATE.
     """
 
     def __init__(
-        self, shapes: Topology, engine: Engine, link: Link, batch: int, *, training: bool, watch: Watch = nullcontext
+        self,
+        shapes: Topology,
+        engine: Engine,
+        link: Link,
+        batch: int,
+        *,
+        training: bool,
+        plain: bool = False,
+        watch: Watch = nullcontext,
     ) -> None:
         self.topology, self.engine, self.link, self.batch, self.watch = shapes, engine, link, batch, watch
         site = Site(shapes, engine, link, batch, training=training)
@@ -43,6 +53,8 @@ class Net:
         meets = link.place.shares > 1
         working = [each.layer for each in shapes.layers if meets or not isinstance(each.layer, Exchange)]
         fused = {layer.name: fusion for layer, fusion in zip(working, fusions(working, engine), strict=True)}
+        if plain:
+            fused = dict.fromkeys(fused, Fusion())
         blob, learns = self.input, False
         for shape in shapes.layers:
             if (fusion := fused.get(shape.layer.name)) is not None:
@@ -62,6 +74,20 @@ class Net:
         for layer in self.layers:
             with self.watch(f"{layer.name} forward"):
                 layer.forward(now)
+
+    def values_of(self, layer: str, images: Tensor, now: Pass) -> Tensor:
+        """The values that a layer of a plain net gives; layers above it, which may share its memory, do not run.
+
+        Raises Failure where there is no such layer.
+        """
+        if layer not in self.outputs:
+            raise Failure(f"no layer '{layer}' in this net, the nearest is '{nearest(layer, self.outputs)}'")
+        self.input.value = images
+        upto = list(self.outputs)[: list(self.outputs).index(layer) + 1]
+        for each in self.layers:
+            if each.name in upto:
+                each.forward(now)
+        return self.outputs[layer].value
 
     def backward(self, now: Pass) -> None:
         """The gradient of every parameter, summed over the replicas."""

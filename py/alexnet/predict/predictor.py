@@ -48,6 +48,7 @@ class Predictor:
     def __init__(self, net: Net, mean: Floats, crops: Crops, dropout: float) -> None:
         side = net.topology.image.height
         self._net, self._crops, self._dropout = net, crops, dropout
+        self._centre = centre_crop(len(mean), side)
         self._mean = net.engine.upload(mean)
         self._views = net.engine.maps(net.batch, 3, side, side)
 
@@ -55,34 +56,44 @@ class Predictor:
         """(n, classes): the mean of the softmax's outputs over the crops."""
         views = [(image, view) for image in images for view in range(len(self._crops))]
         size = self._net.batch
-        parts = [self._run(views[at : at + size]) for at in range(0, len(views), size)]
+        parts = []
+        for at in range(0, len(views), size):
+            part = views[at : at + size]
+            self._show(part, self._crops)
+            self._net.forward(self._views, self._pass(len(part)))
+            parts.append(self._net.engine.unpack(self._net.probs, len(part))[:, :, 0, 0])
         probs = np.concatenate(parts).reshape(len(images), len(self._crops), -1)
         mean: Floats = probs.mean(axis=1, dtype=np.float64).astype(np.float32)
         return mean
 
     def features(self, images: Sequence[Pixels], layer: str) -> Floats:
-        """(n, units): the outputs of a layer for each image's first crop (paper, 6.1)."""
+        """(n, maps x height x width): the outputs of a layer for each image's centre crop (paper, 6.1).
+
+        Raises Failure where the net has no such layer.
+        """
         found = []
         for at in range(0, len(images), self._net.batch):
             part = images[at : at + self._net.batch]
-            self._run([(image, 0) for image in part])
-            values = self._net.engine.unpack(self._net.outputs[layer].value, len(part))
-            found.append(values.reshape(len(part), -1))
+            self._show([(image, 0) for image in part], self._centre)
+            values = self._net.values_of(layer, self._views, self._pass(len(part)))
+            found.append(self._net.engine.unpack(values, len(part)).reshape(len(part), -1))
         return np.concatenate(found)
 
-    def _run(self, views: list[tuple[Pixels, int]]) -> Floats:
+    def _pass(self, images: int) -> Pass:
+        return Pass(images, images, dropout=self._dropout)
+
+    def _show(self, views: list[tuple[Pixels, int]], crops: Crops) -> None:
+        """Crop, reflect and subtract the mean: the net's input."""
         chosen = [view for _, view in views]
         self._net.engine.ops.augment(
             [image for image, _ in views],
             self._mean,
             self._views,
-            np.ascontiguousarray(self._crops.offsets[chosen]),
-            np.ascontiguousarray(self._crops.reflect[chosen]),
+            np.ascontiguousarray(crops.offsets[chosen]),
+            np.ascontiguousarray(crops.reflect[chosen]),
             np.zeros((len(views), 3), np.float32),
             divide=1.0,
         )
-        self._net.forward(self._views, Pass(len(views), len(views), dropout=self._dropout))
-        return self._net.engine.unpack(self._net.probs, len(views))[:, :, 0, 0]
 
 
 def predict_split(
@@ -96,11 +107,3 @@ def predict_split(
         parts.append(predictor([split.image(index) for index in part]))
         advance(len(part))
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-
-
-def misses(probs: Floats, labels: NDArray[np.int32], k: int) -> int:
-    """How many images do not have their label among the k most probable classes; ties go to the lower class."""
-    own = np.take_along_axis(probs, labels[:, None], 1)
-    ties = (probs == own) & (np.arange(probs.shape[1]) < labels[:, None])
-    ahead = ~(probs <= own) | ties  # of NaN all others are ahead
-    return int((ahead.sum(axis=1) >= k).sum())

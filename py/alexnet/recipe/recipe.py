@@ -82,7 +82,12 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise Failure(f"{where}: {failure}") from None
     except (ValueError, RecursionError) as error:
         raise Failure(f"{where}: not valid TOML: {reason(error)}") from None
-    return recipe.with_changes(dict(map(_override, overrides))) if overrides else recipe
+    return recipe.with_changes(changes(overrides)) if overrides else recipe
+
+
+def changes(settings: Sequence[str]) -> dict[str, Any]:
+    """What "key=value" settings change, by dotted key. Raises Failure."""
+    return dict(map(_override, settings))
 
 
 def parse(tables: Mapping[str, Any]) -> Recipe:

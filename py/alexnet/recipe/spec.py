@@ -37,6 +37,7 @@ NotNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1, below=True)]
 Edge = Literal["floor", "ceil"]
 Method = Literal["fast", "direct"]
+Precision = Literal["fp32", "tf32", "bf16"]
 Setting = bool | int | float | str
 KINDS: dict[str, type["LayerSpec"]] = {}  # every class below with a `kind` of its own
 
@@ -212,12 +213,14 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """How the CPU engine computes; what comes out agrees within rounding.
+    """How the engine computes; what comes out agrees within rounding.
 
-    "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
+    On the CPU "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
+    `precision` is that of the products: tf32 and bf16 are a GPU's; weights, momenta and sums are always fp32.
     """
 
     convolution: Method = "fast"
+    precision: Precision = "fp32"
 
     @property
     def fast(self) -> bool:
@@ -226,7 +229,7 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Changes that hold once `epoch` epochs are done."""
+    """Changes that hold once `epoch` epochs are done, a fraction too."""
 
     epoch: NotNegative
     set: Mapping[str, Setting]
@@ -235,8 +238,8 @@ class Event:
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """Gradient descent (section 5). The rate is multiplied by `drop_factor` `drops` times when the validation
-    error has not improved for `patience` validations ("plateau"), or once `drop_epochs` epochs are done
-    ("epochs"; a fraction acts at the end of its epoch); biases follow these drops if `bias_drops`.
+    error has not improved for `patience` validations ("plateau"), or at the step that completes each of
+    `drop_epochs` epochs, fractions too ("epochs"); biases follow these drops if `bias_drops`.
     """
 
     batch: Count = 128

@@ -8,8 +8,8 @@ all the rest, so that a damaged file is known before HDF5 reads it.
 
 import json
 import zlib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,20 @@ def read(path: Path, momenta: bool = True) -> Checkpoint:
 
     Raises Failure where the file is missing, damaged or of another kind.
     """
+    with _whole(path) as file:
+        weights = _arrays(file["weights"])
+        return Checkpoint(path, _state(file), weights, _arrays(file["momenta"]) if momenta else {})
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state alone; the whole file is checked, nothing else of it stays in memory. Raises Failure as `read`."""
+    with _whole(path) as file:
+        return _state(file)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[h5py.File]:
+    """The file, open, once its checksum agrees."""
     try:
         with path.open("rb") as raw:
             stamp = raw.readline(USER_BLOCK).decode("ascii", "replace").split()
@@ -70,11 +84,16 @@ def read(path: Path, momenta: bool = True) -> Checkpoint:
         if stamp[1:] != [f"{_checksum(path):08x}"]:
             raise ValueError("it does not match its checksum")
         with h5py.File(path, "r", locking=False) as file:
-            state = json.loads(str(file.attrs["state"]))
-            weights = _arrays(file["weights"])
-            return Checkpoint(path, state, weights, _arrays(file["momenta"]) if momenta else {})
+            yield file
     except (OSError, KeyError, ValueError) as error:
-        raise Failure(f"{path}: not a whole checkpoint ({reason(error)}); use an earlier one") from error
+        raise Failure(
+            f"{path}: not a whole checkpoint ({reason(error)}); delete it, and the newest whole one is used"
+        ) from error
+
+
+def _state(file: h5py.File) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(str(file.attrs["state"]))
+    return state
 
 
 def _arrays(group: Any) -> Arrays:
@@ -89,6 +108,24 @@ def _checksum(path: Path) -> int:
         while block := file.read(CHUNK):
             check = zlib.crc32(block, check)
     return check
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A whole checkpoint's path and state; those newer that are damaged; whether `latest` named none."""
+
+    path: Path
+    state: dict[str, Any]
+    damaged: tuple[Path, ...]
+    unnamed: bool
+
+    @property
+    def note(self) -> str:
+        """For people, why it is not what `latest` names; empty where it is."""
+        if self.damaged:
+            names = ", ".join(path.name for path in self.damaged)
+            return f"{names} damaged; going on from {self.path.name}"
+        return f"`latest` is lost; going on from the newest checkpoint, {self.path.name}" if self.unnamed else ""
 
 
 class Shelf:
@@ -120,6 +157,23 @@ class Shelf:
             path = self.folder / (self.run / name).read_text(encoding="utf-8").strip()
             if path.is_file():
                 return path
+        return None
+
+    def newest_whole(self) -> "Resumable | None":
+        """What a training goes on from: `latest`, or the newest whole checkpoint where that is lost or damaged.
+
+        None where the shelf is empty. Raises Failure where no checkpoint on it is whole.
+        """
+        named, damaged = self.named("latest"), list[Path]()
+        for path in dict.fromkeys([*([named] if named else []), *reversed(self.all())]):
+            try:
+                state = read_state(path)
+            except Failure:
+                damaged.append(path)
+                continue
+            return Resumable(path, state, tuple(damaged), named is None)
+        if damaged:
+            raise Failure(f"{self.folder}: none of its {len(damaged)} checkpoints is whole; name another --out")
         return None
 
     def sweep(self) -> None:

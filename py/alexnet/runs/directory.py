@@ -1,33 +1,47 @@
-"""A run's directory: making a new one, opening an old one, and the facts that its log begins with."""
+"""A run's folder: making a new one, opening an old one, and the facts that its log begins with."""
 
+import importlib
 import os
 import platform
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from alexnet import __version__
+from alexnet.data.shards import Dataset
 from alexnet.engines import native
-from alexnet.errors import Failure
+from alexnet.errors import Failure, reason
 from alexnet.recipe import Recipe, parse
 from alexnet.runs.checkpoint import Checkpoint, Shelf, newest_run, read
+from alexnet.runs.inputs import Inputs
+from alexnet.runs.inputs import read as read_inputs
 
 RUNS = Path("runs")
-PACKAGES = ("h5py", "mpi4py", "numpy", "pillow", "scipy-openblas32")
+PACKAGES = (
+    *("h5py", "mpi4py", "mpich", "numpy", "pillow", "scipy-openblas32"),
+    *("cupy-cuda12x", "cupy-cuda13x", "nvidia-nccl-cu12", "nvidia-nccl-cu13"),
+)
 
 
 def new_run(recipe_name: str) -> Path:
-    """A path in ./runs that is not taken: the recipe's name and the time."""
+    """Make a folder of its own in ./runs: the recipe's name and the time. Raises Failure where it cannot be made."""
     stem = f"{Path(recipe_name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, tries = RUNS / stem, 1
-    while path.exists():
-        tries += 1
-        path = RUNS / f"{stem}-{tries}"
-    return path
+    for tries in count(1):
+        path = RUNS / (stem if tries == 1 else f"{stem}-{tries}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Failure(f"{path}: cannot be made ({reason(error)}); name another --out") from error
+    raise AssertionError("counting has no end")
 
 
 def resolve(run: Path | None) -> Path:
@@ -49,42 +63,50 @@ class Trained:
     run: Path
     recipe: Recipe
     checkpoint: Checkpoint
-
-    @property
-    def classes(self) -> list[str]:
-        found: list[str] = self.checkpoint.state["classes"]
-        return found
+    inputs: Inputs
 
     @property
     def data(self) -> Path:
+        """Where the dataset lay that it was trained on."""
         return Path(self.checkpoint.state["data"])
 
 
-def open_run(run: Path, momenta: bool = False, which: tuple[str, ...] = ("best", "latest")) -> Trained:
-    """Read a run's checkpoint.
+def load_trained(run: Path, data: Path | None = None) -> Trained:
+    """Read a run's best checkpoint, or its latest where none is the best yet.
 
-    Raises Failure where it holds no whole one.
+    A run of an earlier version lacks `input.h5`: what it saw is then asked of the dataset, `data` if given.
+    Raises Failure where the run holds no whole checkpoint.
     """
     shelf = Shelf(run)
-    path = next((found for name in which if (found := shelf.named(name))), None)
+    path = shelf.named("best") or shelf.named("latest") or next(reversed(shelf.all()), None)
     if path is None:
         raise Failure(f"{run}: holds no checkpoint yet; let it train for longer, or name another RUN")
-    checkpoint = read(path, momenta)
+    checkpoint = read(path, momenta=False)
+    recipe = recipe_of(checkpoint.state, path)
+    inputs = read_inputs(run)
+    if inputs is None:
+        inputs = Inputs.of(Dataset(data or Path(checkpoint.state["data"])))
+        if [each.name for each in inputs.classes] != checkpoint.state["classes"]:
+            raise Failure(f"{data}: its classes are not those of {run}; name the data it was trained on")
+    return Trained(run, recipe, checkpoint, inputs)
+
+
+def recipe_of(state: dict[str, Any], path: Path) -> Recipe:
+    """The recipe in a checkpoint's state. Raises Failure that names the checkpoint where it is not this program's."""
     try:
-        recipe = parse(tomllib.loads(checkpoint.state["recipe"]))
-        if not isinstance(checkpoint.state["classes"], list):
+        recipe = parse(tomllib.loads(state["recipe"]))
+        if not isinstance(state["classes"], list):
             raise TypeError("classes is not a list")
-    except (KeyError, TypeError, ValueError) as error:
-        raise Failure(f"{path}: not a checkpoint of this program ({error}); use another one") from error
-    return Trained(run, recipe, checkpoint)
+    except (Failure, KeyError, TypeError, ValueError) as error:
+        raise Failure(f"{path}: not a checkpoint of this version ({reason(error)}); use another one") from error
+    return recipe
 
 
 def facts(device: str, processes: int, threads: int, seed: int) -> dict[str, Any]:
     """What a run's log begins with: enough to run it again."""
     return {
-        "commit": _commit(),
-        "versions": {"alexnet": __version__, "python": platform.python_version()}
-        | {name: metadata.version(name) for name in PACKAGES},
+        "commit": commit(),
+        "versions": {"alexnet": __version__, "python": platform.python_version()} | _versions(),
         "device": device,
         "isa": native.module().ISA,
         "machine": f"{platform.node()}, {platform.machine()}, {os.cpu_count()} cores",
@@ -96,14 +118,20 @@ def facts(device: str, processes: int, threads: int, seed: int) -> dict[str, Any
     }
 
 
-def _commit() -> str | None:
-    """The commit of the sources, where they lie in a git checkout."""
-    for folder in Path(__file__).resolve().parents:
-        head = folder / ".git" / "HEAD"
-        if head.is_file():
-            text = head.read_text(encoding="utf-8").strip()
-            reference = folder / ".git" / text.removeprefix("ref: ")
-            if not text.startswith("ref: "):
-                return text
-            return reference.read_text(encoding="utf-8").strip() if reference.is_file() else None
-    return None
+def commit() -> str | None:
+    """The commit that the installed code was built from; None where it was not built from a git checkout."""
+    try:
+        built = importlib.import_module("alexnet._built")
+    except ImportError:
+        return None
+    return str(built.COMMIT) or None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    if "mpi4py.MPI" in sys.modules:  # else no MPI takes part
+        found["mpi"] = sys.modules["mpi4py.MPI"].Get_library_version().splitlines()[0].strip()
+    return found

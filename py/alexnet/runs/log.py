@@ -3,33 +3,42 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, TextIO
+from types import TracebackType
+from typing import Any
 
 from alexnet.errors import Failure
+from alexnet.files import write_whole
 
 Row = dict[str, Any]
+NAME = "log.jsonl"
+# What rows called otherwise before version 0.2.
+FORMER = {"lr": "rate", "error": "top1_error", "val_error": "val_top1_error"}
 
 
 class Log:
-    """Appends rows to `log.jsonl`; a resumed run first drops the rows beyond the step it goes on from."""
+    """Appends rows to a log; a resumed run first drops the rows beyond the step it goes on from."""
 
     def __init__(self, path: Path, keep_to_step: int) -> None:
         kept = [row for row in read(path) if row.get("step", 0) <= keep_to_step] if path.exists() else []
-        beside = path.with_suffix(".part")
-        beside.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-        beside.replace(path)
-        self._file: TextIO = path.open("a", encoding="utf-8")
+        write_whole(path, "".join(_line(row) for row in kept))
+        self._file = path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
 
     def write(self, row: Row) -> None:
+        """Append a row; it outlives this process at once."""
         self._file.write(_line(row))
         self._file.flush()
 
-    def close(self) -> None:
-        self._file.close()
-
 
 def read(path: Path) -> list[Row]:
-    """The rows of a log; a last line cut short by a kill is left out.
+    """The rows of a log, under today's names; a last line cut short by a kill is left out.
 
     Raises Failure where the file is no log.
     """
@@ -38,7 +47,7 @@ def read(path: Path) -> list[Row]:
         rows = [json.loads(line) for line in lines[:-1] if line]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a line is not an object")
-        return rows
+        return [{FORMER.get(key, key): value for key, value in row.items()} for row in rows]
     except (OSError, ValueError) as error:
         raise Failure(f"{path}: not a log of a run ({error}); move it away or name another run") from error
 

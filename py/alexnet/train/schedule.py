@@ -23,8 +23,8 @@ class Schedule:
         """What the drops so far have made of the first rate."""
         return spec.drop_factor**self.drops
 
-    def epoch_passed(self, epoch: int, spec: TrainSpec) -> None:
-        """`epoch` epochs are complete: take the drops listed up to here."""
+    def reached(self, epoch: float, spec: TrainSpec) -> None:
+        """So many epochs are done, the last one perhaps in part: take the drops listed up to here."""
         if spec.schedule == "epochs":
             self.drops = sum(at <= epoch for at in spec.drop_epochs)
 

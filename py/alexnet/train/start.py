@@ -1,180 +1,235 @@
-"""`alexctl train` and `control`: from options to a trainer in each process."""
+"""A training from its first decision to its last checkpoint: what is trained is settled, then the net trains."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from alexnet.console import say
 from alexnet.data.shards import Dataset
-from alexnet.engines import Precision
-from alexnet.errors import STOPPED, Failure
-from alexnet.files import write_whole
-from alexnet.machine import launch, world
-from alexnet.machine.hardware import Hardware, asked, assemble, choose
+from alexnet.errors import Failure
+from alexnet.files import locked, write_whole
+from alexnet.links import Link
+from alexnet.machine.hardware import Hardware, Wanted, assemble, choose
 from alexnet.net.weights import Weights, fitting, load_safetensors
-from alexnet.recipe import Recipe, load
-from alexnet.recipe.recipe import _override
+from alexnet.recipe import Recipe, changes, load
 from alexnet.recipe.topology import Topology, topology
-from alexnet.runs import control
-from alexnet.runs import directory as runs
-from alexnet.runs.checkpoint import Shelf
-from alexnet.train.trainer import Trainer
+from alexnet.runs import directory, inputs, log
+from alexnet.runs.checkpoint import Resumable, Shelf, read
+from alexnet.runs.log import Log
+from alexnet.train.trainer import Listener, Trainer
+
+LOCK = ".lock"
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of `alexctl train` as they were given; None where one was not."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a training was asked to be; None where nothing was said.
 
-    data: Path | None
-    recipe: str | None
-    gpus: str | None
-    device: str | None
-    procs: int | None
-    threads: int | None
-    precision: Precision
-    out: Path | None
-    resume: bool
-    epochs: int | None
-    steps: int | None
-    init: tuple[str, ...]
-    seed: int | None
-    changes: tuple[str, ...]
+    `changes` are "key=value" settings of the recipe; `init` names weights as FILE[:LAYERS]. Raises Failure where the
+    options exclude each other.
+    """
+
+    data: Path | None = None
+    recipe: str | Path | None = None
+    changes: tuple[str, ...] = ()
+    out: Path | None = None
+    resume: bool = False
+    epochs: int | None = None
+    steps: int | None = None
+    init: tuple[str, ...] = ()
+    seed: int | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise Failure("--epochs and --steps exclude each other; leave out one")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: settled before any process starts, the same in each."""
+    """What is trained: settled before any process starts, the same in each.
 
-    run: Path
-    resumed: runs.Trained | None
+    `run` is None where a new folder in ./runs is still to be made.
+    """
+
+    run: Path | None
+    resumed: Resumable | None
     recipe: Recipe
-    data: Path
+    data: Dataset
     seed: int
 
 
-def train(request: Request) -> bool:
-    """Train as asked, in as many processes as asked; false where a signal stopped it with a whole checkpoint."""
-    if request.gpus is not None:
-        asked(request.gpus)  # before the data and the recipe are looked at
-    plan = settle(request)
-    hardware = choose(
-        request.gpus, request.device, request.procs, request.threads, request.precision, plan.recipe.net.columns
-    )
-    if hardware.processes == 1 or world.started() > 1:
-        return _train_here(request, plan, hardware)
-    code = launch.run(hardware.processes, _arguments(request, plan.run, hardware))
-    if code in (0, STOPPED):
-        return code == 0
-    raise SystemExit(code)
+@dataclass(frozen=True)
+class Result:
+    """How a training ended: not `finished` where a signal stopped it, with a whole checkpoint either way."""
+
+    run: Path
+    finished: bool
+    step: int
+    checkpoint: Path | None
+    best_error: float  # top-1 on the validation images by the centre crop; inf where there was no validation
 
 
-def settle(request: Request) -> Plan:
+def train(options: Options, listeners: Sequence[Listener] = ()) -> Result:
+    """Train in this process, or as one of the processes that a launcher started.
+
+    Each listener gets every row of the log, in the first process. Raises Failure.
+    """
+    plan = settle(options)
+    return train_here(options, plan, hardware_for(options, plan), listeners)
+
+
+def hardware_for(options: Options, plan: Plan) -> Hardware:
+    """Where the plan's net trains. Raises Failure where that is not there."""
+    return choose(options.wanted, plan.recipe.net.columns, plan.recipe.engine.precision)
+
+
+def settle(options: Options) -> Plan:
     """The run, its recipe, data and seed: a new run's from the options, a resumed one's from its checkpoint.
 
     Raises Failure where they do not fit together.
     """
-    run = request.out or (runs.resolve(None) if request.resume else runs.new_run(request.recipe or "alexnet"))
-    shelf = Shelf(run)
-    if shelf.named("latest") and request.resume:
-        return _resumed(request, run)
-    if shelf.all() and not request.resume:
+    run = options.out or (directory.resolve(None) if options.resume else None)
+    shelf = Shelf(run) if run else None
+    resumed = shelf.newest_whole() if shelf and options.resume else None
+    if run and resumed:
+        return _resumed(options, run, resumed)
+    if shelf and shelf.all():
         raise Failure(f"{run}: already holds a run; add --resume to go on with it, or choose another --out")
-    recipe = load(request.recipe or "alexnet", request.changes)
-    data = request.data or Path("data")
-    if request.data is None and not data.exists():
+    recipe = load(options.recipe or "alexnet", options.changes)
+    if options.data is None and not Path("data").exists():
         raise Failure(
             "data: no prepared data here; make it with `alexctl prep IMAGES --out data`, or `alexctl train DATA`"
         )
-    return _checked(Plan(run, None, _extended(recipe, request), data, request.seed or 0))
+    data = Dataset(options.data or Path("data"))
+    return _checked(Plan(run, None, _extended(recipe, options), data, options.seed or 0))
 
 
-def _resumed(request: Request, run: Path) -> Plan:
-    resumed = runs.open_run(run, momenta=True, which=("latest",))
-    recipe, state = resumed.recipe, resumed.checkpoint.state
-    if request.recipe or request.changes:
-        asked = load(request.recipe or "alexnet", request.changes)
-        if _extended(asked, request) != _extended(recipe, request):
+def _resumed(options: Options, run: Path, found: Resumable) -> Plan:
+    state = found.state
+    recipe = directory.recipe_of(state, found.path)
+    if options.recipe or options.changes:
+        asked = load(options.recipe) if options.recipe else recipe
+        if _extended(asked.with_changes(changes(options.changes)), options) != _extended(recipe, options):
             raise Failure(f"{run}: began with another recipe, see its recipe.toml; leave out --recipe and --set")
-    if request.seed not in (None, state["seed"]):
+    if options.seed not in (None, state["seed"]):
         raise Failure(f"{run}: began with --seed {state['seed']}; leave out --seed")
-    plan = Plan(run, resumed, _extended(recipe, request), request.data or resumed.data, state["seed"])
-    return _checked(plan)
+    data = Dataset(options.data or Path(state["data"]))
+    if not _began_with(data, state):
+        raise Failure(f"{data.path}: is not the dataset that {run} began with; name that one, or begin a new run")
+    return _checked(Plan(run, found, _extended(recipe, options), data, state["seed"]))
 
 
-def _extended(recipe: Recipe, request: Request) -> Recipe:
-    if request.epochs is None:
+def _began_with(data: Dataset, state: dict[str, Any]) -> bool:
+    if "dataset" in state:
+        return bool(state["dataset"] == data.identity)
+    own = [each.name for each in data.classes], data.counts["train"]  # all that earlier versions kept
+    return own == (state["classes"], state["images"])
+
+
+def _extended(recipe: Recipe, options: Options) -> Recipe:
+    if options.epochs is None:
         return recipe
-    return replace(recipe, train=replace(recipe.train, epochs=request.epochs))
+    return replace(recipe, train=replace(recipe.train, epochs=options.epochs))
 
 
 def _checked(plan: Plan) -> Plan:
     """Fail here, once, on what every process would fail on."""
-    data = Dataset(plan.data)
-    topology(plan.recipe.net, len(data.classes))
-    if plan.recipe.net.crop > data.size:
+    recipe, data = plan.recipe, plan.data
+    topology(recipe.net, len(data.classes))
+    if recipe.net.crop > data.size:
         raise Failure(
-            f"{plan.data}: images of {data.size} are smaller than the recipe's net.crop of {plan.recipe.net.crop}; "
-            f"prepare them with --size {plan.recipe.net.crop} or more"
+            f"{data.path}: images of {data.size} are smaller than the recipe's net.crop of {recipe.net.crop}; "
+            f"prepare them with --size {recipe.net.crop} or more"
         )
-    if plan.resumed:
-        began_with = (plan.resumed.classes, plan.resumed.checkpoint.state["images"])
-        if began_with != ([each.name for each in data.classes], data.counts["train"]):
-            raise Failure(f"{plan.data}: not the classes and images that {plan.run} began with; name the same data")
+    if recipe.train.schedule == "plateau" and recipe.train.drop_epochs:
+        raise Failure(
+            "train.drop_epochs: a plateau finds its drops by itself; "
+            "use --set train.schedule=epochs, or --set train.drop_epochs=[]"
+        )
+    if recipe.train.schedule == "plateau" and not data.counts["val"]:
+        raise Failure(
+            f'{data.path}: has no val images, which train.schedule = "plateau" needs; '
+            "prepare it with --val-share, or use --set train.schedule=epochs --set train.drop_epochs=[...]"
+        )
     return plan
 
 
-def _arguments(request: Request, run: Path, hardware: Hardware) -> list[str]:
-    """The command line again, with what was left to default settled."""
-    options = {
-        "--recipe": request.recipe,
-        "--out": run,
-        "--epochs": request.epochs,
-        "--steps": request.steps,
-        "--seed": request.seed,
-    }
-    arguments = ["train"] + ([str(request.data)] if request.data else []) + hardware.arguments()
-    for name, value in options.items():
-        arguments += [name, str(value)] if value is not None else []
-    for name, values in (("--init", request.init), ("--set", request.changes)):
-        for each in values:
-            arguments += [name, each]
-    return arguments + (["--resume"] if request.resume else [])
+def train_here(options: Options, plan: Plan, hardware: Hardware, listeners: Sequence[Listener] = ()) -> Result:
+    """Train as planned, as one of the processes that `hardware` counts. Raises Failure."""
+    recipe = plan.recipe
+    engine, link = assemble(hardware, recipe.net.columns, fast=recipe.engine.fast)
+    with closing(link), _held(options, plan, link) as run:
+        trainer = Trainer(run, plan.data, recipe, plan.seed, engine, link)
+        note = _begin(trainer, options, plan)
+        last = trainer.last_step(options.steps)
+        if link.rank:
+            finished = trainer.run(last)
+        else:
+            start = _start(trainer, plan, hardware) | {"last_step": last, "batch": recipe.train.batch}
+            notes = [each for each in (hardware.note, note) if each]
+            finished = _first(trainer, last, start | ({"notes": notes} if notes else {}), listeners)
+        return Result(run, finished, trainer.at.step, trainer.shelf.named("latest"), trainer.at.schedule.best_error)
 
 
-def _train_here(request: Request, plan: Plan, hardware: Hardware) -> bool:
-    engine, link = assemble(hardware, plan.recipe.net.columns, fast=plan.recipe.engine.fast)
-    plan = replace(plan, run=link.share(plan.run))
-    processes = link.place.replicas * link.place.shares
-    shelf = Shelf(plan.run)
-    if link.rank == 0:
-        shelf.folder.mkdir(parents=True, exist_ok=True)
-        shelf.sweep()
-        write_whole(plan.run / "recipe.toml", plan.recipe.to_toml())
-        say(f"run {plan.run}: {processes} processes of {hardware.threads} threads on {hardware.name}, seed {plan.seed}")
-    facts = runs.facts(hardware.name, processes, hardware.threads, plan.seed)
-    facts |= {"data": str(plan.data), "convolution": plan.recipe.engine.convolution}
-    trainer = Trainer(plan.run, Dataset(plan.data), plan.recipe, plan.seed, engine, link, facts)
-    if plan.resumed:
-        trainer.restore(plan.resumed.checkpoint)
-    else:
-        trainer.begin([_initial(each, trainer.net.topology) for each in request.init])
-    finished = trainer.run(request.steps)
-    link.close()
-    if link.rank == 0:
-        latest = shelf.named("latest")
-        say(f"{'trained' if finished else 'stopped; run again with --resume'}: {latest}")
-    return finished
+@contextmanager
+def _held(options: Options, plan: Plan, link: Link) -> Iterator[Path]:
+    """The run's folder, made where it is new; the first process holds it as long as any trains."""
+    if link.rank:
+        yield link.share(None)
+        return
+    run = plan.run or directory.new_run(str(options.recipe or "alexnet"))
+    run.mkdir(parents=True, exist_ok=True)
+    with locked(run / LOCK, f"{run}: another process trains it; wait until it ends, or choose another --out"):
+        yield link.share(run)
+
+
+def _begin(trainer: Trainer, options: Options, plan: Plan) -> str:
+    """Weights to begin with: first ones, or those of the checkpoint that the first process finds; a note on it."""
+    link = trainer.link
+    found: Resumable | None = None
+    if link.rank == 0:  # looked for again, now that nobody else writes here
+        found = trainer.shelf.newest_whole()
+        if found and not plan.resumed:
+            raise Failure(f"{trainer.run_path}: holds a run by now; add --resume to go on with it")
+    found = link.share(found)
+    if found is None:
+        trainer.begin([_initial(each, trainer.net.topology) for each in options.init])
+        return ""
+    trainer.restore(read(found.path))
+    return found.note
+
+
+def _start(trainer: Trainer, plan: Plan, hardware: Hardware) -> log.Row:
+    """The row with which a training begins in the log."""
+    place, engine = trainer.link.place, plan.recipe.engine
+    facts = directory.facts(hardware.name, place.replicas * place.shares, hardware.threads, plan.seed)
+    about = {"run": str(trainer.run_path), "data": str(plan.data.path), "dataset": plan.data.identity}
+    computed = {"convolution": engine.convolution, "precision": engine.precision}
+    return {"event": "start", "step": trainer.at.step, **facts, **about, **computed}
+
+
+def _first(trainer: Trainer, last: int, start: log.Row, listeners: Sequence[Listener]) -> bool:
+    """What the first process does beside training: it writes the run's files and tells the listeners."""
+    run = trainer.run_path
+    trainer.shelf.folder.mkdir(exist_ok=True)
+    trainer.shelf.sweep()
+    write_whole(run / "recipe.toml", trainer.recipe.to_toml())
+    if not (run / inputs.NAME).exists():
+        inputs.write(run, inputs.Inputs.of(trainer.data))
+    with Log(run / log.NAME, trainer.at.step) as kept:
+        told = [kept.write, *listeners]
+        for listener in told:
+            listener(start)
+        return trainer.run(last, told)
 
 
 def _initial(argument: str, shapes: Topology) -> Weights:
     """Weights from FILE[:LAYERS]: those of the layers that match; without LAYERS all of the net's."""
-    file, _, layers = argument.partition(":")
+    if Path(argument).exists():  # its name may have a colon
+        return fitting(load_safetensors(Path(argument)), shapes)
+    file, colon, layers = argument.rpartition(":")
+    if not colon:
+        file, layers = argument, ""
     return fitting(load_safetensors(Path(file)), shapes, layers.split(",") if layers else None)
-
-
-def change(run: Path, settings: list[str]) -> None:
-    """`alexctl control`: send changes to the run that trains."""
-    trained = run / "recipe.toml"
-    if not trained.is_file():
-        raise Failure(f"{run}: no such run; give the directory that `alexctl train` named")
-    control.send(run, load(trained), dict(map(_override, settings)))
-    say(f"{run}: asked for {', '.join(settings)}; see its log.jsonl")

@@ -1,32 +1,34 @@
 """Training: gradient descent over the stream of images, with validation, checkpoints, and changes by hand."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexnet.console import Advance, progress, say
 from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats
 from alexnet.errors import Failure
 from alexnet.links import Link
 from alexnet.machine.signals import StopRequest
+from alexnet.metrics import misses
 from alexnet.net.layers import Parameter, Pass
 from alexnet.net.net import Net
-from alexnet.predict.predictor import Predictor, centre_crop, misses, predict_split
+from alexnet.predict.predictor import Predictor, centre_crop, predict_split
 from alexnet.recipe import Recipe
 from alexnet.recipe.spec import Weighted
 from alexnet.recipe.topology import topology
 from alexnet.runs import control
 from alexnet.runs.checkpoint import Checkpoint, Shelf, write
-from alexnet.runs.log import Log, Row
+from alexnet.runs.log import Row
 from alexnet.train.loader import Loader
 from alexnet.train.schedule import Schedule
 from alexnet.train.stream import Stream
+
+Listener = Callable[[Row], None]  # gets each row of the log
 
 
 @dataclass
@@ -56,10 +58,10 @@ class Trainer:
         seed: int,
         engine: Engine,
         link: Link,
-        facts: dict[str, Any],
     ) -> None:
         self.run_path, self.data, self.recipe, self.seed = run, data, recipe, seed
-        self.engine, self.link, self.facts = engine, link, facts
+        self.engine, self.link = engine, link
+        self._listeners: Sequence[Listener] = ()
         train = data.split("train")
         self.stream = Stream(len(train), recipe.train.batch, seed, recipe.data.shuffle)
         self.own = link.place.slice_of(recipe.train.batch)
@@ -86,40 +88,37 @@ class Trainer:
         self.net.load(saved.weights, saved.momenta)
         self.at = Progress.restored(saved.state)
 
-    def run(self, last_step: int | None) -> bool:
-        """Train up to `last_step` (None: the recipe's epochs); false where a signal stopped it before the end.
+    def last_step(self, asked: int | None) -> int:
+        """The step at which a training ends: the one asked for, else that of the recipe's last epoch."""
+        return asked if asked is not None else self.stream.steps(self.recipe.train.epochs)
+
+    def run(self, last_step: int, listeners: Sequence[Listener] = ()) -> bool:
+        """Train up to `last_step`, each row of the log told to `listeners`; false where a signal stopped it before.
 
         Raises Failure where the loss or a weight is not finite, or a file cannot be read or written.
         """
-        last = last_step if last_step is not None else self.stream.steps(self.recipe.train.epochs)
-        batch = self.stream.batch
-        log = Log(self.run_path / "log.jsonl", self.at.step) if self.link.rank == 0 else None
-        bar = progress("train", last * batch, done=self.at.step * batch) if log else nullcontext(_unseen)
-        with StopRequest() as stop, bar as advance:
-            self._write(log, {"event": "start", "step": self.at.step, **self.facts})
-            try:
-                return self._steps(last, stop, log, advance)
-            finally:
-                if log:
-                    log.close()
+        self._listeners = listeners
+        with StopRequest() as stop:
+            return self._steps(last_step, stop)
 
-    def _steps(self, last: int, stop: StopRequest, log: Log | None, advance: Advance) -> bool:
+    def _tell(self, row: Row) -> None:
+        for listener in self._listeners:
+            listener(row)
+
+    def _steps(self, last: int, stop: StopRequest) -> bool:
+        first = self.link.rank == 0
         while self.at.step < last and not self.at.schedule.finished:
             self._refresh()
             with closing(self._loader()) as loader:
                 while self.at.step < last and not self.at.schedule.finished:
-                    if self.link.any(stop.raised or (log is not None and control.waiting(self.run_path))):
+                    if self.link.any(stop.raised or (first and control.waiting(self.run_path))):
                         if self.link.any(stop.raised):
                             self._checkpoint(best=False)
                             return False
-                        self._take_changes(log)
+                        self._take_changes()
                         break
-                    before = self.stream.passes(self.at.step)
-                    row = self._step(loader)
-                    self._write(log, row)
-                    note = f"step {row['step']}, loss {row['loss']:.4f}, lr {row['lr']:.2g}"
-                    advance(self.stream.batch, note)
-                    if self._after_step(before, last, log):
+                    self._tell(self._step(loader))
+                    if self._after_step(last):
                         break
         return True
 
@@ -128,7 +127,7 @@ class Trainer:
 
     def _refresh(self) -> None:
         """Hold to the recipe with the events of the epochs passed, and with what was changed by hand."""
-        recipe = self.recipe.at_epoch(self.stream.passes(self.at.step))
+        recipe = self.recipe.at_epoch(self.stream.epoch(self.at.step))
         self.now = recipe.with_changes(self.at.changes) if self.at.changes else recipe
         self._specs = {layer.name: layer for layer in self.now.net.layers if isinstance(layer, Weighted)}
 
@@ -158,8 +157,8 @@ class Trainer:
             "step": self.at.step,
             "epoch": self.stream.epoch(self.at.step),
             "loss": loss,
-            "error": error,
-            "lr": self.at.schedule.rate(self.now.train),
+            "top1_error": error,
+            "rate": self.at.schedule.rate(self.now.train),
             "images_per_s": self.stream.batch / (time.perf_counter() - start),
         }
 
@@ -180,21 +179,18 @@ class Trainer:
             return rate * spec.bias_rate_times, train.decay * spec.bias_decay_times
         return schedule.rate(train) * spec.rate_times, train.decay * spec.decay_times
 
-    def _after_step(self, passes_before: int, last: int, log: Log | None) -> bool:
-        """Validate and keep a checkpoint where it is time; true where the recipe may have changed."""
-        train, passes = self.now.train, self.stream.passes(self.at.step)
-        ended = self.at.step == last
-        best = False
-        new_epoch = passes > passes_before
-        if new_epoch:
-            self.at.schedule.epoch_passed(passes, train)
-        if new_epoch and passes % train.validate_epochs == 0:
-            best = self._validate(log)
-        if new_epoch or ended or self.at.step % train.checkpoint_steps == 0:
+    def _after_step(self, last: int) -> bool:
+        """Validate and keep a checkpoint where it is time; true where the recipe's events change it from here on."""
+        train, before, now = self.now.train, self.stream.epoch(self.at.step - 1), self.stream.epoch(self.at.step)
+        self.at.schedule.reached(now, train)
+        passes = self.stream.passes(self.at.step)
+        new_epoch = passes > self.stream.passes(self.at.step - 1)
+        best = new_epoch and passes % train.validate_epochs == 0 and self._validate()
+        if new_epoch or self.at.step == last or self.at.step % train.checkpoint_steps == 0:
             self._checkpoint(best)
-        return new_epoch and bool(self.recipe.train.events)
+        return any(before < event.epoch <= now for event in self.recipe.train.events)
 
-    def _validate(self, log: Log | None) -> bool:
+    def _validate(self) -> bool:
         """Centre-crop error on the validation images; true where it is the best so far."""
         if not self.data.counts["val"]:
             return False
@@ -220,29 +216,23 @@ class Trainer:
             "step": self.at.step,
             "epoch": self.stream.epoch(self.at.step),
             "val_loss": loss,
-            "val_error": top1,
+            "val_top1_error": top1,
             "val_top5_error": top5,
             "drops": self.at.schedule.drops,
         }
-        self._write(log, row)
-        if log:
-            say(f"epoch {row['epoch']:.2f}: validation error {top1:.1%} (top-5 {top5:.1%}), loss {loss:.3f}")
+        self._tell(row)
         return best
 
-    def _take_changes(self, log: Log | None) -> None:
-        """Changes by hand: checked, logged, and from now on part of the run."""
-        changes = self.link.share(control.take(self.run_path) if log else None)
+    def _take_changes(self) -> None:
+        """Changes by hand: checked, told, and from now on part of the run."""
+        changes = self.link.share(control.take(self.run_path) if self.link.rank == 0 else None)
         row: Row = {"event": "control", "step": self.at.step, "set": changes}
         try:
             control.check(self.recipe, changes)
             self.at.changes |= changes
         except Failure as failure:
             row["refused"] = str(failure)
-        self._write(log, row)
-        if log:
-            say(
-                f"step {self.at.step}: by hand {changes}" + (f", refused: {row['refused']}" if "refused" in row else "")
-            )
+        self._tell(row)
 
     def _checkpoint(self, best: bool) -> None:
         """Weights, momenta and progress into a file, by the first process; all take part."""
@@ -260,18 +250,11 @@ class Trainer:
             "recipe": self.recipe.to_toml(),
             "classes": [each.name for each in self.data.classes],
             "data": str(self.data.path.resolve()),
+            "dataset": self.data.identity,
         }
         path = self.shelf.path(self.at.step)
         write(path, state, arrays)
         self.shelf.shelved(path, best, self.now.train.checkpoints_kept)
-
-    def _write(self, log: Log | None, row: Row) -> None:
-        if log:
-            log.write(row)
-
-
-def _unseen(count: int, note: str = "") -> None:
-    """Progress that another process shows."""
 
 
 def _finite(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.predict.predictor import misses
+from alexnet.metrics import misses
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])

@@ -1,0 +1,30 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads per process (default: the cores, shared out).")]
+Gpu = Annotated[str | None, typer.Option("--gpus", help="The GPU to run on, such as 0.")]
+Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to run on, such as 0,1: a column each.")]
+Device = Annotated[Literal["cpu"] | None, typer.Option(help="Run without a GPU.")]
+Procs = Annotated[
+    int | None, typer.Option(min=1, help="Processes on the CPU: 1, or a multiple of the columns (the default).")
+]
+Precision = Annotated[
+    Literal["fp32", "tf32", "bf16"] | None,
+    typer.Option(help="Precision of products, short for --set engine.precision=...; weights are always fp32."),
+]
+Data = Annotated[Path | None, typer.Option(help="The prepared data (default: what the run was trained on).")]
+Crops = Annotated[Literal["ten", "centre"], typer.Option(help="Views whose predictions are averaged.")]
+Split = Annotated[Literal["train", "val", "test"], typer.Option(help="The split whose images are used.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated.")
+]
+
+
+def changes(settings: list[str] | None, precision: str | None) -> tuple[str, ...]:
+    """What `--set` and `--precision` change in a recipe."""
+    return (*(settings or ()), *([f"engine.precision={precision}"] if precision else ()))

@@ -1,0 +1,31 @@
+"""`alexctl recipes`: what there is to train, and one net as a table."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe's name or a TOML file.")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the data.")] = 1000,
+) -> None:
+    """List the recipes, or show one net as a table of its layers."""
+    from rich.console import Console
+
+    from alexnet.recipe import bundled, header, load
+    from alexnet.recipe.table import drawing, plain
+    from alexnet.recipe.topology import topology
+
+    if name is None:
+        width = max(map(len, bundled()))
+        for each, first_line in bundled().items():
+            print(f"{each:{width}}  {first_line}")
+        return
+    for line in header(name):
+        print(line)
+    table = drawing(topology(load(name).net, classes), f"{name}, {classes} classes")
+    if sys.stdout.isatty():
+        Console().print(table)
+    else:
+        print(plain(table), end="")

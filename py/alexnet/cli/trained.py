@@ -1,0 +1,139 @@
+"""`alexctl eval`, `predict`, `figures` and `export`: what a trained run can do."""
+
+import json as json_lines
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alexnet.cli.options import Crops, Data, Device, Gpu, Json, Precision, Split, Threads
+from alexnet.console import progress, say
+from alexnet.errors import Failure
+
+if TYPE_CHECKING:
+    from alexnet.data.format import ClassInfo
+    from alexnet.predict.evaluate import Errors
+
+
+def evaluate(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest run.")] = None,
+    data: Data = None,
+    split: Split = "val",
+    crops: Crops = "ten",
+    gpus: Gpu = None,
+    device: Device = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    json: Json = False,
+    probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
+) -> None:
+    """Measure top-1 and top-5 error; the predictions of several runs are averaged."""
+    from alexnet.machine.hardware import Wanted
+    from alexnet.predict.evaluate import evaluate
+    from alexnet.predict.run import open_run
+
+    wanted = Wanted(gpus=gpus, device=device, threads=threads)
+    opened = [open_run(path, wanted=wanted, precision=precision, data=data) for path in runs or (None,)]
+    found = evaluate(opened, data=data, split=split, crops=crops, progress=progress)
+    if found.note:
+        say(f"note: {found.note}")
+    if probs is not None:
+        _write_probs(probs, found)
+    names = ", ".join(str(run.path) for run in opened)
+    print(
+        f"{names} on {found.images} images of {found.data} ({split}), {crops} crops: "
+        f"top-1 error {found.top1:.2%}, top-5 error {found.top5:.2%}",
+        flush=True,
+    )
+    if json:
+        print(json_lines.dumps(found.as_json()), flush=True)
+
+
+def _write_probs(path: Path, found: "Errors") -> None:
+    import numpy as np
+
+    from alexnet.files import whole_file
+
+    with whole_file(path) as beside, beside.open("wb") as file:
+        np.savez(file, probs=found.probs, labels=found.labels)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    data: Annotated[Path | None, typer.Option(help="Its prepared data; only a run of version 0.1 needs it.")] = None,
+    gpus: Gpu = None,
+    device: Device = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Name the five most probable classes of images, by ten crops."""
+    from alexnet.machine.hardware import Wanted
+    from alexnet.predict.run import open_run
+
+    wanted = Wanted(gpus=gpus, device=device, threads=threads)
+    opened = open_run(run, wanted=wanted, precision=precision, data=data)
+    called = _callings(opened.classes)
+    results, skipped = [], []
+    for each in opened.predictions(images):
+        if each.skipped:
+            skipped.append(each.skipped)
+            continue
+        top = each.top()
+        shown = ", ".join(f"{called[info.index]} {probability:.1%}" for info, probability in top)
+        print(f"{each.image}: {shown}", flush=True)
+        entries = [
+            {"index": info.index, "id": info.id, "class": info.name, "probability": probability}
+            for info, probability in top
+        ]
+        results.append({"image": str(each.image), "top": entries})
+    if json:
+        print(json_lines.dumps({"predictions": results}), flush=True)
+    for line in skipped[:-1]:
+        say(f"skipped: {line}")
+    if skipped:
+        raise Failure(skipped[-1])
+
+
+def _callings(classes: "tuple[ClassInfo, ...]") -> list[str]:
+    """What to call each class: its name, and its id where another has the same name."""
+    names = [each.name for each in classes]
+    return [each.name if names.count(each.name) == 1 else f"{each.name} ({each.id})" for each in classes]
+
+
+def figures(
+    run: Annotated[Path | None, typer.Argument(help="A trained run (default: the newest).")] = None,
+    data: Data = None,
+    split: Split = "val",
+    out: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: the run's).")] = None,
+    threads: Threads = None,
+) -> None:
+    """Draw the paper's Figures 3 and 4, and how the training went."""
+    from alexnet.figures.gallery import draw
+    from alexnet.machine.hardware import Wanted
+    from alexnet.predict.run import open_run
+
+    opened = open_run(run, wanted=Wanted(device="cpu", threads=threads), data=data)
+    for path in draw(opened, data=data, split=split, out=out):
+        say(f"drawn: {path}")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    file: Annotated[Path, typer.Argument(help="A .safetensors or .onnx file.")],
+) -> None:
+    """Write a run's weights for other programs."""
+    from alexnet.net.weights import export_onnx, save_safetensors
+    from alexnet.runs import directory
+
+    trained = directory.load_trained(directory.resolve(run))
+    weights = trained.checkpoint.weights
+    writers = {
+        ".safetensors": lambda: save_safetensors(file, weights),
+        ".onnx": lambda: export_onnx(file, trained.recipe, len(trained.inputs.classes), weights),
+    }
+    if file.suffix not in writers:
+        raise Failure(f"{file}: end its name with {' or '.join(writers)}")
+    writers[file.suffix]()
+    say(f"written: {file}")

@@ -1,0 +1,52 @@
+"""What this machine has for training, and what is missing."""
+
+import importlib
+import platform
+from collections.abc import Callable
+from importlib import metadata
+
+from alexnet import __version__
+from alexnet.engines import native
+from alexnet.engines.cuda.facts import facts
+from alexnet.errors import Failure, reason
+from alexnet.machine import devices, launch, world
+from alexnet.machine.cores import allowed
+
+
+def survey() -> dict[str, str]:
+    """Each finding by its name, in the order in which a person wants them."""
+    return {
+        "alexnet": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
+        "engine": _asked(lambda: f"{native.module().ISA} (best here: {_best()})"),
+        "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
+        "mpi": _asked(_mpi),
+        "mpiexec": _asked(launch.mpiexec),
+        "gpus": ", ".join(devices.gpus()) or devices.no_gpu(),
+        "onnx export": _asked(_onnx),
+        **facts(),
+    }
+
+
+def _asked(question: Callable[[], str]) -> str:
+    """The answer, or in a few words why there is none."""
+    try:
+        return question()
+    except metadata.PackageNotFoundError as error:
+        return f"missing; install it with `pip install {error.name}`"
+    except (Failure, ImportError, RuntimeError) as error:
+        return f"missing: {reason(error)}"
+
+
+def _best() -> str:
+    best: str = importlib.import_module("alexnet._engine_base").best_isa()
+    return best
+
+
+def _mpi() -> str:
+    return f"{world.library()}, mpi4py {metadata.version('mpi4py')}"
+
+
+def _onnx() -> str:
+    return f"onnx {metadata.version('onnx')}"

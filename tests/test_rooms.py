@@ -1,0 +1,138 @@
+"""Every import of the package and of data_prep goes the way that the plan of the house allows."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GROUND = {"errors", "files", "console", "metrics"}
+# What a room may stand on, beside itself, the ground and the package's own face.
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "files": set(),
+    "console": set(),
+    "metrics": set(),
+    "recipe": set(),
+    "data": set(),
+    "engines": set(),
+    "links": {"engines"},
+    "runs": {"recipe", "data", "engines"},
+    "net": {"recipe", "engines", "links"},
+    "machine": {"engines", "links"},
+    "predict": {"net", "runs", "data", "machine", "recipe", "engines", "links"},
+    "train": {"predict", "net", "runs", "data", "machine", "recipe", "engines", "links"},
+    "bench": {"net", "predict", "recipe", "engines", "links"},
+    "retrieval": {"predict", "data", "engines"},
+    "baselines": {"data"},
+    "figures": {"predict", "runs", "data", "retrieval", "recipe"},
+    "pages": {"figures", "predict", "runs", "retrieval", "data", "recipe"},
+    "experiments": {
+        "train",
+        "predict",
+        "retrieval",
+        "baselines",
+        "figures",
+        "pages",
+        "runs",
+        "data",
+        "machine",
+        "recipe",
+    },
+}
+EVERYTHING = {*ROOMS, "data_prep"}
+ROOMS |= {"cli": EVERYTHING, "": EVERYTHING | {"cli"}, "data_prep": {"data", "machine"}}
+
+
+def room(module: str) -> str:
+    """The room of a dotted module; "" is the package's own face."""
+    parts = module.split(".")
+    return parts[0] if parts[0] == "data_prep" else (parts[1:] or [""])[0]
+
+
+def imports(text: str) -> set[str]:
+    """The modules of this project that a source names anywhere."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            found |= (
+                {f"{node.module}.{each.name}" for each in node.names} if node.module == "alexnet" else {node.module}
+            )
+    return {name for name in found if name.split(".")[0] in ("alexnet", "data_prep")}
+
+
+def sources() -> dict[str, str]:
+    """Every module's dotted name and its text."""
+    found = {}
+    for top in ("py/alexnet", "data_prep"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT / top).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+            found[f"{Path(top).name}.{name}".rstrip(".")] = path.read_text(encoding="utf-8")
+    return found
+
+
+def strays(texts: dict[str, str]) -> list[str]:
+    """Each import that its room's place does not allow, in words."""
+    found = []
+    for module, text in texts.items():
+        here = room(module)
+        if here == "__main__":
+            here = ""
+        for name in sorted(imports(text)):
+            there = room(name)
+            face = there not in EVERYTHING | {"cli"}  # a name of the package itself, such as __version__
+            if not (face or there == here or there in GROUND or there in ROOMS[here]):
+                found.append(f"{module} imports {name}")
+    return found
+
+
+def test_every_import_goes_the_way_of_the_plan():
+    assert strays(sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("alexnet.net.net", "from alexnet.train.trainer import Trainer"),
+        ("alexnet.recipe.spec", "import alexnet.engines.cpu"),
+        ("alexnet.files", "from alexnet.data.shards import Dataset"),
+        ("alexnet.predict.run", "from alexnet.cli.options import Json"),
+        ("alexnet.baselines.sift", "from alexnet.net.net import Net"),
+        ("alexnet.data.shards", "from data_prep import prepare"),
+        ("data_prep.work", "def late():\n    from alexnet.runs.checkpoint import read"),
+        ("alexnet.runs.log", "from alexnet import predict"),
+    ],
+)
+def test_an_import_the_wrong_way_round_is_noticed(module, line):
+    assert len(strays({module: line})) == 1
+
+
+def test_every_room_is_in_the_plan():
+    there = {path.name for path in (ROOT / "py/alexnet").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert there <= ROOMS.keys()
+
+
+def test_no_room_stands_on_one_that_stands_on_it():
+    order: list[str] = []
+    left = {name: {each for each in below if each in ROOMS} for name, below in ROOMS.items()}
+    while ready := sorted(name for name, below in left.items() if below <= set(order)):
+        order += ready
+        left = {name: below for name, below in left.items() if name not in ready}
+    assert not left, f"a circle among {sorted(left)}"
+
+
+def test_a_module_is_one_thing():
+    long = {name: text.count("\n") for name, text in sources().items() if text.count("\n") > 330}
+    assert not long
+
+
+def test_only_the_command_line_prints():
+    def prints(text: str) -> bool:
+        calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+        return any(isinstance(called, ast.Name) and called.id == "print" for called in calls)
+
+    allowed = {"alexnet.console", "alexnet.engines.cuda.sizes"}  # the latter as a program of the build
+    assert {name for name, text in sources().items() if prints(text) and room(name) != "cli"} == allowed
