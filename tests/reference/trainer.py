@@ -92,7 +92,7 @@ class Training:
                 v -= decay * rate * w + rate * self.net.gradients[name]
                 w += v
         self.step += 1
-        own = {"loss": cross_entropy(probs, labels), "error": misses(probs, labels, 1), "lr": self._rate()}
+        own = {"loss": cross_entropy(probs, labels), "top1_error": misses(probs, labels, 1), "rate": self._rate()}
         self._log(**own)
 
     def batch(self, step: int) -> tuple[F64, NDArray[np.int32]]:
@@ -136,7 +136,7 @@ class Training:
             if train["schedule"] == "plateau" and self.stale == train["patience"]:
                 self.finished = self.drops == train["drops"]
                 self.drops, self.stale = min(self.drops + 1, train["drops"]), 0
-        found = {"val_loss": cross_entropy(probs, labels), "val_error": error}
+        found = {"val_loss": cross_entropy(probs, labels), "val_top1_error": error}
         self._log(**found, val_top5_error=misses(probs, labels, 5), drops=self.drops)
 
     def _log(self, **row: Any) -> None:

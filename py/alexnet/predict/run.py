@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from alexnet.recipe.topology import topology
 from alexnet.runs import directory, log
 from alexnet.runs.directory import Trained
 from alexnet.runs.log import Row
+
+if TYPE_CHECKING:
+    from alexnet.predict.evaluate import Errors
 
 VIEWS = 128  # at once, at most
 
@@ -78,6 +82,12 @@ class Run:
         """
         pixels = [self._pixels(image) for image in images]
         return self.predictor("centre", max(1, len(pixels)), plain=True).features(pixels, layer)
+
+    def evaluate(self, split: str = "val", crops: CropsName = "ten", data: Path | str | None = None) -> "Errors":
+        """Error rates on a split of the dataset it was trained on, or of `data`. Raises Failure."""
+        from alexnet.predict.evaluate import evaluate
+
+        return evaluate([self], data=None if data is None else Path(data), split=split, crops=crops)
 
     def log(self) -> list[Row]:
         """The rows of the training's log."""

@@ -31,7 +31,7 @@ class Options:
     """
 
     data: Path | None = None
-    recipe: str | Path | None = None
+    recipe: Recipe | Path | str | None = None
     changes: tuple[str, ...] = ()
     out: Path | None = None
     resume: bool = False
@@ -97,7 +97,7 @@ def settle(options: Options) -> Plan:
         return _resumed(options, run, resumed)
     if shelf and shelf.all():
         raise Failure(f"{run}: already holds a run; add --resume to go on with it, or choose another --out")
-    recipe = load(options.recipe or "alexnet", options.changes)
+    recipe = _asked(options)
     if options.data is None and not Path("data").exists():
         raise Failure(
             "data: no prepared data here; make it with `alexctl prep IMAGES --out data`, or `alexctl train DATA`"
@@ -110,8 +110,8 @@ def _resumed(options: Options, run: Path, found: Resumable) -> Plan:
     state = found.state
     recipe = directory.recipe_of(state, found.path)
     if options.recipe or options.changes:
-        asked = load(options.recipe) if options.recipe else recipe
-        if _extended(asked.with_changes(changes(options.changes)), options) != _extended(recipe, options):
+        asked = _asked(options if options.recipe else replace(options, recipe=recipe))
+        if _extended(asked, options) != _extended(recipe, options):
             raise Failure(f"{run}: began with another recipe, see its recipe.toml; leave out --recipe and --set")
     if options.seed not in (None, state["seed"]):
         raise Failure(f"{run}: began with --seed {state['seed']}; leave out --seed")
@@ -126,6 +126,12 @@ def _began_with(data: Dataset, state: dict[str, Any]) -> bool:
         return bool(state["dataset"] == data.identity)
     own = [each.name for each in data.classes], data.counts["train"]  # all that earlier versions kept
     return own == (state["classes"], state["images"])
+
+
+def _asked(options: Options) -> Recipe:
+    if isinstance(options.recipe, Recipe):
+        return options.recipe.with_changes(changes(options.changes))
+    return load(options.recipe or "alexnet", options.changes)
 
 
 def _extended(recipe: Recipe, options: Options) -> Recipe:
@@ -179,7 +185,9 @@ def _held(options: Options, plan: Plan, link: Link) -> Iterator[Path]:
     if link.rank:
         yield link.share(None)
         return
-    run = plan.run or directory.new_run(str(options.recipe or "alexnet"))
+    run = plan.run or directory.new_run(
+        "run" if isinstance(options.recipe, Recipe) else str(options.recipe or "alexnet")
+    )
     run.mkdir(parents=True, exist_ok=True)
     with locked(run / LOCK, f"{run}: another process trains it; wait until it ends, or choose another --out"):
         yield link.share(run)
