@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import small
 from PIL import Image
@@ -105,6 +106,18 @@ def test_a_run_needs_no_dataset(made, tmp_path):
         assert run.evaluate(data=folder / "away").images == 9
     finally:
         (folder / "away").rename(folder / "data")
+
+
+def test_the_exported_net_takes_bytes(made, tmp_path):
+    """Pixels 0..255 of a centre crop give what the run says of it: the mean is inside."""
+    folder, _, result = made
+    main_arguments = [sys.executable, "-m", "alexnet", "export", str(result.run), str(tmp_path / "net.onnx")]
+    subprocess.run(main_arguments, check=True, capture_output=True)
+    image = alexnet.open_data(folder / "data").split("val").image(0)
+    pixels = image[4:-4, 4:-4].transpose(2, 0, 1)[None].astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (probs,) = session.run(["probs"], {"image": pixels})
+    assert np.abs(probs - alexnet.open_run(result.run, threads=1).predict([image], crops="centre")).max() < 1e-6
 
 
 def test_evaluation_is_what_its_probabilities_say(made):

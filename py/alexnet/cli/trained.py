@@ -131,7 +131,7 @@ def export(
     weights = trained.checkpoint.weights
     writers = {
         ".safetensors": lambda: save_safetensors(file, weights),
-        ".onnx": lambda: export_onnx(file, trained.recipe, len(trained.inputs.classes), weights),
+        ".onnx": lambda: export_onnx(file, trained.recipe, len(trained.inputs.classes), weights, trained.inputs.mean),
     }
     if file.suffix not in writers:
         raise Failure(f"{file}: end its name with {' or '.join(writers)}")

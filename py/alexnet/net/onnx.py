@@ -14,13 +14,24 @@ OPSET = 17
 
 
 class Graph:
-    """Collects the nodes of one net; `value` is the name of what flows out of the last of them."""
+    """Collects the nodes of one net; `value` is the name of what flows out of the last of them.
 
-    def __init__(self, dropout: float, shapes: Topology, weights: dict[str, NDArray[np.float32]]) -> None:
+    The first one subtracts `mean` (3, crop, crop), where it is given, from the image.
+    """
+
+    def __init__(
+        self,
+        dropout: float,
+        shapes: Topology,
+        weights: dict[str, NDArray[np.float32]],
+        mean: NDArray[np.float32] | None = None,
+    ) -> None:
         self.dropout, self.shapes, self.constants = dropout, shapes, dict[str, NDArray[Any]](weights)
         self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self.value = "image"
         self.flat = False
+        if mean is not None:
+            self.add("Sub", "centred", self.constant("mean", mean[None]))
         for each in shapes.layers:
             emit(each.layer, each, self)
 

@@ -85,18 +85,20 @@ def fitting(weights: Weights, shapes: Topology, layers: Sequence[str] | None = N
     return {name: weights[name] for name in wanted}
 
 
-def export_onnx(path: Path, recipe: Recipe, classes: int, weights: Weights) -> None:
+def export_onnx(
+    path: Path, recipe: Recipe, classes: int, weights: Weights, mean: NDArray[np.float32] | None = None
+) -> None:
     """Write the net as it is at test time (dropout as a factor, section 4.2), whole or not at all.
 
-    Input "image" (N, 3, crop, crop): RGB in 0..255 less the mean at its own pixel; output "probs"
-    (N, classes). Raises Failure.
+    Input "image" (N, 3, crop, crop) float32: RGB in 0..255, from which the net subtracts the centre of `mean`
+    (S, S, 3); without one, RGB less the mean. Output "probs" (N, classes). Raises Failure.
     """
     try:
         import onnx
     except ImportError:
-        raise Failure('ONNX needs a package: pip install "alexnet-two-columns[onnx]"') from None
+        raise Failure("ONNX needs a package: pip install onnx") from None
     shapes = topology(recipe.net, classes)
-    graph = Graph(recipe.dropout, shapes, fitting(weights, shapes))
+    graph = Graph(recipe.dropout, shapes, fitting(weights, shapes), None if mean is None else _centre(mean, shapes))
     model = graph.model(onnx.helper, onnx.TensorProto.FLOAT)
     try:
         onnx.checker.check_model(model)
@@ -104,6 +106,13 @@ def export_onnx(path: Path, recipe: Recipe, classes: int, weights: Weights) -> N
             beside.write_bytes(model.SerializeToString())
     except (OSError, onnx.checker.ValidationError) as error:
         raise Failure(f"{path}: cannot write the net: {reason(error)}") from None
+
+
+def _centre(mean: NDArray[np.float32], shapes: Topology) -> NDArray[np.float32]:
+    """What a centre crop has subtracted, (3, crop, crop)."""
+    side = shapes.image.height
+    start = (len(mean) - side) // 2
+    return np.ascontiguousarray(mean[start : start + side, start : start + side].transpose(2, 0, 1))
 
 
 def _checksum(weights: Mapping[str, NDArray[np.float32]]) -> str:
