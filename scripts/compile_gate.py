@@ -22,7 +22,14 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 PRECISIONS = ("FP32", "TF32", "BF16")
 PRODUCTS = ("conv_forward", "conv_backward_data", "conv_backward_weights")
 ELEMENTWISE = ("relu_forward", "relu_backward", "lrn_forward", "lrn_backward", "max_pool_forward", "dropout", "scale")
-ELEMENTWISE += ("lrn_spatial_forward", "lrn_spatial_scales", "lrn_spatial_backward", "sgd")
+ELEMENTWISE += (
+    "lrn_spatial_forward",
+    "lrn_spatial_scales",
+    "lrn_spatial_backward",
+    "sgd",
+    "local_forward",
+    "local_backward_data",
+)
 INSTRUCTIONS = {"FP32": ("FFMA", "LDGSTS"), "TF32": ("HMMA", "LDGSTS"), "BF16": ("HMMA", "LDGSTS", "LDSM")}
 WIDE = ("LDG.E.128", "STG.E.128")  # 16 bytes a thread
 MOST_REGISTERS = 168  # three blocks of a convolution's 128 threads on a multiprocessor

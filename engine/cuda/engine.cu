@@ -4,6 +4,7 @@
 #include "conv.cu"
 #include "conv_weights.cu"
 #include "dropout.cu"
+#include "local.cu"
 #include "lrn.cu"
 #include "lrn_spatial.cu"
 #include "max_pool.cu"

@@ -58,6 +58,13 @@ def every_kernel(bench: Bench) -> dict[str, NDArray[np.float64]]:
     ops.conv_backward_data(dy, w, dx, **settings)
     ops.conv_backward_weights(x, dy, dw, db, **settings)
     keep(conv_forward=y, conv_backward_data=dx, conv_backward_weights=dw, conv_backward_bias=db)
+    banks, biases = bench.upload(bench.values(random, 6, 3, 3, 2, 3, 3)), bench.upload(np.ones((6, 3, 3), np.float32))
+    dbanks = bench.poisoned(np.zeros((6, 3, 3, 2, 3, 3), np.float32))
+    dbiases = bench.poisoned(np.zeros((6, 3, 3), np.float32))
+    ops.local_forward(x, banks, biases, y, **settings)
+    ops.local_backward_data(dy, banks, dx, **settings)
+    ops.local_backward_weights(x, dy, dbanks, dbiases, **settings)
+    keep(local_forward=y, local_backward_data=dx, local_backward_weights=dbanks, local_backward_bias=dbiases)
     number = bench.number
     ops.sgd(w, dw, w, rate=number(0.1), momentum=number(0.9), decay=number(0.01))
     keep(sgd=w, sgd_momentum=dw)

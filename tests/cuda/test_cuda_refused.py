@@ -58,6 +58,19 @@ def convolutions(x: Any = (2, 4, 5, 5), w: Any = (6, 2, 3, 3), b: int = 6, y: An
     }
 
 
+def banks(
+    x: Any = (2, 4, 5, 5), w: Any = (6, 3, 3, 2, 3, 3), b: Any = (6, 3, 3), y: Any = (2, 6, 3, 3), **other: int
+) -> Any:
+    settings = {"stride": 2, "pad": 1, "groups": 2} | other
+    return {
+        "local_forward": lambda e: e.ops.local_forward(e.maps(*x), e.floats(*w), e.floats(*b), e.maps(*y), **settings),
+        "local_backward_data": lambda e: e.ops.local_backward_data(e.maps(*y), e.floats(*w), e.maps(*x), **settings),
+        "local_backward_weights": lambda e: e.ops.local_backward_weights(
+            e.maps(*x), e.maps(*y), e.floats(*w), e.floats(*b), **settings
+        ),
+    }
+
+
 def poolings(x: Any = (2, 3, 5, 5), y: Any = (2, 3, 2, 2), argmax: Any = None, **settings: int) -> Any:
     at, said = argmax or y, {"size": 3, "stride": 2} | settings
     return {
@@ -149,6 +162,12 @@ MISTAKES = {
     "a kernel of no size": convolutions(w=(6, 2, 0, 3)),
     "a side too long": convolutions(y=(2, 6, 4, 3)),
     "another batch": convolutions(y=(20, 6, 3, 3)),
+    "banks for fewer places": banks(w=(6, 3, 2, 2, 3, 3), b=(6, 3, 2)),
+    "banks of other maps": banks(w=(6, 3, 3, 4, 3, 3)),
+    "banks in no groups": banks(groups=0),
+    "banks that stand still": banks(stride=0),
+    "a place too many": banks(w=(6, 4, 3, 2, 3, 3), b=(6, 4, 3), y=(2, 6, 4, 3)),
+    "banks of another batch": banks(y=(20, 6, 3, 3)),
     "no window": poolings(size=0),
     "windows that stand still": poolings(stride=0),
     "other maps": poolings(y=(2, 4, 2, 2)),
@@ -192,6 +211,7 @@ MISTAKES = {
 }
 SOME = {
     "fewer biases than kernels": {k: v for k, v in convolutions(b=5).items() if k != "conv_backward_data"},
+    "biases for fewer places": {k: v for k, v in banks(b=(6, 3, 2)).items() if k != "local_backward_data"},
     "fewer biases than units": {k: v for k, v in products(b=4).items() if k != "fc_backward_data"},
     "places that do not fit a byte": {
         k: v for k, v in poolings(x=(2, 3, 17, 17), y=(2, 3, 1, 1), size=17).items() if k.startswith("max")

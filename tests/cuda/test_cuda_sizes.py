@@ -35,7 +35,7 @@ def test_each_size_is_used_and_none_is_written_twice() -> None:
 
 
 OTHERS = {"CONV_STAGES": 4, "CONV_DEPTH_BYTES": 32, "ROW_THREADS": 64, "SOFTMAX_IMAGES": 4, "SOFTMAX_SHARERS": 16}
-OTHERS |= {"AUGMENT_TILE": 16, "AUGMENT_ROWS": 4}
+OTHERS |= {"AUGMENT_TILE": 16, "AUGMENT_ROWS": 4, "LOCAL_ROWS": 3}
 
 
 def test_other_sizes_change_no_result(monkeypatch: pytest.MonkeyPatch) -> None:

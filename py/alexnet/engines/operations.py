@@ -41,6 +41,18 @@ class Operations(Protocol):
         """Products that `conv_forward` makes for one image; the weight gradient's are as many, the data gradient's
         those of outputs like dx at stride 1."""
 
+    def local_forward(self, x: Own, w: Own, b: Own, y: Own, /, *, stride: int, pad: int, groups: int) -> None:
+        """Writes y (K, OH, OW) as conv_forward does, with kernels and a bias of each place's own (the authors' CIFAR-10
+        nets): w (K, OH, OW, C / groups, kh, kw), b (K, OH, OW)."""
+
+    def local_backward_data(self, dy: Own, w: Own, dx: Own, /, *, stride: int, pad: int, groups: int) -> None:
+        """Writes dx, by local_forward's formula."""
+
+    def local_backward_weights(
+        self, x: Own, dy: Own, dw: Own, db: Own, /, *, stride: int, pad: int, groups: int
+    ) -> None:
+        """Writes dw and db, like w and b, by local_forward's formula."""
+
     def max_pool_forward(self, x: Own, y: Own, argmax: Own, /, *, size: int, stride: int) -> None:
         """Writes y (C, OH, OW), the largest of each size x size window, and argmax, bytes like y, its place (3.4).
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
+from alexnet.engines.cuda import local
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
 from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type, pointer
 from alexnet.engines.cuda.shapes import (
@@ -70,6 +71,24 @@ class CudaOperations:
     def conv_products(self, w: Array, y: Array, /, *, stride: int, pad: int, groups: int) -> int:
         products: int = math.prod(w.shape) * y.shape[1] * y.shape[2]
         return products
+
+    def local_forward(self, x: Array, w: Array, b: Array, y: Array, /, *, stride: int, pad: int, groups: int) -> None:
+        banks = local.Banks(x, w, y, stride, pad, groups)
+        banks.check("local_forward", b)
+        local.forward(self._device, banks, b)
+
+    def local_backward_data(self, dy: Array, w: Array, dx: Array, /, *, stride: int, pad: int, groups: int) -> None:
+        banks = local.Banks(dx, w, dy, stride, pad, groups)
+        banks.check("local_backward_data")
+        local.backward_data(self._device, banks)
+
+    def local_backward_weights(
+        self, x: Array, dy: Array, dw: Array, db: Array, /, *, stride: int, pad: int, groups: int
+    ) -> None:
+        banks = local.Banks(x, dw, dy, stride, pad, groups)
+        banks.check("local_backward_weights", db)
+        local.backward_weights(self._device, banks)
+        self._convolutions.sum_rows(dy.reshape(db.size, dy.shape[3]), db)
 
     def max_pool_forward(self, x: Array, y: Array, argmax: Array, /, *, size: int, stride: int) -> None:
         check_places("max_pool_forward", y, argmax, size)

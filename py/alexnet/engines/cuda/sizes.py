@@ -11,6 +11,7 @@ SIZES = {
     "CONV_DEPTH_BYTES": 64,  # of one stage's depth
     "CONV_STAGES": 3,
     "CONV_BLOCKS": 3,  # on a multiprocessor at once: what registers and shared memory allow
+    "LOCAL_ROWS": 4,  # local.cu: kernels or maps of a thread
     # rows.cu
     "ROW_THREADS": 256,
     # softmax.cu: images of a block, a divisor of 8; threads that share the classes of one
