@@ -24,6 +24,21 @@ def command(workshop, run, *more):
     return ["train", workshop.data, "--recipe", workshop.recipe, *ENDLESS, "--out", run, *more]
 
 
+@pytest.fixture
+def mind():
+    """Takes a process that was begun, and sees that the test leaves it not behind."""
+    begun = []
+
+    def take(process):
+        begun.append(process)
+        return process
+
+    yield take
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
 def until(found, process, seconds=120):
     """Wait for something true, as long as the process lives."""
     limit = time.monotonic() + seconds
@@ -67,8 +82,8 @@ def assert_stopped(run, process):
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", EVERY)
-def test_the_command_is_told(workshop, tmp_path, number, processes):
-    process = workshop.start(*command(workshop, tmp_path / "run", "--procs", processes))
+def test_the_command_is_told(mind, workshop, tmp_path, number, processes):
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", processes)))
     until(trains(tmp_path / "run"), process)
     process.send_signal(number)
     assert_stopped(tmp_path / "run", process)
@@ -76,18 +91,18 @@ def test_the_command_is_told(workshop, tmp_path, number, processes):
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("number", EVERY)
-def test_one_of_the_processes_is_told(workshop, tmp_path, number, which):
-    process = workshop.start(*command(workshop, tmp_path / "run", "--procs", 2))
+def test_one_of_the_processes_is_told(mind, workshop, tmp_path, number, which):
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", 2)))
     until(trains(tmp_path / "run"), process)
     os.kill(ranks(tmp_path / "run")[which], number)
     assert_stopped(tmp_path / "run", process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_launcher_outside_is_told(workshop, tmp_path, number):
+def test_a_launcher_outside_is_told(mind, workshop, tmp_path, number):
     arguments = map(str, command(workshop, tmp_path / "run"))
     mpiexec = [launch.mpiexec(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "alexnet", *arguments]
-    process = subprocess.Popen(mpiexec, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = mind(subprocess.Popen(mpiexec, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     until(trains(tmp_path / "run"), process)
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
@@ -96,9 +111,9 @@ def test_a_launcher_outside_is_told(workshop, tmp_path, number):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_all_processes_are_told_at_once(workshop, tmp_path, processes):
+def test_all_processes_are_told_at_once(mind, workshop, tmp_path, processes):
     """As a cluster does to everything in a job."""
-    process = workshop.start(*command(workshop, tmp_path / "run", "--procs", processes))
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", processes)))
     until(trains(tmp_path / "run"), process)
     for each in (*ranks(tmp_path / "run"), process.pid):
         os.kill(each, signal.SIGTERM)
@@ -106,10 +121,10 @@ def test_all_processes_are_told_at_once(workshop, tmp_path, processes):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_under_nohup_a_hang_up_changes_nothing(workshop, tmp_path, processes):
+def test_under_nohup_a_hang_up_changes_nothing(mind, workshop, tmp_path, processes):
     run = tmp_path / "run"
     ignoring = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
-    process = workshop.start(*command(workshop, run, "--procs", processes), preexec_fn=ignoring)
+    process = mind(workshop.start(*command(workshop, run, "--procs", processes), preexec_fn=ignoring))
     until(trains(run), process)
     for each in (*ranks(run), process.pid):
         os.kill(each, signal.SIGHUP)
@@ -120,7 +135,7 @@ def test_under_nohup_a_hang_up_changes_nothing(workshop, tmp_path, processes):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_terminal_that_is_closed_ends_the_run_whole(workshop, tmp_path, processes):
+def test_a_terminal_that_is_closed_ends_the_run_whole(mind, workshop, tmp_path, processes):
     """Before, mpiexec could not print there any more, and killed everybody."""
     run = tmp_path / "run"
     ours, theirs = pty.openpty()
@@ -131,6 +146,7 @@ def test_a_terminal_that_is_closed_ends_the_run_whole(workshop, tmp_path, proces
         stderr=theirs,
         preexec_fn=lambda: os.login_tty(theirs),
     )
+    mind(process)
     os.close(theirs)
     os.set_blocking(ours, False)
 
@@ -147,9 +163,9 @@ def test_a_terminal_that_is_closed_ends_the_run_whole(workshop, tmp_path, proces
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.05, 0.2, 0.4])
-def test_a_signal_that_comes_before_the_first_step_is_not_lost(workshop, tmp_path, delay):
+def test_a_signal_that_comes_before_the_first_step_is_not_lost(mind, workshop, tmp_path, delay):
     """mpiexec drops what comes before it has started the processes."""
-    process = workshop.start(*command(workshop, tmp_path / "run", "--procs", 2))
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", 2)))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     until(children.read_text, process)
     time.sleep(delay)  # any instant will do
@@ -160,9 +176,9 @@ def test_a_signal_that_comes_before_the_first_step_is_not_lost(workshop, tmp_pat
     assert not ranks(tmp_path / "run")
 
 
-def test_a_second_ctrl_c_ends_at_once(workshop, tmp_path):
+def test_a_second_ctrl_c_ends_at_once(mind, workshop, tmp_path):
     """The processes are held, so that they cannot stop in an orderly way."""
-    process = workshop.start(*command(workshop, tmp_path / "run", "--procs", 2))
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", 2)))
     until(trains(tmp_path / "run"), process)
     held = ranks(tmp_path / "run")
     for each in held:
@@ -201,11 +217,11 @@ with StopRequest() as stop:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_command_that_keeps_nothing_says_so(workshop, tmp_path, number, code):
+def test_a_command_that_keeps_nothing_says_so(mind, workshop, tmp_path, number, code):
     """`predict` waits for an image that nobody sends."""
     workshop.train(tmp_path / "run", "--procs", 1, "--steps", 1)
     os.mkfifo(tmp_path / "cat.png")
-    process = workshop.start("predict", tmp_path / "run", tmp_path / "cat.png", "--device", "cpu")
+    process = mind(workshop.start("predict", tmp_path / "run", tmp_path / "cat.png", "--device", "cpu"))
 
     def opened():
         with suppress(OSError):
@@ -219,9 +235,11 @@ def test_a_command_that_keeps_nothing_says_so(workshop, tmp_path, number, code):
     assert err == "alexctl: stopped; it keeps nothing half done, run it again from the start\n"
 
 
-def test_ctrl_c_ends_a_benchmark_of_two_processes_with_130(workshop):
+def test_ctrl_c_ends_a_benchmark_of_two_processes_with_130(mind, workshop):
     name = "train.batch=32"  # found again in its processes' command lines
-    process = workshop.start("bench", "--recipe", workshop.recipe, "--device", "cpu", "--set", name, "--repeat", 10**6)
+    process = mind(
+        workshop.start("bench", "--recipe", workshop.recipe, "--device", "cpu", "--set", name, "--repeat", 10**6)
+    )
     until(lambda: ranks(name), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

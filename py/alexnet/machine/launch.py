@@ -26,6 +26,9 @@ HERE = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user"}
 UP = "ALEXCTL_UP"
 ENDS = (0, 1, 2, STOPPED)
 POLL_SECONDS = 0.05
+# What MPICH 5.0 was seen to need there; with less, a process dies of a bus error.
+SHARED_MEMORY = Path("/dev/shm")
+SHARED_MB, SHARED_MB_PER_PROCESS = 16, 6
 _PR_SET_PDEATHSIG = 1
 
 
@@ -33,8 +36,9 @@ def run(processes: int, arguments: list[str]) -> int:
     """Run `alexctl` with `arguments` in so many processes and return their exit code.
 
     A signal to stop is passed on; where this process is killed, the others end too.
-    Raises Failure where there is no mpiexec.
+    Raises Failure where there is no mpiexec, or no shared memory.
     """
+    _check_shared_memory(processes)
     # -P: what lies where the user works, such as an alexnet.py, is none of our modules.
     command = [mpiexec(), "-n", str(processes), sys.executable, "-P", "-m", "mpi4py", "-m", "alexnet", *arguments]
     with TemporaryDirectory(prefix="alexctl-") as up:
@@ -76,6 +80,18 @@ def mpiexec() -> str:
     if found is None:
         raise Failure("mpiexec is not found; install it with `pip install mpich`, or use `--procs 1`")
     return found
+
+
+def _check_shared_memory(processes: int) -> None:
+    if not SHARED_MEMORY.exists():
+        return
+    there, needed = os.statvfs(SHARED_MEMORY), SHARED_MB + SHARED_MB_PER_PROCESS * processes
+    free = 0 if there.f_flag & os.ST_RDONLY else there.f_bavail * there.f_frsize >> 20
+    if free < needed:
+        raise Failure(
+            f"{SHARED_MEMORY}: {free} MB can be written, {processes} processes need {needed} to exchange through; "
+            "enlarge it (docker run --shm-size=256m, mount -o remount,size=256m), or use --procs 1"
+        )
 
 
 def _pass_on(source: IO[bytes]) -> None:
