@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_hex
 
@@ -95,3 +95,12 @@ def locked(path: Path, refusal: str, start: int = 0, length: int = 0) -> Iterato
         yield
     finally:
         os.close(handle)
+
+
+def held(path: Path) -> bool:
+    """Whether another process holds a lock on the file; false too where the file system knows no locks."""
+    try:
+        with locked(path, "held") if path.exists() else nullcontext():
+            return False
+    except Failure as failure:
+        return str(failure) == "held"

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ import pytest
 import small
 from PIL import Image
 
+import alexnet
 from alexnet.data.shards import Dataset
+from alexnet.recipe import header, load
 from alexnet.runs.checkpoint import Shelf, read
 from alexnet.runs.log import read as read_log
 
@@ -244,3 +247,54 @@ def test_prep_max_skipped(workshop, tmp_path):
     assert "3 skipped, listed in" in said
     assert sum(Dataset(tmp_path / "data").counts.values()) == 27
     workshop.alexctl(*call, "--max-skipped", "1.5", code=2)
+
+
+def test_runs_are_listed(workshop, run):
+    done = workshop.alexctl("runs", run.parent, "--json")
+    heading, line, objects = done.stdout.splitlines()
+    assert heading.split() == ["run", "recipe", "data", "epoch", "best", "state"]
+    assert line.split()[:3] == ["run", "small", "data"] and line.split()[-1] == "finished"
+    (entry,) = json.loads(objects)["runs"]
+    assert entry["state"] == "finished" and entry["epoch"] >= 3
+    assert "no runs here" in workshop.alexctl("runs", workshop.data, code=1).stderr
+
+
+def test_a_recipe_is_printed_as_a_file_to_edit(workshop, tmp_path):
+    done = workshop.alexctl("recipes", "alexnet-mini", "--toml", "--set", "train.batch=64")
+    (tmp_path / "mine.toml").write_text(done.stdout)
+    assert load(tmp_path / "mine.toml") == load("alexnet-mini", ["train.batch=64"])
+    assert header(tmp_path / "mine.toml") == header("alexnet-mini")
+
+
+def test_the_version(workshop):
+    assert workshop.alexctl("--version").stdout == f"alexctl {alexnet.__version__}\n"
+
+
+def test_predict_names_classes_that_share_a_name_by_their_id(workshop, tmp_path):
+    """Two of ImageNet's classes are called crane."""
+    source = workshop.folder / "images"
+    names = tmp_path / "images"
+    for index in range(3):
+        for split in ("train", "val"):
+            shutil.copytree(source / f"class{index}", names / split / f"n0000000{index}")
+    (names / "LOC_synset_mapping.txt").write_text("n00000000 crane\nn00000001 crane\nn00000002 gull\n")
+    workshop.alexctl("prep", names, "--out", tmp_path / "data", "--size", 32)
+    run = tmp_path / "run"
+    command = ("train", tmp_path / "data", "--recipe", workshop.recipe, "--device", "cpu", "--procs", 1)
+    workshop.alexctl(*command, "--steps", 1, "--out", run)
+    images = sorted((source / "class0").glob("*.png"))[:1]
+    done = workshop.alexctl("predict", run, *images, "--json", "--device", "cpu")
+    text, objects = done.stdout.splitlines()
+    top = json.loads(objects)["predictions"][0]["top"]
+    assert {each["id"] for each in top} == {"n00000000", "n00000001", "n00000002"}
+    assert sorted(each["index"] for each in top) == [0, 1, 2]
+    assert {each["class"] for each in top} == {"crane", "gull"}
+    assert "crane (n00000000)" in text and "crane (n00000001)" in text and "gull (" not in text
+
+
+def test_predict_goes_on_past_a_bad_image(workshop, run, tmp_path):
+    good = sorted((workshop.folder / "images" / "class0").glob("*.png"))[:2]
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    done = workshop.alexctl("predict", run, good[0], tmp_path / "bad.png", good[1], "--json", code=1)
+    assert len(json.loads(done.stdout.splitlines()[-1])["predictions"]) == 2
+    assert done.stderr.count("bad.png") == 1

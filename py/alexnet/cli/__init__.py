@@ -1,24 +1,44 @@
 """`alexctl`: the commands. What a command needs is imported when it runs, so help is fast."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from alexnet import __version__
 from alexnet.cli import baseline, bench, data, doctor, recipes, trained, training
 from alexnet.errors import STOPPED, Failure, unforeseen
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"alexctl {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Prepare images, train the two-column AlexNet of 2012, and measure it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def face(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Prepare images, train the two-column AlexNet of 2012, and measure it."""
+
+
 # Commands that go on, when they are run again, where a signal ended them.
 KEEPING = {"prep", "train"}
 
 app.command()(data.prep)
 app.command()(training.train)
 app.command()(training.control)
+app.command()(training.runs)
 app.command("eval")(trained.evaluate)
 app.command()(trained.predict)
 app.command()(trained.figures)

@@ -1,14 +1,18 @@
-"""`alexctl recipes`: what there is to train, and one net as a table."""
+"""`alexctl recipes`: what there is to train, and one net as a table or as a file to edit."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from alexnet.cli.options import Changes
+
 
 def recipes(
     name: Annotated[str | None, typer.Argument(help="A recipe's name or a TOML file.")] = None,
     classes: Annotated[int, typer.Option(min=2, help="Classes of the data.")] = 1000,
+    toml: Annotated[bool, typer.Option("--toml", help="Print the complete recipe as a file to edit.")] = False,
+    set_: Changes = None,
 ) -> None:
     """List the recipes, or show one net as a table of its layers."""
     from rich.console import Console
@@ -22,9 +26,14 @@ def recipes(
         for each, first_line in bundled().items():
             print(f"{each:{width}}  {first_line}")
         return
-    for line in header(name):
+    recipe = load(name, set_ or ())
+    lines = header(name)
+    if toml:
+        print("\n".join(f"# {line}".rstrip() for line in lines) + "\n\n" + recipe.to_toml(), end="")
+        return
+    for line in lines:
         print(line)
-    table = drawing(topology(load(name).net, classes), f"{name}, {classes} classes")
+    table = drawing(topology(recipe.net, classes), f"{name}, {classes} classes")
     if sys.stdout.isatty():
         Console().print(table)
     else:

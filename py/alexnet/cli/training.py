@@ -1,19 +1,18 @@
 """`alexctl train` and `control`."""
 
+import json as json_lines
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from alexnet.cli.options import Changes, Device, Gpus, Precision, Procs, Threads, changes
+from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
 from alexnet.console import Advance, progress, say
 from alexnet.errors import STOPPED, Failure
-
-if TYPE_CHECKING:
-    from alexnet.train.start import Result
 
 
 def train(
@@ -62,7 +61,6 @@ def train(
         raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *settled]))
     with Watching() as watch:
         result = train_here(options, plan, hardware, [watch])
-        watch.ended(result)
     if not result.finished:
         world.leave(STOPPED)
 
@@ -86,6 +84,9 @@ class Watching:
     def __call__(self, row: dict[str, Any]) -> None:
         if row.get("event") == "start":
             self._begin(row)
+        elif row.get("event") == "end":
+            self._shown.close()
+            say(f"{'trained' if row['finished'] else 'stopped; run again with --resume'}: {row['checkpoint']}")
         elif row.get("event") == "control":
             refused = f", refused: {row['refused']}" if "refused" in row else ""
             say(f"step {row['step']}: by hand {row['set']}{refused}")
@@ -104,23 +105,43 @@ class Watching:
         shown = progress("train", row["last_step"] * self._batch, done=row["step"] * self._batch)
         self._advance = self._shown.enter_context(shown)
 
-    def ended(self, result: "Result") -> None:
-        """The last line, of the process that was told of the rows."""
-        self._shown.close()
-        if self._advance:
-            say(f"{'trained' if result.finished else 'stopped; run again with --resume'}: {result.checkpoint}")
-
 
 def control(
     run: Annotated[Path, typer.Argument(help="The run that is training.")],
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as train.rate=0.001.")],
 ) -> None:
     """Change a run by hand while it trains; the change is logged."""
+    from alexnet.files import held
     from alexnet.recipe import changes, load
     from alexnet.runs import control
+    from alexnet.runs.directory import LOCK
 
     trained = run / "recipe.toml"
     if not trained.is_file():
         raise Failure(f"{run}: no such run; give the folder that `alexctl train` named")
     control.send(run, load(trained), changes(set_))
-    say(f"{run}: asked for {', '.join(set_)}; see its log.jsonl")
+    when = "see its log.jsonl" if held(run / LOCK) else "nobody trains it now: it is taken when it is resumed"
+    say(f"{run}: asked for {', '.join(set_)}; {when}")
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List the runs: recipe, data, epoch, best validation error, and whether somebody trains them."""
+    from alexnet.runs.directory import summaries
+
+    found = summaries(folder)
+    if not found:
+        raise Failure(f"{folder}: no runs here; train one with `alexctl train DATA`, or name another folder")
+    rows = [("run", "recipe", "data", "epoch", "best", "state")]
+    for each in found:
+        epoch = "" if each.epoch is None else f"{each.epoch:.2f}"
+        best = "" if each.best_error is None else f"{each.best_error:.2%}"
+        rows.append((each.run.name, each.recipe, Path(each.data).name, epoch, best, each.state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    if json:
+        entries = [asdict(each) | {"run": str(each.run)} for each in found]
+        print(json_lines.dumps({"runs": entries}), flush=True)

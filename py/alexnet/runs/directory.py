@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from importlib import metadata
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alexnet import __version__
 from alexnet.data.shards import Dataset
 from alexnet.engines import native
 from alexnet.errors import Failure, reason
+from alexnet.files import held
 from alexnet.recipe import Recipe, parse
+from alexnet.runs import log
 from alexnet.runs.checkpoint import Checkpoint, Shelf, newest_run, read
 from alexnet.runs.inputs import Inputs
 from alexnet.runs.inputs import read as read_inputs
 
 RUNS = Path("runs")
+LOCK = ".lock"  # held by whoever trains
 PACKAGES = (
     *("h5py", "mpi4py", "mpich", "numpy", "pillow", "scipy-openblas32"),
     *("cupy-cuda12x", "cupy-cuda13x", "nvidia-nccl-cu12", "nvidia-nccl-cu13"),
@@ -100,6 +103,46 @@ def recipe_of(state: dict[str, Any], path: Path) -> Recipe:
     except (Failure, KeyError, TypeError, ValueError) as error:
         raise Failure(f"{path}: not a checkpoint of this version ({reason(error)}); use another one") from error
     return recipe
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run in a line: `epoch` and `best_error` (top-1 on validation images) are None where there were none yet."""
+
+    run: Path
+    recipe: str
+    data: str
+    step: int
+    epoch: float | None
+    best_error: float | None
+    state: Literal["training", "stopped", "finished", "damaged"]
+
+
+def summaries(folder: Path = RUNS) -> list[Summary]:
+    """Every run in a folder, the newest last."""
+    logs = [path for path in folder.glob(f"*/{log.NAME}") if path.is_file()]
+    return [summary(path.parent) for path in sorted(logs, key=lambda path: path.stat().st_mtime)]
+
+
+def summary(run: Path) -> Summary:
+    """What a run's log says of it, and whether somebody trains it now."""
+    try:
+        rows = log.read(run / log.NAME)
+    except Failure:
+        return Summary(run, "", "", 0, None, None, "damaged")
+    start = next((row for row in reversed(rows) if row.get("event") == "start"), {})
+    last = next((row for row in reversed(rows) if "loss" in row), {"step": 0})
+    errors = [row["val_top1_error"] for row in rows if row.get("val_top1_error") is not None]
+    ended = next((row for row in reversed(rows) if row.get("event") in ("start", "end")), {})
+    state: Literal["training", "stopped", "finished", "damaged"] = "stopped"
+    if held(run / LOCK):
+        state = "training"
+    elif ended.get("finished"):
+        state = "finished"
+    elif (run / "latest").exists() and Shelf(run).named("latest") is None:
+        state = "damaged"
+    about = str(start.get("recipe", "")), str(start.get("data", ""))
+    return Summary(run, *about, last["step"], last.get("epoch"), min(errors, default=None), state)
 
 
 def facts(device: str, processes: int, threads: int, seed: int) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from alexnet.runs.checkpoint import Resumable, Shelf, read
 from alexnet.runs.log import Log
 from alexnet.train.trainer import Listener, Trainer
 
-LOCK = ".lock"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -58,6 +56,7 @@ class Plan:
     recipe: Recipe
     data: Dataset
     seed: int
+    name: str  # of the recipe that it began with
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def settle(options: Options) -> Plan:
             "data: no prepared data here; make it with `alexctl prep IMAGES --out data`, or `alexctl train DATA`"
         )
     data = Dataset(options.data or Path("data"))
-    return _checked(Plan(run, None, _extended(recipe, options), data, options.seed or 0))
+    return _checked(Plan(run, None, _extended(recipe, options), data, options.seed or 0, _name(options)))
 
 
 def _resumed(options: Options, run: Path, found: Resumable) -> Plan:
@@ -118,7 +117,7 @@ def _resumed(options: Options, run: Path, found: Resumable) -> Plan:
     data = Dataset(options.data or Path(state["data"]))
     if not _began_with(data, state):
         raise Failure(f"{data.path}: is not the dataset that {run} began with; name that one, or begin a new run")
-    return _checked(Plan(run, found, _extended(recipe, options), data, state["seed"]))
+    return _checked(Plan(run, found, _extended(recipe, options), data, state["seed"], state.get("name", "")))
 
 
 def _began_with(data: Dataset, state: dict[str, Any]) -> bool:
@@ -132,6 +131,10 @@ def _asked(options: Options) -> Recipe:
     if isinstance(options.recipe, Recipe):
         return options.recipe.with_changes(changes(options.changes))
     return load(options.recipe or "alexnet", options.changes)
+
+
+def _name(options: Options) -> str:
+    return "run" if isinstance(options.recipe, Recipe) else Path(options.recipe or "alexnet").stem
 
 
 def _extended(recipe: Recipe, options: Options) -> Recipe:
@@ -167,7 +170,7 @@ def train_here(options: Options, plan: Plan, hardware: Hardware, listeners: Sequ
     recipe = plan.recipe
     engine, link = assemble(hardware, recipe.net.columns, fast=recipe.engine.fast)
     with closing(link), _held(options, plan, link) as run:
-        trainer = Trainer(run, plan.data, recipe, plan.seed, engine, link)
+        trainer = Trainer(run, plan.data, recipe, plan.seed, engine, link, plan.name)
         note = _begin(trainer, options, plan)
         last = trainer.last_step(options.steps)
         if link.rank:
@@ -189,7 +192,7 @@ def _held(options: Options, plan: Plan, link: Link) -> Iterator[Path]:
         "run" if isinstance(options.recipe, Recipe) else str(options.recipe or "alexnet")
     )
     run.mkdir(parents=True, exist_ok=True)
-    with locked(run / LOCK, f"{run}: another process trains it; wait until it ends, or choose another --out"):
+    with locked(run / directory.LOCK, f"{run}: another process trains it; wait until it ends, or choose another --out"):
         yield link.share(run)
 
 
@@ -214,6 +217,7 @@ def _start(trainer: Trainer, plan: Plan, hardware: Hardware) -> log.Row:
     place, engine = trainer.link.place, plan.recipe.engine
     facts = directory.facts(hardware.name, place.replicas * place.shares, hardware.threads, plan.seed)
     about = {"run": str(trainer.run_path), "data": str(plan.data.path), "dataset": plan.data.identity}
+    about["recipe"] = plan.name
     computed = {"convolution": engine.convolution, "precision": engine.precision}
     return {"event": "start", "step": trainer.at.step, **facts, **about, **computed}
 
@@ -230,7 +234,11 @@ def _first(trainer: Trainer, last: int, start: log.Row, listeners: Sequence[List
         told = [kept.write, *listeners]
         for listener in told:
             listener(start)
-        return trainer.run(last, told)
+        finished = trainer.run(last, told)
+        end = {"event": "end", "step": trainer.at.step, "finished": finished}
+        for listener in told:
+            listener(end | {"checkpoint": str(trainer.shelf.named("latest"))})
+        return finished
 
 
 def _initial(argument: str, shapes: Topology) -> Weights:

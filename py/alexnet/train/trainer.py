@@ -58,7 +58,10 @@ class Trainer:
         seed: int,
         engine: Engine,
         link: Link,
+        name: str = "",
     ) -> None:
+        """`name` is what the recipe is called; of it hangs nothing that is computed."""
+        self.name = name
         self.run_path, self.data, self.recipe, self.seed = run, data, recipe, seed
         self.engine, self.link = engine, link
         self._listeners: Sequence[Listener] = ()
@@ -248,6 +251,7 @@ class Trainer:
             "images": self.stream.images,
             "seed": self.seed,
             "recipe": self.recipe.to_toml(),
+            "name": self.name,
             "classes": [each.name for each in self.data.classes],
             "data": str(self.data.path.resolve()),
             "dataset": self.data.identity,
