@@ -1,8 +1,10 @@
 """The Python API: from prepared data to a trained run and what it says, without the command line."""
 
 import runpy
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +169,19 @@ def test_the_example_runs_on_such_a_run(made, monkeypatch, capsys):
     runpy.run_path(str(ROOT / "examples" / "ask_a_run.py"))
     out = capsys.readouterr().out
     assert out.count("looks like") == 8 and "features (8, 32)" in out and "top-1 error" in out
+
+
+def test_the_readme_s_lines_work(made, tmp_path, monkeypatch, capsys):
+    folder, _, result = made
+    text = (ROOT / "README.md").read_text().partition("## From Python")[2].partition("\n[examples/")[0]
+    code = textwrap.dedent("\n".join(line for line in text.splitlines() if line.startswith("    ") or not line))
+    assert code.count("alexnet.") == 2 and "cli" not in code
+    for name, place in (("runs/photos", result.run), ("data/photos", folder / "data")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).symlink_to(place)
+    shutil.copy(next((folder / "images" / "class0").glob("*.png")), tmp_path / "cat.jpg")
+    monkeypatch.chdir(tmp_path)
+    recipe = str(folder / "small.toml")
+    exec(code.replace('"alexnet-mini", epochs=5', f'"{recipe}", epochs=1'), {})
+    out = capsys.readouterr().out
+    assert "class0 " in out and "% of 9 images wrong" in out and "'event': 'end'" in out
