@@ -3,6 +3,7 @@ column-major definition. What is checked is GpuDevice's own work: packing, layou
 
 import ctypes
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from cuda_fake_nccl import Nccl
 from cuda_fake_runtime import Machine, Stream, refuse, runtime
 from simulated import argument_sizes, compile_kernels, load
 
-from alexnet.engines.cuda import cublas, gpu
+from alexnet.engines.cuda import cublas
 from alexnet.engines.cuda.device import from_bf16, to_bf16
 from alexnet.engines.cuda.sources import source_directory
 
@@ -24,12 +25,17 @@ GEMM_TYPES = [ctypes.c_void_p, *[ctypes.c_int] * 5, ctypes.c_void_p, *_MATRIX, *
 GEMM_TYPES += [ctypes.c_void_p, *_MATRIX, ctypes.c_int, ctypes.c_int]  # cublasGemmEx of cublas_api.h
 
 
+class CUDADriverError(RuntimeError):
+    pass
+
+
 class FakeCupy:
     """`import cupy`, as GpuDevice sees it, on a machine with so many GPUs."""
 
     def __init__(self, gpus: int = 2) -> None:
         self.machine = machine = Machine(gpus)
         self._functions: list[tuple[int, ctypes.CDLL, str]] = []  # GPU, library, name
+        self.refused: tuple[type[RuntimeError], ...] = ()  # what loading a module runs into, in turn
         self.options: tuple[str, ...] = ()
         self.compute_types: list[int] = []
         self._cublas: list[tuple[int, Stream | None]] = []  # GPU and stream of each handle
@@ -48,7 +54,7 @@ class FakeCupy:
             runtime=runtime(machine),
             cublas=cublas_,
             nccl=Nccl(machine),
-            driver=SimpleNamespace(launchKernel=self._launch),
+            driver=SimpleNamespace(launchKernel=self._launch, CUDADriverError=CUDADriverError),
             Device=machine.Device,
             Event=machine.Event,
             Stream=machine.Stream,
@@ -57,12 +63,8 @@ class FakeCupy:
             alloc_pinned_memory=bytearray,
         )
 
-    def RawModule(self, code: str, options: tuple[str, ...]) -> Any:
-        assert '#include "conv.cu"' in code
-        self.options = options
-        (precision,) = (each.removeprefix("-DPRECISION=").lower() for each in options if "PRECISION" in each)
-        library = load(compile_kernels(source_directory() / "engine.cu", precision))
-        return SimpleNamespace(get_function=lambda name: Function(self, library, name))
+    def RawModule(self, code: str = "", options: tuple[str, ...] = (), path: str = "") -> Any:
+        return Module(self, code, options, path)
 
     def function(self, library: ctypes.CDLL, name: str) -> int:
         """On the current GPU."""
@@ -136,9 +138,29 @@ def install(fake: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
     """Put it in CuPy's place."""
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", fake.cuda.nccl)
-    monkeypatch.setattr(gpu, "prebuilt", lambda precision: None)  # a fat binary is for a real device
-    monkeypatch.setattr(cublas, "library", lambda cupy: fake.libcublas)
+    monkeypatch.setattr(cublas, "library", lambda cupy: (cupy.cuda.cublas, fake.libcublas))
     return fake
+
+
+class Module:
+    """RawModule of CuPy, from code or from a fat binary; here both are compiled from the sources."""
+
+    def __init__(self, cupy: FakeCupy, code: str, options: tuple[str, ...], path: str) -> None:
+        assert bool(path) != bool(code) and bool(options) == bool(code)
+        assert not code or '#include "conv.cu"' in code
+        self._cupy, self._options, self._path = cupy, options, path
+
+    def compile(self) -> None:
+        if self._cupy.refused:
+            first, *self._cupy.refused = self._cupy.refused
+            raise first("the module is refused")
+        named = [each.removeprefix("-DPRECISION=") for each in self._options if "PRECISION" in each]
+        precision = named[0].lower() if named else Path(self._path).name.split("-")[1]
+        self._cupy.options = self._options
+        self._library = load(compile_kernels(source_directory() / "engine.cu", precision))
+
+    def get_function(self, name: str) -> "Function":
+        return Function(self._cupy, self._library, name)
 
 
 class Function:

@@ -1,8 +1,9 @@
-"""The compile gate: every kernel for three architectures and three precisions, and that the gate can fail."""
+"""The compile gate: every kernel by two releases of NVRTC, for each architecture, and that the gate can fail."""
 
 import importlib.util
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -26,9 +27,11 @@ def test_every_kernel_keeps_its_limits(gate: ModuleType) -> None:
     if done.returncode == gate.ABSENT:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    for architecture in gate.ARCHITECTURES:
-        for precision in gate.PRECISIONS:
-            rows = [line.split() for line in done.stdout.splitlines() if line.split()[:2] == [architecture, precision]]
+    tables = done.stdout.split("NVRTC ")[1:]
+    assert [table.split(".")[0] for table in tables] == ["13", "12"]
+    for table, architectures in zip(tables, gate.COMPILERS.values(), strict=True):
+        for place in product(architectures, gate.PRECISIONS):
+            rows = [line.split() for line in table.splitlines() if tuple(line.split()[:2]) == place]
             assert set(gate.PRODUCTS) < {row[2] for row in rows}
 
 
@@ -50,6 +53,6 @@ def test_the_gate_sees_a_kernel_beyond_its_limits(gate: ModuleType, numbers: tup
 def test_the_gate_misses_tensor_cores_where_there_are_none(gate: ModuleType) -> None:
     if gate.missing():
         pytest.skip(f"no {gate.missing()}; pip install -r scripts/cuda-toolchain.txt")
-    code, log = gate.compile_engine("sm_90", "FP32")
+    code, log = gate.Nvrtc(gate.library(next(iter(gate.COMPILERS)))).compile_engine("sm_90", "FP32")
     assert {kernel.name for kernel in gate.kernels(log)} >= set(gate.PRODUCTS)
     assert "conv_forward: no HMMA in its machine code" in gate.absent_instructions(code, "BF16")

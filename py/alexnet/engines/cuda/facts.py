@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.engines.cuda.gpu import import_cupy
-from alexnet.engines.cuda.sources import prebuilt, source_directory
+from alexnet.engines.cuda.sources import NVRTC_ADVICE, load, prebuilt
 from alexnet.errors import Failure, reason
 
 _DRIVER = Path("/proc/driver/nvidia/version")
@@ -82,7 +82,20 @@ def _peers() -> str:
 
 
 def _kernels() -> str:
-    if prebuilt("bf16") is not None:
-        return "compiled with the package"
-    importlib.import_module("cupy")
-    return f"compiled on first use from {source_directory()}"
+    """Which of the two ways is taken, tried out where there is a GPU."""
+    try:
+        cupy = import_cupy()
+    except Failure:
+        binary = prebuilt("bf16")
+        return f"{binary.name}, made with the package" if binary else f"NVRTC {_nvrtc()}"
+    with cupy.cuda.Device(0):
+        return load(cupy, "bf16").origin
+
+
+def _nvrtc() -> str:
+    """Its release."""
+    cupy = importlib.import_module("cupy")
+    try:
+        return "{}.{}".format(*cupy.cuda.nvrtc.getVersion())
+    except RuntimeError as error:
+        raise Failure(f"NVRTC cannot be loaded; {NVRTC_ADVICE}") from error

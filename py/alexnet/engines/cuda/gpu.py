@@ -1,12 +1,10 @@
 """A real device: CuPy's memory, streams and graphs, the kernels as one RawModule, cuBLAS for dense products."""
 
 import ctypes
-import hashlib
 import importlib
 import platform
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from alexnet.engines import Precision
 from alexnet.engines.cuda.cublas import WORKSPACE, Products
 from alexnet.engines.cuda.device import Array, Stream, Triple, Values, packed
-from alexnet.engines.cuda.sources import kernel_options, prebuilt, source_directory
+from alexnet.engines.cuda.sources import load
 from alexnet.errors import Failure, reason
 
 
@@ -101,13 +99,13 @@ class GpuDevice:
         self.index = index
         self._gpu = cupy.cuda.Device(index)
         self.turn = Turn(self._gpu)
-        self._kernels: dict[str, int] = {}
+        self._functions: dict[str, int] = {}
         with self.turn:
             capability = int(self._gpu.compute_capability)
             if capability < 80:
                 raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
             self.main = GpuStream(cupy, self.turn)
-            self._module = self._load(prebuilt(precision))
+            self.kernels = load(cupy, precision)
             self._workspace = self.allocate(WORKSPACE)
             self._products = Products(cupy, precision, self.main.handle.ptr, self._workspace.address)
 
@@ -140,9 +138,9 @@ class GpuDevice:
         addresses = packed(arguments)
         driver = self._cupy.cuda.driver
         with self.turn:
-            function = self._kernels.get(kernel)
+            function = self._functions.get(kernel)
             if function is None:
-                function = self._kernels[kernel] = self._module.get_function(kernel).kernel.ptr
+                function = self._functions[kernel] = self.kernels.module.get_function(kernel).kernel.ptr
             parameters = ctypes.addressof(addresses)
             driver.launchKernel(function, *grid, *block, 0, self._handle(stream).ptr, parameters, 0)
 
@@ -190,13 +188,3 @@ class GpuDevice:
         chosen = self.main if stream is None else stream
         assert isinstance(chosen, GpuStream)
         return chosen.handle
-
-    def _load(self, binary: Path | None) -> Any:
-        """The fat binary made at build time, or the sources through NVRTC, cached by CuPy."""
-        if binary is not None:
-            return self._cupy.RawModule(path=str(binary))
-        sources = source_directory()
-        digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources.glob("*.cu*")))).hexdigest()
-        # CuPy's cache knows the text of engine.cu and the options, not the files it includes.
-        options = (*kernel_options(self.precision), f"-DSOURCES_{digest[:16]}")
-        return self._cupy.RawModule(code=(sources / "engine.cu").read_text(encoding="utf-8"), options=options)

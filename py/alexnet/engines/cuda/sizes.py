@@ -1,7 +1,11 @@
 """The sizes that kernels and their launches share: this table is told to every compiler of the kernels as defines.
 
-As a program it prints the defines, for the build; so it imports nothing of the package.
+As a program, `sizes.py SOURCES` prints the digest and the defines, for the build; so it imports nothing of the package.
 """
+
+import hashlib
+import sys
+from pathlib import Path
 
 SIZES = {
     # a block's share of a convolution (tile.cuh)
@@ -28,5 +32,13 @@ def defines() -> tuple[str, ...]:
     return tuple(f"-D{name}={size}" for name, size in SIZES.items())
 
 
+def digest(sources: Path) -> str:
+    """Names a state of the kernels: the text of all sources, and these sizes."""
+    state = hashlib.sha256(" ".join(defines()).encode())
+    for file in sorted(sources.glob("*.cu*")):
+        state.update(file.read_bytes())
+    return state.hexdigest()[:16]
+
+
 if __name__ == "__main__":
-    print(" ".join(defines()))
+    print(digest(Path(sys.argv[1])), *defines())
