@@ -76,8 +76,8 @@ def test_the_cpus_path_does_not_load_the_cuda_package() -> None:
     program = """
 import sys
 import alexnet.cli, alexnet.train.start
-from alexnet.machine.hardware import assemble, choose
-assemble(choose(None, "cpu", 1, 1, "fp32", 2), 2)
+from alexnet.machine.hardware import Wanted, assemble, choose
+assemble(choose(Wanted(device="cpu", procs=1, threads=1), 2, "fp32"), 2)
 sys.exit(any(name.startswith("alexnet.engines.cuda") for name in sys.modules))
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
