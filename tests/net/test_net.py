@@ -31,6 +31,18 @@ def run(net, images, labels, dropout=0.0):
     return float(net.losses.mean())
 
 
+LOCAL = [
+    {"conv": "conv1", "kernels": 4, "size": 3, "std": "he"},
+    {"tanh": "act1"},
+    {"local": "own", "kernels": 6, "size": 3, "pad": 1, "stride": 2, "edge": "ceil", "std": "he", "bias": 0.1},
+    {"tanh": "act2"},
+    {"exchange": "cross"},
+    {"local": "both", "kernels": 4, "size": 2, "std": "he"},
+    {"exchange": "joined"},
+    {"fc": "out", "units": "classes", "std": "he"},
+    {"exchange": "last"},
+    {"softmax": "loss"},
+]
 SPLIT_FC = [
     {"conv": "conv1", "kernels": 4, "size": 3, "std": "he"},
     {"tanh": "act1"},
@@ -43,9 +55,10 @@ SPLIT_FC = [
 ]
 
 
-def test_every_gradient_by_finite_differences():
+@pytest.mark.parametrize("layers", [SPLIT_FC, LOCAL], ids=["fc", "local"])
+def test_every_gradient_by_finite_differences(layers):
     """(L(w + h) - L(w - h)) / 2h of the float32 net, for every parameter of a net with no kinks."""
-    net = build(SPLIT_FC)
+    net = build(layers)
     generator = np.random.default_rng(2)
     images = generator.standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
     labels = generator.integers(4, size=IMAGES)
@@ -109,6 +122,7 @@ EVERY_KIND = [
     {"max_pool": "pool1", "size": 3, "stride": 2},
     {"conv": "conv2", "kernels": 12, "size": 3, "pad": 1, "std": "he"},
     {"tanh": "act2"},
+    {"local": "own2", "kernels": 6, "size": 3, "pad": 1, "std": "he", "bias": 0.1},
     {"lrn_spatial": "norm2", "n": 3, "k": 1.0, "alpha": 0.1, "beta": 0.75},
     {"exchange": "cross"},
     {"average_pool": "pool2", "size": 3, "stride": 2},

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from alexnet.recipe import Recipe
-from alexnet.recipe.spec import AveragePool, Conv, Dropout, Fc, Lrn, LrnSpatial, MaxPool, Relu, Tanh
+from alexnet.recipe.spec import AveragePool, Conv, Dropout, Fc, Kernels, Local, Lrn, LrnSpatial, MaxPool, Relu, Tanh
 
 Arrays = dict[str, np.ndarray]
 
@@ -20,6 +20,8 @@ def logits(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
         match layer:
             case Conv():
                 x = convolution(x, arrays, layer, groups)
+            case Local():
+                x = locally(x, arrays, layer, groups)
             case Fc():
                 parts = x.flatten(1).chunk(groups, 1)
                 rows = arrays[f"{layer.name}.weight"]
@@ -41,19 +43,31 @@ def logits(recipe: Recipe, weights: Arrays, images: np.ndarray) -> np.ndarray:
                 x = x.tanh()
             case Dropout():
                 x = x * (1 - recipe.dropout)
-        if isinstance(layer, Conv | Fc):
+        if isinstance(layer, Kernels | Fc):
             split = columns > 1
         elif layer.kind == "exchange":
             split = False
     return x.flatten(1).numpy()
 
 
-def convolution(x: torch.Tensor, arrays: Arrays, layer: Conv, groups: int) -> torch.Tensor:
+def padded(x: torch.Tensor, layer: Kernels) -> torch.Tensor:
     """224 -> 55 by reading zeros beyond the right and bottom edge (PAPER, geometry)."""
     beyond = 0
     if layer.edge == "ceil":
         beyond = -(x.shape[-1] + 2 * layer.pad - layer.size) % layer.stride
-    x = F.pad(x, (layer.pad, layer.pad + beyond) * 2)
+    return F.pad(x, (layer.pad, layer.pad + beyond) * 2)
+
+
+def locally(x: torch.Tensor, arrays: Arrays, layer: Local, groups: int) -> torch.Tensor:
+    """Each place's window times kernels of its own."""
+    w, b = arrays[f"{layer.name}.weight"], arrays[f"{layer.name}.bias"]
+    windows = padded(x, layer).unfold(2, layer.size, layer.stride).unfold(3, layer.size, layer.stride)
+    parts = zip(windows.chunk(groups, 1), w.chunk(groups), strict=True)
+    return torch.cat([torch.einsum("ncyxij,kyxcij->nkyx", part, own) for part, own in parts], 1) + b
+
+
+def convolution(x: torch.Tensor, arrays: Arrays, layer: Conv, groups: int) -> torch.Tensor:
+    x = padded(x, layer)
     w, b = arrays[f"{layer.name}.weight"], arrays[f"{layer.name}.bias"]
     return F.conv2d(x, w, b, stride=layer.stride, groups=groups)
 

@@ -269,6 +269,7 @@ def test_python_changes_take_python_values():
 def test_every_kind_is_read():
     lines = {
         "conv": 'conv = "a", kernels = 2, size = 3',
+        "local": 'local = "a", kernels = 2, size = 3',
         "fc": 'fc = "a", units = 3',
         "max_pool": 'max_pool = "a", size = 3, stride = 2',
         "average_pool": 'average_pool = "a", size = 3, stride = 2',

@@ -4,7 +4,7 @@ import pytest
 
 from alexnet.errors import Failure
 from alexnet.recipe import load
-from alexnet.recipe.spec import AveragePool, Conv, Exchange, Fc, Lrn, MaxPool, NetSpec, Relu, Softmax
+from alexnet.recipe.spec import AveragePool, Conv, Exchange, Fc, Local, Lrn, MaxPool, NetSpec, Relu, Softmax
 from alexnet.recipe.table import CROSSING, drawing, plain
 from alexnet.recipe.topology import Topology, owned, topology
 
@@ -72,6 +72,18 @@ def test_a_middle_layer_left_out(removed):
     """S11."""
     net = topology(load("alexnet", [f"net.without={removed}"]).net, 1000)
     assert net.layers[-1].output.maps == 1000
+
+
+def test_each_place_has_kernels_of_its_own():
+    """As a convolution of the same sizes in all but its parameters: 3 x 3 places, each with a bank and biases."""
+    conv = Conv(name="c", kernels=4, size=3)
+    sizes = {"name": "l", "kernels": 6, "size": 3, "stride": 2, "pad": 1}
+    shared, own = (laid(conv, kind(**sizes), *LOSS)["l"] for kind in (Conv, Local))
+    assert (own.output, own.multiply_adds, own.fan_in) == (shared.output, shared.multiply_adds, shared.fan_in)
+    assert own.output == (6, 3, 3) and own.fan_in == 2 * 3 * 3 and own.multiply_adds == 6 * 9 * 18
+    assert own.weight == (6, 3, 3, 2, 3, 3) and own.bias == (6, 3, 3) and shared.bias == (6,)
+    assert own.parameters == 6 * 9 * 18 + 6 * 9
+    assert own.output_split and own.groups == 2
 
 
 def test_a_linear_layer_whose_columns_stay_apart():
@@ -159,6 +171,9 @@ def test_owned_rows_cover_all_once(units, columns):
         ((Conv(name="c", kernels=4, size=3), MaxPool(name="p", size=7, stride=2), *LOSS), ["max_pool 'p'", "4x6x6"]),
         ((Conv(name="c", kernels=5, size=3), *LOSS), ["'c'", "5 kernels", "use 6"]),
         ((Conv(name="c", kernels=4, size=3, pad=3), *LOSS), ["'c'", "pad 3"]),
+        ((Local(name="l", kernels=5, size=3), *LOSS), ["local 'l'", "5 kernels", "use 6"]),
+        ((Local(name="l", kernels=4, size=3, pad=3), *LOSS), ["local 'l'", "pad 3"]),
+        ((Local(name="l", kernels=4, size=9), *LOSS), ["local 'l'", "window of 9"]),
         ((Fc(name="f", units=1), *LOSS), ["'f'", "1 units"]),
         ((Fc(name="f", units=3), Lrn(name="n", n=3, k=1, alpha=1, beta=1), *LOSS), ["lrn 'n'", "3 maps", "exchange"]),
         ((Fc(name="f", units=3), Fc(name="g", units=4), *LOSS), ["fc 'g'", "exchange"]),

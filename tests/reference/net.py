@@ -51,7 +51,7 @@ class Net:
             x, back = getattr(self, f"_{kind}")(name, line, x)
             self._way.append(back)
             self.outputs[name] = x
-            split = kind != "exchange" and (split or kind in ("conv", "fc"))
+            split = kind != "exchange" and (split or kind in ("conv", "local", "fc"))
         return x[:, :, 0, 0]
 
     def backward(self, dy: F64) -> None:
@@ -60,11 +60,12 @@ class Net:
         for back in reversed(self._way):
             dy = back(dy)
 
-    def _parameters(self, name: str, line: Line, shape: tuple[int, ...]) -> tuple[F64, F64]:
+    def _parameters(self, name: str, line: Line, shape: tuple[int, ...], places: int = 1) -> tuple[F64, F64]:
+        """Weights, and biases that have the first `places` of their axes."""
         if f"{name}.weight" not in self.values:
-            std = math.sqrt(2 / math.prod(shape[1:])) if line["std"] == "he" else line["std"]
+            std = math.sqrt(2 / math.prod(shape[places:])) if line["std"] == "he" else line["std"]
             self.values[f"{name}.weight"] = draws.weights(self.seed, name, shape) * std
-            self.values[f"{name}.bias"] = np.full(shape[0], float(line["bias"]))
+            self.values[f"{name}.bias"] = np.full(shape[:places], float(line["bias"]))
         return self.values[f"{name}.weight"], self.values[f"{name}.bias"]
 
     def _conv(self, name: str, line: Line, x: F64) -> tuple[F64, Back]:
@@ -88,6 +89,29 @@ class Net:
             return dx[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]]
 
         return y + b[:, None, None], back
+
+    def _local(self, name: str, line: Line, x: F64) -> tuple[F64, Back]:
+        """As _conv, with kernels and biases of each place's own."""
+        size, stride, pad, groups = line["size"], line.get("stride", 1), line.get("pad", 0), self._groups
+        side = places(x.shape[2], size, stride, pad, line.get("edge", "floor"))
+        shape = (line["kernels"], side, side, x.shape[1] // groups, size, size)
+        w, b = self._parameters(name, line, shape, places=3)
+        tail = max(0, (side - 1) * stride + size - x.shape[2] - pad)
+        padded = np.pad(x, ((0, 0), (0, 0), (pad, tail), (pad, tail)))
+        seen = np.split(windows(padded, size, stride, side), groups, axis=1)
+        banks = np.split(w, groups)
+        y = np.concatenate([einsum("ncyxij,kyxcij->nkyx", s, k) for s, k in zip(seen, banks, strict=True)], axis=1)
+
+        def back(dy: F64) -> F64:
+            slopes = np.split(dy, groups, axis=1)
+            steps = [einsum("nkyx,ncyxij->kyxcij", d, s) for d, s in zip(slopes, seen, strict=True)]
+            self.gradients[f"{name}.weight"] = np.concatenate(steps)
+            self.gradients[f"{name}.bias"] = dy.sum(axis=0)
+            sent = [einsum("nkyx,kyxcij->ncyxij", d, k) for d, k in zip(slopes, banks, strict=True)]
+            dx = put(np.concatenate(sent, axis=1), padded.shape, stride)
+            return dx[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]]
+
+        return y + b, back
 
     def _fc(self, name: str, line: Line, x: F64) -> tuple[F64, Back]:
         """A kernel as large as the maps."""

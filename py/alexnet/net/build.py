@@ -17,7 +17,7 @@ from alexnet.net.layers import (
     SoftmaxLoss,
     SpatialResponseNormalisation,
 )
-from alexnet.net.parametric import Convolution, FullyConnected
+from alexnet.net.parametric import Convolution, FullyConnected, LocallyConnected
 from alexnet.net.site import Here
 from alexnet.recipe import spec
 
@@ -31,6 +31,12 @@ def build(layer: spec.LayerSpec, here: Here) -> Layer:
 @build.register
 def _conv(layer: spec.Conv, here: Here) -> Layer:
     return _convolution(layer, here, here.shape.weight, layer.stride, layer.pad)
+
+
+@build.register
+def _local(layer: spec.Local, here: Here) -> Layer:
+    weight, bias = here.parameters(layer, here.shape.weight)
+    return LocallyConnected(*here.base, here.top(), weight, bias, layer.stride, layer.pad, here.groups)
 
 
 @build.register

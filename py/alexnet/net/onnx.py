@@ -58,6 +58,10 @@ class Graph:
         self.constants[name] = np.array(value, kind)
         return name
 
+    def reshape(self, output: str, shape: list[int]) -> None:
+        """0 keeps an axis as it is."""
+        self.add("Reshape", output, self.constant(f"{output}.shape", shape, np.int64))
+
     def spatial(self, name: str) -> None:
         """N x maps becomes N x maps x 1 x 1 again after an FC layer."""
         if self.flat:
@@ -112,6 +116,25 @@ def _conv(layer: spec.Conv, each: LayerShape, graph: Graph) -> None:
     graph.spatial(layer.name)
     window = _window(each, layer.size, layer.stride, layer.pad)
     graph.add("Conv", layer.name, f"{layer.name}.weight", f"{layer.name}.bias", group=each.groups, **window)
+
+
+@emit.register
+def _local(layer: spec.Local, each: LayerShape, graph: Graph) -> None:
+    """Each place's patch, taken out by kernels of a single one, times the bank of the place."""
+    name, groups, window = layer.name, each.groups, layer.size**2
+    graph.spatial(name)
+    one_hot = np.tile(np.eye(window).reshape(window, 1, layer.size, layer.size), (each.input.maps, 1, 1, 1))
+    taps = _window(each, layer.size, layer.stride, layer.pad)
+    graph.add("Conv", f"{name}.taps", graph.constant(f"{name}.one", one_hot), group=each.input.maps, **taps)
+    kernels, rows, columns, *_ = each.weight
+    places = rows * columns
+    graph.reshape(f"{name}.patches", [0, groups, each.fan_in, places])  # images, groups, taps, places
+    graph.add("Transpose", f"{name}.rows", perm=[1, 3, 0, 2])
+    bank = graph.constants.pop(f"{name}.weight").reshape(groups, kernels // groups, places, each.fan_in)
+    graph.add("MatMul", f"{name}.products", graph.constant(f"{name}.bank", bank.transpose(0, 2, 3, 1)))
+    graph.add("Transpose", f"{name}.maps", perm=[2, 0, 3, 1])  # images, groups, kernels, places
+    graph.reshape(f"{name}.sums", [0, kernels, rows, columns])
+    graph.add("Add", name, f"{name}.bias")
 
 
 @emit.register

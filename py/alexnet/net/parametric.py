@@ -9,7 +9,7 @@ from alexnet.net.layers import Blob, Parameter, Pass
 
 @dataclass
 class Parametric:
-    """What layers with parameters share; with `rectifies` the forward pass ends with the ReLU above."""
+    """What layers with parameters share."""
 
     name: str
     ops: Operations
@@ -17,7 +17,6 @@ class Parametric:
     top: Blob
     weight: Parameter
     bias: Parameter
-    rectifies: bool
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -26,8 +25,12 @@ class Parametric:
 
 @dataclass
 class Convolution(Parametric):
-    """Kernels over maps (paper, 3.5); `groups` is the number of columns that do not see each other here."""
+    """Kernels over maps (paper, 3.5); `groups` is the number of columns that do not see each other here.
 
+    With `rectifies` the forward pass ends with the ReLU above.
+    """
+
+    rectifies: bool
     stride: int
     pad: int
     groups: int
@@ -59,8 +62,32 @@ class Convolution(Parametric):
 
 
 @dataclass
+class LocallyConnected(Parametric):
+    """Kernels of each place's own (the authors' CIFAR-10 nets); `groups` as in a convolution."""
+
+    stride: int
+    pad: int
+    groups: int
+
+    def forward(self, now: Pass) -> None:
+        arrays = self.bottom.value, self.weight.value, self.bias.value, self.top.value
+        self.ops.local_forward(*arrays, stride=self.stride, pad=self.pad, groups=self.groups)
+
+    def backward(self, now: Pass) -> None:
+        dy, dw, db = self.top.gradient, self.weight.gradient, self.bias.gradient
+        self.ops.local_backward_weights(
+            self.bottom.value, dy, dw, db, stride=self.stride, pad=self.pad, groups=self.groups
+        )
+        if self.bottom.gradient is not None:
+            weight, dx = self.weight.value, self.bottom.gradient
+            self.ops.local_backward_data(dy, weight, dx, stride=self.stride, pad=self.pad, groups=self.groups)
+
+
+@dataclass
 class FullyConnected(Parametric):
-    """Units that see every value below (paper, 3.5)."""
+    """Units that see every value below (paper, 3.5); `rectifies` as in a convolution."""
+
+    rectifies: bool
 
     def forward(self, now: Pass) -> None:
         arrays = self.bottom.value, self.weight.value, self.bias.value, self.top.value

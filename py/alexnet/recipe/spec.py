@@ -70,15 +70,28 @@ class Weighted(LayerSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv(Weighted):
-    """Convolution (section 3.5); `kernels` counts those of all columns, `edge` rounds the output's size."""
+class Kernels(Weighted):
+    """Weights on windows of size x size; `kernels` counts those of all columns, `edge` rounds the output's size."""
 
-    kind: ClassVar[str] = "conv"
     kernels: Count
     size: Count
     stride: Count = 1
     pad: Whole = 0
     edge: Edge = "floor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Kernels):
+    """Convolution (section 3.5): a kernel is the same everywhere."""
+
+    kind: ClassVar[str] = "conv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local(Kernels):
+    """Locally connected: each place of the output has kernels and biases of its own (the authors' CIFAR-10 nets)."""
+
+    kind: ClassVar[str] = "local"
 
 
 @dataclass(frozen=True, kw_only=True)

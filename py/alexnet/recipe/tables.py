@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from alexnet.errors import Failure
-from alexnet.recipe.spec import KINDS, LayerSpec, NetSpec, Setting
+from alexnet.recipe.spec import KINDS, LayerSpec, NetSpec, Setting, Weighted
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -176,9 +176,13 @@ def dotted(where: str, key: str) -> str:
 def plain(value: Any) -> Any:
     """A dataclass as the tables that `read` takes, complete; a layer's own keys before the shared ones."""
     if is_dataclass(value):
-        order = sorted(fields(value), key=lambda field: field.name not in type(value).__annotations__)
-        entries = {field.name: plain(getattr(value, field.name)) for field in order}
-        return {value.kind: entries.pop("name"), **entries} if isinstance(value, LayerSpec) else entries
+        if not isinstance(value, LayerSpec):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        shared = {field.name for field in fields(Weighted)}
+        order = sorted(fields(value), key=lambda field: field.name in shared)
+        return {value.kind: value.name} | {
+            each.name: getattr(value, each.name) for each in order if each.name != "name"
+        }
     if isinstance(value, tuple):
         return [plain(each) for each in value]
     return dict(value) if isinstance(value, Mapping) else value

@@ -1,7 +1,8 @@
 """The shapes of a net, by arithmetic alone: maps, crossings, weights, parameters, multiply-adds.
 
 Every shape counts all columns; what one column owns follows from `split`. Weights are in the plain form:
-(out, in / groups, height, width) or (out, in / groups), column 1's rows before column 2's.
+(out, in / groups, height, width), (out, in / groups) or, with a bank for each place of the output, (out, its height,
+its width, in / groups, height, width); column 1's rows before column 2's.
 """
 
 import math
@@ -121,16 +122,14 @@ def lay(layer: spec.LayerSpec, here: LayerShape, columns: int, classes: int) -> 
 
 @lay.register
 def _conv(layer: spec.Conv, here: LayerShape, columns: int, classes: int) -> LayerShape:
-    if layer.pad >= layer.size:
-        raise Failure(f"conv '{layer.name}': pad {layer.pad} must be less than size {layer.size}")
-    if layer.kernels % columns:
-        raise Failure(
-            f"conv '{layer.name}': {layer.kernels} kernels do not divide by {columns} columns: "
-            f"use {-(-layer.kernels // columns) * columns}"
-        )
-    output = Shape(layer.kernels, *_windows(here, layer, layer.pad))
-    weight = (layer.kernels, _equal_parts(here, here.input.maps, "maps"), layer.size, layer.size)
-    return _weighted(here, output, columns, weight, positions=output.height * output.width)
+    output = _kernels(layer, here, columns)
+    return _weighted(here, output, columns, _window(layer, here))
+
+
+@lay.register
+def _local(layer: spec.Local, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    output = _kernels(layer, here, columns)
+    return _weighted(here, output, columns, _window(layer, here), places=output[1:])
 
 
 @lay.register
@@ -138,8 +137,7 @@ def _fc(layer: spec.Fc, here: LayerShape, columns: int, classes: int) -> LayerSh
     units = classes if isinstance(layer.units, str) else layer.units
     if units < columns:
         raise Failure(f"fc '{layer.name}': {units} units are too few for {columns} columns")
-    weight = (units, _equal_parts(here, here.input.size, "input values"))
-    return _weighted(here, Shape(units, 1, 1), columns, weight, positions=1)
+    return _weighted(here, Shape(units, 1, 1), columns, (_equal_parts(here, here.input.size, "input values"),))
 
 
 @lay.register
@@ -172,20 +170,41 @@ def _softmax(layer: spec.Softmax, here: LayerShape, columns: int, classes: int) 
     return here
 
 
-def _weighted(here: LayerShape, output: Shape, columns: int, weight: tuple[int, ...], positions: int) -> LayerShape:
-    """A layer whose every row of weights, with a bias, is used at `positions` places."""
+def _weighted(
+    here: LayerShape, output: Shape, columns: int, seen: tuple[int, ...], places: tuple[int, ...] = ()
+) -> LayerShape:
+    """A layer whose units see `seen` values each; their weights and biases are one set, or one for each of `places`."""
+    bias = (output.maps, *places)
+    fan_in = math.prod(seen)
     return replace(
         here,
         output=output,
         output_split=columns > 1,
-        weight=weight,
-        bias=weight[:1],
-        fan_in=math.prod(weight[1:]),
-        multiply_adds=math.prod(weight) * positions,
+        weight=bias + seen,
+        bias=bias,
+        fan_in=fan_in,
+        multiply_adds=fan_in * output.size,
     )
 
 
-def _windows(here: LayerShape, layer: spec.Conv | spec.Pool, pad: int) -> tuple[int, int]:
+def _kernels(layer: spec.Kernels, here: LayerShape, columns: int) -> Shape:
+    """The output of kernels on windows."""
+    if layer.pad >= layer.size:
+        raise Failure(f"{layer.kind} '{layer.name}': pad {layer.pad} must be less than size {layer.size}")
+    if layer.kernels % columns:
+        raise Failure(
+            f"{layer.kind} '{layer.name}': {layer.kernels} kernels do not divide by {columns} columns: "
+            f"use {-(-layer.kernels // columns) * columns}"
+        )
+    return Shape(layer.kernels, *_windows(here, layer, layer.pad))
+
+
+def _window(layer: spec.Kernels, here: LayerShape) -> tuple[int, int, int]:
+    """What a kernel sees."""
+    return _equal_parts(here, here.input.maps, "maps"), layer.size, layer.size
+
+
+def _windows(here: LayerShape, layer: spec.Kernels | spec.Pool, pad: int) -> tuple[int, int]:
     """How many windows fit: rounded as `edge` says, and the last one must begin inside the padded map."""
     rounded = math.ceil if layer.edge == "ceil" else math.floor
 
