@@ -56,6 +56,9 @@ class Mutant:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         if text.count(self.old) != 1 or self.old == self.new:
             raise ValueError(f"{self}: {self.file} has this text {text.count(self.old)} times, not once: {self.old!r}")
+        for word in shlex.split(self.tests):
+            if word.startswith("tests/") and not (ROOT / word).exists():
+                raise ValueError(f"{self}: there is no {word}")
         return text.replace(self.old, self.new)
 
 

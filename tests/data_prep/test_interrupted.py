@@ -63,7 +63,7 @@ def start(source: Path, out: Path, workers: int, before: str = "") -> subprocess
     return subprocess.Popen(command, env=paths, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"
@@ -81,32 +81,18 @@ def finish(source: Path, out: Path, straight: dict[str, bytes]) -> None:
     assert files_of(out) == straight
 
 
-@pytest.fixture(scope="module")
-def seconds(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
-    """How long a run takes from its first sign, by the number of workers."""
-    spans = {}
-    for workers in (1, 2):
-        out = tmp_path_factory.mktemp("timed") / "out"
-        run = start(source, out, workers)
-        wait_for(out.exists)
-        begun = time.monotonic()
-        assert run.wait(30) == 0
-        spans[workers] = time.monotonic() - begun
-    return spans
-
-
 @pytest.mark.parametrize("group", range(5))
-def test_killed_at_any_instant(
-    source: Path, straight: dict[str, bytes], seconds: dict[int, float], tmp_path: Path, group: int
-) -> None:
-    """Fifty instants: in each group ten, spread over the length of a run."""
-    unfinished = 0
+def test_killed_at_any_instant(source: Path, straight: dict[str, bytes], tmp_path: Path, group: int) -> None:
+    """Fifty instants: in each group ten, after so many tenths of the files and a moment."""
+    files, unfinished = sum(name.endswith(".h5") for name in straight), 0
     for tenth in range(10):
         out, workers = tmp_path / str(tenth) / "out", 1 if (group + tenth) % 2 else 2
         out.parent.mkdir()
         run = start(source, out, workers)
-        wait_for(out.exists)
-        time.sleep((tenth + random.Random().random()) / 10 * seconds[workers])
+
+        while run.poll() is None and not (out.exists() and len(list(out.glob("*.h5"))) >= tenth * files // 10):
+            time.sleep(0.001)
+        time.sleep(random.Random().random() / 50)
         run.kill()
         run.communicate()
         unfinished += not (out / "stats.h5").exists()
@@ -157,7 +143,7 @@ def test_ctrl_c_ends_quietly(source: Path, straight: dict[str, bytes], tmp_path:
     run = start(source, out, workers)
     wait_for(lambda: any(out.glob("train-*")) if out.exists() else False)
     os.killpg(run.pid, signal.SIGINT)  # a terminal tells the whole group
-    _, said = run.communicate(timeout=20)
+    _, said = run.communicate(timeout=120)
     if run.returncode:  # else it had just finished
         assert "interrupted" in said and "Traceback" not in said
         assert not list(out.glob(".part-*"))
@@ -170,7 +156,7 @@ def test_ctrl_c_is_the_parents_to_handle(source: Path, straight: dict[str, bytes
     wait_for(lambda: any(out.glob("train-*")) if out.exists() else False)
     for child in children_of(run.pid):
         os.kill(child, signal.SIGINT)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == 0 and "Traceback" not in said
     assert files_of(out) == straight
 
@@ -193,11 +179,11 @@ def test_a_killed_worker_is_told(tmp_path: Path) -> None:
 
 
 class Slow:
-    """A fetch that takes a minute over "slow"."""
+    """A fetch that takes ten minutes over "slow"."""
 
     def __call__(self, entry: Entry) -> bytes:
         if entry.name == "slow":
-            time.sleep(60)
+            time.sleep(600)
         return b""
 
 
@@ -211,7 +197,7 @@ def test_workers_are_not_waited_for(tmp_path: Path) -> None:
     assert next(making).shard.index == 0
     begun = time.monotonic()
     making.close()
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 120
 
 
 def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
@@ -225,7 +211,7 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
                 prepare(source, out, size=SIZE, workers=1)
     finally:
         run.send_signal(signal.SIGCONT)
-    run.communicate(timeout=20)
+    run.communicate(timeout=120)
     assert run.returncode == 0
 
 
@@ -247,7 +233,7 @@ def test_a_file_that_may_not_grow(
 ) -> None:
     out = tmp_path / "out"
     before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
-    _, said = start(source, out, workers, before).communicate(timeout=30)
+    _, said = start(source, out, workers, before).communicate(timeout=120)
     assert "Failure: " in said and "cannot be written (File too large): make room" in said, said
     assert "Traceback" not in said
     assert not list(out.glob(".part-*"))
@@ -270,7 +256,7 @@ def test_a_disk_that_fills(source: Path, straight: dict[str, bytes], tmp_path: P
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     if run.returncode == 99 or "unshare" in run.stderr:
         pytest.skip(f"no small disk can be mounted here: {run.stderr.strip()}")

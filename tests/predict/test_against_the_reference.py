@@ -8,9 +8,13 @@ import shutil
 
 import h5py
 import numpy as np
+import onnx
 import pytest
 from command import alexctl
 from reference import trainer
+from reference.pairs import STEPS
+
+import alexnet
 
 CPU = ("--device", "cpu", "--threads", 1)
 BOUND = 1e-5
@@ -47,6 +51,21 @@ def test_probabilities_and_errors_of_the_best_checkpoint(pairs, tmp_path, name, 
     assert min(apart, default=1) > 100 * BOUND, "no view may stand for another"
 
 
+def test_without_a_best_the_latest_is_taken_with_what_held_then(pairs, tmp_path):
+    """The recipe's events had changed the dropout, and so its factor at test, when the last checkpoint was written."""
+    run = shutil.copytree(pairs.trained("paper").run, tmp_path / "run")
+    (run / "best").unlink()
+    probs = evaluated(tmp_path, run)[1]
+    reference = pairs.trained("paper").reference
+    assert reference.step == STEPS and reference.now["dropout"] != reference.recipe["dropout"]
+    assert np.abs(probs - reference.probs("val", "ten")).max() <= BOUND
+    alexctl("export", run, tmp_path / "net.onnx")
+    constants = {
+        each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(tmp_path / "net.onnx").graph.initializer
+    }
+    assert constants["drop4.keep"] == pytest.approx(1 - reference.now["dropout"])
+
+
 def test_the_training_images_and_several_runs(pairs, tmp_path):
     names = ("paper", "authors", "still")
     runs = [pairs.trained(name).run for name in names]
@@ -54,6 +73,17 @@ def test_the_training_images_and_several_runs(pairs, tmp_path):
     mean = np.mean([best(pairs, name).probs("train", "centre") for name in names], axis=0)
     assert np.abs(probs - mean).max() <= BOUND
     assert found["images"] == len(labels) == len(mean)
+
+
+@pytest.mark.parametrize("layer", ["relu1", "relu4", "drop4"])
+def test_features_are_the_layers_outputs_of_the_centre_crop(pairs, layer):
+    """Of a layer and not of what lies above it in the same memory; with the factor for dropout above it only."""
+    reference = best(pairs, "paper")
+    images = reference.data.images["val"]
+    found = alexnet.open_run(pairs.trained("paper").run, threads=1).features(list(images), layer)
+    reference.see("val", *reference.crops("centre")[0])
+    wanted = reference.net.outputs[layer].reshape(len(images), -1)
+    assert np.abs(found - wanted).max() <= BOUND * np.abs(wanted).max()
 
 
 def test_a_prediction_is_the_five_most_probable_of_an_image_file(pairs):

@@ -61,6 +61,14 @@ def test_an_event_changes_views_rates_and_dropout_and_nothing_else():
     assert allowed == times | rest and len(times) == 4 * 8
 
 
+def test_of_two_settings_that_reach_one_key_the_later_holds():
+    first, again = "net.conv1.std=0.1", "net.conv1.std=0.3"
+    recipe = load("alexnet", [first, "net.conv*.std=0.2", again])
+    assert [each.std for each in recipe.net.layers if each.kind == "conv"] == [0.3, 0.2, 0.2, 0.2, 0.2]
+    recipe = load("alexnet", ["net.conv*.std=0.2", first, "net.conv*.std=0.4"])
+    assert {each.std for each in recipe.net.layers if each.kind == "conv"} == {0.4}
+
+
 def test_no_digit_is_lost():
     """What a run writes of its recipe reads back equal, to the last bit."""
     changes = {"train.rate": 0.1 + 0.2, "dropout": 1 / 3, "train.decay": 1e-300, "net.conv1.std": 2**-40 * 1.1}

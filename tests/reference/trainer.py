@@ -53,14 +53,16 @@ class Training:
         """Up to step `steps`, or to the end of the last plateau."""
         images = len(self.data.labels["train"])
         while self.step < steps and not self.finished:
-            before = self.step * self.recipe["train"]["batch"] // images
+            before = self.step * self.recipe["train"]["batch"] / images
             self.now = self._recipe(before)
             self._train()
-            passed = self.step * self.now["train"]["batch"] // images
-            if passed > before:
-                self._epoch(passed)
+            done = self.step * self.recipe["train"]["batch"] / images
+            if self.now["train"]["schedule"] == "epochs":
+                self.drops = sum(at <= done for at in self.now["train"]["drop_epochs"])
+            if int(done) > int(before) and int(done) % self.now["train"]["validate_epochs"] == 0:
+                self._validate()
 
-    def _recipe(self, epoch: int) -> Tables:
+    def _recipe(self, epoch: float) -> Tables:
         """What holds now: the recipe, with the events of the epochs that are done, then what was changed by hand."""
         events = [each["set"] for each in self.recipe["train"]["events"] if each["epoch"] <= epoch]
         by_hand = [changes for step, changes in sorted(self.by_hand.items()) if step <= self.step]
@@ -121,12 +123,9 @@ class Training:
             return uses % count
         return np.array([draws.order(self.seed, use // count, count)[use % count] for use in uses.tolist()])
 
-    def _epoch(self, passed: int) -> None:
+    def _validate(self) -> None:
+        """The centre crop's errors; on a plateau the rate drops, after the last drop the training ends (5)."""
         train = self.now["train"]
-        if train["schedule"] == "epochs":
-            self.drops = sum(at <= passed for at in train["drop_epochs"])
-        if passed % train["validate_epochs"]:
-            return
         probs, labels = self.probs("val", "centre"), self.data.labels["val"]
         error = misses(probs, labels, 1)
         if error < self.best:

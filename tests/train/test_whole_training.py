@@ -49,24 +49,29 @@ def test_a_column_a_process_and_replicas_are_the_reference(workshop, pairs, tmp_
     assert_alike(tmp_path / "run", pairs.trained(name).reference)
 
 
-BY_HAND = {"train.rate": 0.05, "dropout": 0.45, "net.conv*.decay_times": 7.0}
+BY_HAND = {  # before the step of so many; of patterns that overlap the later holds
+    2: {"net.conv*.decay_times": 7.0},
+    5: {"net.conv1.decay_times": 2.0},
+    6: {"train.rate": 0.05, "dropout": 0.45, "net.conv*.decay_times": 9.0},
+}
 
 
 @pytest.mark.parametrize("name", ["paper", "authors"])
 def test_stopped_and_resumed_with_changes_by_hand_it_is_the_reference(pairs, tmp_path, monkeypatch, name):
     """The seed, events, drops, the best so far and what was changed by hand are all part of a checkpoint."""
-    write, settings = Log.write, [word for key in BY_HAND for word in ("--set", f"{key}={BY_HAND[key]}")]
+    write = Log.write
 
     def written(log, row):
         write(log, row)
-        if row.get("step") == 6 and "loss" in row:
-            alexctl("control", tmp_path, *settings)
+        if row.get("step") in BY_HAND and "loss" in row:
+            settings = BY_HAND[row["step"]].items()
+            alexctl("control", tmp_path, *(word for key, value in settings for word in ("--set", f"{key}={value}")))
 
     monkeypatch.setattr(Log, "write", written)
     pairs.train(tmp_path, name, "--seed", SEED, "--steps", 9)
     for steps in (16, STEPS):
         alexctl("train", pairs.data, "--device", "cpu", "--procs", 1, "--out", tmp_path, "--resume", "--steps", steps)
-    reference = pairs.training(name, by_hand={6: BY_HAND})
+    reference = pairs.training(name, by_hand=BY_HAND)
     reference.run(STEPS)
     assert_alike(tmp_path, reference)
     assert reference.rows != pairs.trained(name).reference.rows

@@ -87,7 +87,10 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:
     """What "key=value" settings change, by dotted key. Raises Failure."""
-    return dict(map(_override, settings))
+    found: dict[str, Any] = {}
+    for key, value in map(_override, settings):
+        found = overlaid(found, {key: value})
+    return found
 
 
 def parse(tables: Mapping[str, Any]) -> Recipe:

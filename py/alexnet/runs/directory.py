@@ -7,7 +7,7 @@ import sys
 import time
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -61,7 +61,11 @@ def resolve(run: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net as found in a run: its best checkpoint where one is named, else the latest."""
+    """A trained net as found in a run: its best checkpoint where one is named, else the latest.
+
+    `recipe` is what the run began with, but for the dropout: that is the one which held when the checkpoint was
+    written, for the factor at test is of the net's last steps (section 4.2).
+    """
 
     run: Path
     recipe: Recipe
@@ -86,6 +90,7 @@ def load_trained(run: Path, data: Path | None = None) -> Trained:
         raise Failure(f"{run}: holds no checkpoint yet; let it train for longer, or name another RUN")
     checkpoint = read(path, momenta=False)
     recipe = recipe_of(checkpoint.state, path)
+    recipe = replace(recipe, dropout=checkpoint.state.get("dropout", recipe.dropout))
     inputs = read_inputs(run)
     if inputs is None:
         inputs = Inputs.of(Dataset(data or Path(checkpoint.state["data"])))

@@ -18,7 +18,7 @@ from alexnet.metrics import misses
 from alexnet.net.layers import Parameter, Pass
 from alexnet.net.net import Net
 from alexnet.predict.predictor import Predictor, centre_crop, predict_split
-from alexnet.recipe import Recipe
+from alexnet.recipe import Recipe, overlaid
 from alexnet.recipe.spec import Weighted
 from alexnet.recipe.topology import topology
 from alexnet.runs import control
@@ -232,7 +232,7 @@ class Trainer:
         row: Row = {"event": "control", "step": self.at.step, "set": changes}
         try:
             control.check(self.recipe, changes)
-            self.at.changes |= changes
+            self.at.changes = overlaid(self.at.changes, changes)
         except Failure as failure:
             row["refused"] = str(failure)
         self._tell(row)
@@ -252,6 +252,7 @@ class Trainer:
             "seed": self.seed,
             "recipe": self.recipe.to_toml(),
             "name": self.name,
+            "dropout": self.now.dropout,  # events and hands may have changed it
             "classes": [each.name for each in self.data.classes],
             "data": str(self.data.path.resolve()),
             "dataset": self.data.identity,
