@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.console import progress, say
-from alexnet.data.format import CLASSES, SPLITS, STATS, Damaged, Stamp, classes_json
+from alexnet.data.format import CLASSES, RECORD, SKIPPED, SPLITS, STATS, Damaged, Stamp, classes_json
 from alexnet.data.shards import Dataset, read_shard
 from alexnet.errors import Failure, reason
 from alexnet.files import write_whole, writing
@@ -25,8 +25,6 @@ from data_prep.statistics import Sums
 from data_prep.unpack import fetching
 from data_prep.work import Job, make_shard
 
-RECORD = "prep.json"
-SKIPPED = "skipped.jsonl"
 UNPACKED = ".unpacked"
 SPARE_BYTES = 16 * 2**20
 

@@ -12,8 +12,9 @@ IMAGES = {
     "ilsvrc2010": {"train": 1_261_406, "val": 50_000, "test": 150_000},
     "fall2011": {"train": 14_197_122},
     "cifar10": {"train": 50_000, "test": 10_000},
+    "tiny": {"train": 100_000, "val": 10_000},
 }
-CLASSES = {"ilsvrc2012": 1000, "ilsvrc2010": 1000, "fall2011": 21_841, "cifar10": 10}
+CLASSES = {"ilsvrc2012": 1000, "ilsvrc2010": 1000, "fall2011": 21_841, "cifar10": 10, "tiny": 200}
 MD5 = {  # the small files first, in whose order they are checked
     "ILSVRC2012_devkit_t12.tar.gz": "fa75699e90414af021442c21a62c3abf",
     "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",

@@ -11,6 +11,7 @@ from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers import Listing, devkit, recognise
 from data_prep.readers.devkit import WNID
+from data_prep.readers.names import composed, decoded
 
 NAME_FILES = ("LOC_synset_mapping.txt", "words.txt")  # a WNID and its words a line
 
@@ -43,7 +44,7 @@ def _named(listing: Listing, source: Path) -> Listing:
         words |= {synset.wnid: synset.words for synset in kit.synsets}
     for path in (source / name for name in NAME_FILES):
         if path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = decoded(path.read_bytes(), errors="replace").splitlines()
             words |= {line[:9]: line[9:].strip() for line in lines if WNID.fullmatch(line[:9])}
     classes = [
         info if info.name != info.id else replace(info, name=words.get(info.id) or info.id) for info in listing.classes
@@ -79,13 +80,13 @@ def _ordered(listing: Listing, source: Path, order: str | None) -> Listing:
 def _chosen(listing: Listing, path: Path) -> Listing:
     """Keep the classes that a file names, in the order they have."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [composed(line.strip()) for line in decoded(path.read_bytes()).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"--classes {path} cannot be read ({reason(error)}): write a WNID or name a line") from None
     called = defaultdict(list)
     for info in listing.classes:
         for name in {info.id, info.name, *info.name.split(", ")}:
-            called[name.casefold()].append(info)
+            called[composed(name).casefold()].append(info)
     wanted: set[str] = set()
     for number, line in enumerate(lines, 1):
         word = line.split()[0] if WNID.match(line) else line  # "n01440764 tench" is its WNID
@@ -98,6 +99,8 @@ def _chosen(listing: Listing, path: Path) -> Listing:
             hint = f", perhaps {near[0]}" if near else ""
             raise Failure(f"{path}, line {number}: there is no class {word}{hint}: mend the line")
         wanted.update(info.id for info in fitting)
+    if not wanted:
+        raise Failure(f"--classes {path} names no class: write a WNID or name a line")
     return _kept(listing, [info for info in listing.classes if info.id in wanted], listing.class_order)
 
 

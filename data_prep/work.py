@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.decode import Skip, square
+from alexnet.data.decode import FILE_LIMIT, Skip, square
 from alexnet.data.format import Stamp
 from alexnet.errors import Failure, reason
 from data_prep.files import shard_head, write_part
@@ -46,6 +46,8 @@ def make_shard(job: Job) -> Made:
     for entry in shard.entries:
         image = images[len(entries)]
         try:
+            if entry.length > FILE_LIMIT:
+                raise Skip(f"{entry.length} bytes are more than an image needs")
             square(job.fetch(entry), image)
         except Skip as error:
             where = {"split": shard.split, "name": entry.name, "class": job.class_ids[entry.label]}

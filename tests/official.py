@@ -172,17 +172,38 @@ def kaggle(root: Path) -> Path:
     return root
 
 
-def parquet(root: Path) -> Path:
-    """Hugging Face's shards: labels by sorted WNID, none for test, the WNID at the end of each path."""
+def tiny(root: Path) -> Path:
+    """Tiny ImageNet's folders, its boxes, and its table of val."""
+    rows = []
+    for name, content in images().items():
+        split, wnid, base = name.split("/")
+        write(root / split / (f"{wnid}/images/{base}" if split == "train" else f"images/{base}"), content)
+        if split == "val":
+            rows.append(f"{base}\t{wnid}\t0\t32\t44\t62\n")
+    for wnid in WNIDS:
+        write(root / "train" / wnid / f"{wnid}_boxes.txt", b"n_0.JPEG\t0\t32\t44\t62\n")
+    write(root / "val" / "val_annotations.txt", "".join(reversed(rows)).encode())
+    write(root / "wnids.txt", "".join(f"{wnid}\n" for wnid in reversed(WNIDS)).encode())
+    write(root / "words.txt", "".join(f"{wnid}\t{words}\n" for wnid, words in WORDS.items()).encode())
+    return root
+
+
+def parquet(root: Path, train: str = "train", val: str = "validation", marks: tuple[str, str] = ("", "")) -> Path:
+    """Hugging Face's shards: labels by sorted WNID, none for test, the WNID at the end of each path.
+
+    `marks` are what may stand at the end of the names of a split's shards.
+    """
     named, rows = images(), dict[str, list[tuple[str, bytes, int]]]()
     for name, content in named.items():
         split, wnid, base = name.split("/")
         path = f"{base.removesuffix('.JPEG')}_{wnid}.JPEG" if split != "test" else base
         rows.setdefault(split, []).append((path, content, WNIDS.index(wnid) if split != "test" else -1))
-    for split, prefix in (("train", "train"), ("val", "validation"), ("test", "test")):
+    for split, prefix in (("train", train), ("val", val), ("test", "test")):
         for number in range(2):
             held = rows[split][::-1][number::2]
-            write_table(root / "data" / f"{prefix}-{number:05d}-of-00002.parquet", held, list(WORDS.values()))
+            write_table(
+                root / "data" / f"{prefix}-{number:05d}-of-00002{marks[number]}.parquet", held, list(WORDS.values())
+            )
     return root
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alexnet.errors import Failure
-from data_prep.readers import cifar10, folders, idx, ilsvrc2010, ilsvrc2012, kaggle, parquet, synsets
+from data_prep.readers import cifar10, folders, idx, ilsvrc2010, ilsvrc2012, kaggle, parquet, synsets, tiny
 from data_prep.readers.base import Entry, Fetch, Form, Listing
 
 __all__ = ["FORMS", "Entry", "Fetch", "Form", "Listing", "recognise"]
@@ -14,6 +14,7 @@ FORMS = (
     kaggle.FORM,
     parquet.FORM,
     synsets.FORM,
+    tiny.FORM,
     cifar10.FORM,
     idx.FORM,
     folders.FORM,
@@ -35,4 +36,6 @@ def recognise(source: Path, name: str | None = None) -> Form:
     for form in FORMS:
         if form.recognises(source):
             return form
+    if loose := folders.loose_images(source):
+        raise Failure(f"{source}: its {loose} images lie in no class folders: {folders.advice(source)}")
     raise Failure(f"{source} holds no images in a form that is known: {known}")

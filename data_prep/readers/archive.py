@@ -1,8 +1,9 @@
 """Tar files read where they lie: an index made from their headers alone, and members by their place.
 
 A tar is a chain of 512-byte headers, each followed by its file, in blocks of 512. Understood are POSIX
-ustar, its pax successor (path, size) and GNU's long names and large sizes. A tar within a tar is a
-stretch of the outer one, so the images of ImageNet's tars of tars have a place in the outer file.
+ustar, its pax successor (path, size) and GNU's long names and large sizes; a hard link is the file that it names.
+A tar within a tar is a stretch of the outer one, so the images of ImageNet's tars of tars have a place in the outer
+file. Nothing is unpacked, so it does not matter where a member's path leads.
 """
 
 import os
@@ -19,16 +20,17 @@ from typing import NamedTuple
 from alexnet.console import progress
 from alexnet.errors import Failure
 from data_prep.readers.base import Entry
+from data_prep.readers.names import is_beside
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
-LONGEST_NAME = 2**16
+LONGEST_TEXT = 2**20  # a name, or the attributes that macOS adds to a file
 THREADS = 8  # headers lie far apart: on a disk it is the waiting that takes time
 TARS_AT_ONCE = 64
 OPEN_FILES = 64
 ADLER = 65521  # adler32's low half is 1 + the sum of the bytes, modulo this: ten times as fast as sum()
 
-FILE, LONG_NAME, PAX, OTHER_TEXT = b"0\x007", b"L", b"x", b"gK"
+FILE, HARD_LINK, LONG_NAME, PAX, OTHER_TEXT = b"0\x007", b"1", b"L", b"x", b"gK"
 
 
 class Member(NamedTuple):
@@ -89,6 +91,7 @@ def first_member(path: Path) -> Member | None:
 def _walk(handle: int, path: Path, place: int, end: int) -> Iterator[Member]:
     """The files of the tar from `place` up to its end mark, which must come before `end`."""
     name, size = "", -1  # as told by a header of its own, for the next file
+    places: dict[str, tuple[int, int]] = {}
     while True:
         head = os.pread(handle, BLOCK, place) if place + BLOCK <= end else b""
         if len(head) < BLOCK:
@@ -112,11 +115,20 @@ def _walk(handle: int, path: Path, place: int, end: int) -> Iterator[Member]:
             elif kind == PAX:
                 name, size = _pax(_small(handle, body, length), name, size)
             elif kind not in OTHER_TEXT:
+                name = name or _name(head)
                 if kind in FILE:
-                    yield Member(name or _name(head), body, length)
+                    places[name] = body, length
+                elif kind == HARD_LINK and (linked := places.get(_text(head[157:257].rstrip(b"\0")))):
+                    places[name] = linked
+                if name in places and kind in FILE + HARD_LINK and not _is_beside(name):
+                    yield Member(name, *places[name])
                 name, size = "", -1
         except (ValueError, IndexError):
             raise Failure(f"{path} is damaged: there is no tar header at byte {body - BLOCK}: get it anew") from None
+
+
+def _is_beside(name: str) -> bool:
+    return any(is_beside(part) for part in name.split("/") if part.strip("."))
 
 
 def _checked_length(head: bytes) -> int:
@@ -159,8 +171,8 @@ def _pax(content: bytes, name: str, size: int) -> tuple[str, int]:
 
 
 def _small(handle: int, place: int, length: int) -> bytes:
-    if length > LONGEST_NAME:
-        raise ValueError("no name is so long")
+    if length > LONGEST_TEXT:
+        raise ValueError("no text is so long")
     return os.pread(handle, length, place)
 
 

@@ -7,11 +7,9 @@ An image is 3072 bytes, red, green, blue of 32x32. In the binary form its label 
 Python form pickles the images of a batch in one piece, which lies in the file as it is.
 """
 
-import gzip
 import io
 import pickle
 import tarfile
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,10 +25,12 @@ from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch
 from data_prep.readers.base import Entry, Form, Listing
+from data_prep.readers.unzip import unzipping, up_to
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 PIXELS = 3 * 32 * 32
+MOST_BYTES = 2**28  # an archive unzips to 2**27.5
 RECONSTRUCT = np.empty(0).__reduce__()[0]  # what NumPy's own pickles call, whatever its module is called
 BINARY, PYTHON = ".bin", ""  # how the batches' files end
 PLACES = (
@@ -113,8 +113,8 @@ def _batches(source: Path, place: str, suffix: str) -> dict[str, Batch]:
     wanted = {f"{name}{suffix}": name for names in BATCHES.values() for name in names}
     if not place.endswith(".gz"):
         files = {name: source / place / file for file, name in wanted.items() if (source / place / file).is_file()}
-        return {name: Batch(path.relative_to(source).as_posix(), 0, path.read_bytes()) for name, path in files.items()}
-    whole = _unzip(source / place)
+        return {name: Batch(path.relative_to(source).as_posix(), 0, _read(path)) for name, path in files.items()}
+    whole = _read(source / place)
     try:
         with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:
             found = {Path(member.name).name: member for member in tar if member.isfile()}
@@ -160,17 +160,19 @@ class _Careful(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch needs")
 
 
-def _unzip(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise Failure(f"{path} cannot be read ({reason(error)}): get it anew") from None
+def _read(path: Path) -> bytes:
+    """A batch's or an archive's bytes; Failure where there are more than CIFAR-10 has."""
+    with unzipping(path) as file:
+        content = up_to(file, MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise Failure(f"{path} holds more than {MOST_BYTES} bytes, which CIFAR-10 does not: get it anew")
+    return content
 
 
 @lru_cache(maxsize=1)
 def _unzipped(path: Path, content: str) -> bytes:
     """An archive's bytes, kept from entry to entry; `content` tells files of one name apart."""
-    return _unzip(path)
+    return _read(path)
 
 
 FORM = Form("cifar10", "CIFAR-10, binary or Python, unpacked or .tar.gz", recognises, listing)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Failure, reason
+from data_prep.readers.names import decoded
 
 ARCHIVES = {2012: "ILSVRC2012_devkit_t12.tar.gz", 2010: "ILSVRC2010_devkit-1.0.tar.gz"}
 FOLDERS = {2012: ("ILSVRC2012_devkit_t12", "."), 2010: ("ILSVRC2010_devkit-1.0/devkit-1.0", "devkit-1.0", ".")}
 META = "data/meta.mat"
+LARGEST = 64 * 2**20  # ten times any file of a kit that is read here
 WNID = re.compile(r"n\d{8}")
 
 
@@ -49,7 +51,7 @@ class Devkit:
     def truth(self, content: bytes, path: Path) -> list[str]:
         """The WNIDs for a file with an ID a line."""
         try:
-            numbers = [int(line) for line in content.split()]
+            numbers = [int(line) for line in decoded(content).split()]
             if not all(1 <= number <= len(self.synsets) for number in numbers):
                 raise ValueError(f"an ID is not from 1 to {len(self.synsets)}")
         except ValueError as error:
@@ -88,8 +90,10 @@ def _unpacked(archive: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
                 for name in wanted:
                     file = tar.extractfile(member) if f"/{member.name}".endswith(f"/{name}") else None
                     if file is not None:
+                        if member.size > LARGEST:
+                            raise ValueError(f"{name} has {member.size} bytes")
                         found[name] = file.read()
-    except (OSError, EOFError, KeyError, zlib.error, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zlib.error, tarfile.TarError) as error:
         raise Failure(f"{archive} cannot be read ({reason(error)}): get it anew") from None
     return found
 

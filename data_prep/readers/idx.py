@@ -4,9 +4,8 @@
 classes, a line each; otherwise they are called by their numbers.
 """
 
-import gzip
+import math
 import struct
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -18,9 +17,12 @@ from numpy.typing import NDArray
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep.readers.base import Entry, Form, Listing
+from data_prep.readers.names import decoded
+from data_prep.readers.unzip import unzipping, up_to
 
 PREFIXES = {"train": "train", "test": "t10k"}
 NAMES = "classes.txt"
+MOST_BYTES = 2**32  # of an array, which each worker holds; EMNIST, the largest of its kind, has 2**29
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,21 @@ def listing(source: Path) -> Listing:
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array of bytes in an IDX file; Failure unless it is whole and has so many dimensions."""
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise Failure(f"{path} cannot be read ({reason(error)}): get it anew") from None
-    head = 4 * (1 + dimensions)
-    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < head:
-        raise Failure(f"{path} is not an IDX file of bytes in {dimensions} dimensions: get it anew")
-    shape = struct.unpack(f">{dimensions}I", content[4:head])
-    if len(content) - head != np.prod(shape, dtype=object):
-        raise Failure(f"{path} has {len(content) - head} bytes for an array of {shape}: get it anew")
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+    """The array of bytes in an IDX file, read no further than its header says; Failure unless it is whole.
+
+    It has so many dimensions, and `MOST_BYTES` at the most.
+    """
+    with unzipping(path) as file:
+        head = up_to(file, 4 * (1 + dimensions))
+        if head[:4] != bytes((0, 0, 8, dimensions)) or len(head) < 4 * (1 + dimensions):
+            raise Failure(f"{path} is not an IDX file of bytes in {dimensions} dimensions: get it anew")
+        shape = struct.unpack(f">{dimensions}I", head[4:])
+        length = math.prod(shape)
+        content = up_to(file, min(length, MOST_BYTES) + 1)  # one more, to know that it ends there
+    if len(content) != length:
+        more = " or more" if len(content) > min(length, MOST_BYTES) else ""
+        raise Failure(f"{path} has {len(content)} bytes{more} for an array of {shape}: get it anew")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 @lru_cache(maxsize=2)
@@ -102,7 +107,7 @@ def _classes(source: Path, top: int) -> list[ClassInfo]:
     names = [str(number) for number in range(top + 1)]
     if path.is_file():
         try:
-            names = path.read_text(encoding="utf-8").strip().splitlines()
+            names = decoded(path.read_bytes()).strip().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise Failure(f"{path} cannot be read ({reason(error)}): write a name a line, in UTF-8") from None
         if len(names) <= top:

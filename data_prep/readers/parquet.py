@@ -1,6 +1,7 @@
 """Parquet shards, as Hugging Face holds ImageNet and most sets of images.
 
     data/train-00000-of-00294.parquet ...  validation-00000-of-00014.parquet ...  test-...
+    data/train-00000-of-00001-1f0c2a9b7d3e4455.parquet ...  valid-...
 
 Columns `image` (a struct of `bytes` and `path`) and `label`. Where every path of train ends in its class's
 WNID, "n01440764_10026_n01440764.JPEG", the classes are those and the images are called as in the other forms.
@@ -25,14 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.console import progress
-from alexnet.data.format import ClassInfo
+from alexnet.data.format import SPLITS, ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch
 from data_prep.readers.base import Entry, Fetch, Form, Listing
+from data_prep.readers.folders import split_of
 from data_prep.readers.gather import Found, content_of, entries_of, stamp_of
+from data_prep.readers.names import is_beside
 
-PREFIXES = {"train": "train", "val": "validation", "test": "test"}
+SHARD = re.compile(r".+-(?P<number>\d+)-of-(?P<count>\d{1,6})(-[0-9a-f]+)?\.parquet")  # the last is a fingerprint
 FOLDERS = ("data", ".")
 MOST_CLASSES = 2**20
 WNID_AT_END = re.compile(r"_?(n\d{8})(\.[^./]*)$")  # and the suffix
@@ -74,13 +77,15 @@ class CopyFetch:
 
 def recognises(source: Path) -> bool:
     """Whether there are shards of train in `source` or its folder `data`."""
-    return bool(_files(source, "train"))
+    return bool(_sets(source)[1])
 
 
 def listing(source: Path) -> Listing:
     """List the rows that have a label; Failure where a shard is damaged, missing or of another form."""
-    files = {split: _files(source, prefix) for split, prefix in PREFIXES.items()}
     notes: list[str] = []
+    files = _shards(source, notes)
+    if not files:
+        raise Failure(f"{source} holds no shards of train: put train-00000-of-*.parquet and its fellows there")
     rows = {split: [_rows(source, path) for path in paths] for split, paths in files.items()}
     for split in list(rows):
         if not _labelled(split, rows[split], notes):
@@ -109,22 +114,51 @@ def listing(source: Path) -> Listing:
     return Listing(classes, class_order, splits, GroupFetch(source), content, stamp_of(paths), notes, unpack=unpack)
 
 
-def _files(source: Path, prefix: str) -> list[Path]:
-    """A split's shards in order; Failure where one is missing, or one is of another set."""
-    for folder in FOLDERS:
-        found = {path.name: path for path in (source / folder).glob(f"{prefix}-*-of-*.parquet")}
-        if not found:
-            continue
-        count = min(found).removesuffix(".parquet").rpartition("-of-")[2]
-        if not count.isdecimal() or len(count) > 6:
-            raise Failure(f"{found[min(found)]} does not tell how many shards there are: move it away")
-        wanted = [f"{prefix}-{number:0{len(count)}d}-of-{count}.parquet" for number in range(int(count))]
-        if missing := sorted(set(wanted) - set(found)):
-            raise Failure(f"{source / folder} lacks {missing[0]}: put it there")
-        if others := sorted(set(found) - set(wanted)):
-            raise Failure(f"{source / folder} holds {others[0]} beside {wanted[0]}: keep the shards of one set")
-        return [found[name] for name in wanted]
-    return []
+def _sets(source: Path) -> tuple[Path, dict[str, list[Path]]]:
+    """The folder that holds shards of train, and all shards there by what their names begin with; else none."""
+    for folder in (source / name for name in FOLDERS):
+        sets: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(folder.glob("*-of-*.parquet")):
+            if not is_beside(path.name):
+                sets[path.name.rpartition("-of-")[0].rpartition("-")[0]].append(path)
+        if any(split_of(name) == "train" for name in sets):
+            return folder, sets
+    return source, {}
+
+
+def _shards(source: Path, notes: list[str]) -> dict[str, list[Path]]:
+    """The shards of each split in order; those of none are told. Failure where a split's are not one whole set."""
+    folder, sets = _sets(source)
+    notes += [
+        f"{len(sets[name])} shards of {name} are of no split and are left out" for name in sets if not split_of(name)
+    ]
+    files = {}
+    for split in SPLITS:
+        names = [name for name in sets if split_of(name) == split]
+        if len(names) > 1:
+            raise Failure(f"{folder} has shards of {names[0]} and of {names[1]}: keep those to be {split}")
+        if names:
+            files[split] = _in_order(folder, names[0], sets[names[0]])
+    return files
+
+
+def _in_order(folder: Path, name: str, paths: list[Path]) -> list[Path]:
+    """All shards of a set by their numbers."""
+    first = SHARD.fullmatch(paths[0].name)
+    if first is None:
+        raise Failure(f"{paths[0]} does not tell how many shards there are: move it away")
+    held: dict[int, Path] = {}
+    for path in paths:
+        shard = SHARD.fullmatch(path.name)
+        if not shard or shard["count"] != first["count"] or int(shard["number"]) >= int(first["count"]):
+            raise Failure(f"{folder} holds {path.name} beside {paths[0].name}: keep the shards of one set")
+        if held.setdefault(int(shard["number"]), path) is not path:
+            raise Failure(f"{folder} holds {path.name} beside {held[int(shard['number'])].name}: keep one of them")
+    for number in range(int(first["count"])):
+        if number not in held:
+            lacking = f"{name}-{number:0{len(first['number'])}d}-of-{first['count']}{'-*' if first[3] else ''}.parquet"
+            raise Failure(f"{folder} lacks {lacking}: put it there")
+    return [held[number] for number in sorted(held)]
 
 
 @contextmanager

@@ -229,6 +229,19 @@ def test_a_gzip_file_unfolds_only_so_far(monkeypatch: pytest.MonkeyPatch) -> Non
         result(gzip.compress(whole + bytes(5000)))
 
 
+def test_a_gzip_file_of_no_image_is_not_unfolded() -> None:
+    import tracemalloc
+
+    zeros = gzip.compress(bytes(100 * 2**20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Skip, match="not an image of a known form"):
+            result(zeros)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_jpeg_of_giant_size_is_known_by_its_header() -> None:
     content = bytearray(encoded(RGB, "JPEG"))
     frame = content.index(b"\xff\xc0") + 5

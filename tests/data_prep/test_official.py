@@ -25,6 +25,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "ilsvrc2010": official.ilsvrc2010,
     "kaggle": official.kaggle,
     "parquet": official.parquet,
+    "tiny": official.tiny,
 }
 
 
@@ -79,7 +80,7 @@ def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("order", ["wnid", "devkit"])
-@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle", "parquet"])
+@pytest.mark.parametrize("form", ["ilsvrc2012", "kaggle", "parquet", "tiny"])
 def test_the_same_dataset_as_from_folders(form: str, order: str, tmp_path: Path) -> None:
     sources = {"folders": official.folders(tmp_path / "folders"), form: FORMS[form](tmp_path / form)}
     kit = write(tmp_path / "devkit.tar.gz", official.tar(official.devkit_files(official.images(), 2012), mode="w:gz"))
@@ -368,6 +369,96 @@ def test_kaggle_given_too_deep(tmp_path: Path) -> None:
     source = official.kaggle(tmp_path)
     with pytest.raises(Failure, match=r"give the folder in which ILSVRC and LOC_val_solution\.csv lie"):
         listed(source / "ILSVRC" / "Data" / "CLS-LOC")
+
+
+def test_a_table_saved_by_windows(tmp_path: Path) -> None:
+    for make, table in ((official.kaggle, "LOC_val_solution.csv"), (official.tiny, "val/val_annotations.txt")):
+        source = make(tmp_path / make.__name__)
+        before = listed(source).splits
+        replaced(source / table, lambda whole: b"\xef\xbb\xbf" + whole.replace(b"\r", b"").replace(b"\n", b"\r\n"))
+        assert listed(source).splits == before
+    source = official.ilsvrc2010(tmp_path / "2010")
+    before = listed(source).splits
+    replaced(source / "ILSVRC2010_test_ground_truth.txt", lambda whole: b"\xef\xbb\xbf" + whole)
+    assert listed(source).splits == before
+
+
+HARM_TINY: dict[str, Harm] = {
+    "table cut": (
+        lambda root: replaced(root / "val/val_annotations.txt", lambda whole: whole[: len(whole) // 2 - 50]),
+        r"is not in val_annotations\.txt: remove it, or get|val_annotations\.txt is damaged",
+    ),
+    "another table": (
+        lambda root: write(root / "val/val_annotations.txt", b"val_0.JPEG\n"),
+        r"val_annotations\.txt is damaged \(not enough values",
+    ),
+    "val short": (
+        lambda root: next((root / "val/images").iterdir()).unlink(),
+        r"val holds 14 images, val_annotations\.txt lists 15",
+    ),
+    "a class that is none": (lambda root: write(root / "train/cats/images/1.JPEG", b"x"), r"cats is no WNID"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM_TINY)
+def test_tiny_imagenet_that_will_not_do(tmp_path: Path, harm: str) -> None:
+    refused(official.tiny(tmp_path), HARM_TINY[harm])
+
+
+def test_what_is_told_of_tiny_imagenet(tmp_path: Path) -> None:
+    listing = listed(official.tiny(tmp_path))
+    assert listing.class_order == "wnid" and [info.name for info in listing.classes] == list(WORDS.values())
+    assert listing.notes == [
+        "test has no labels and is left out",
+        "6 files are not images and are left out",
+        "train: 30 images of 5 classes (published: 100000 of 200)",
+        "val: 15 images of 5 classes (published: 10000 of 200)",
+    ]
+
+
+def apple(files: official.Images) -> official.Images:
+    """The same as macOS packs them: paths from ".", and an AppleDouble file before each."""
+    doubles = {}
+    for name, content in files.items():
+        doubles[f"./._{name}"] = b"\0\5\x16\7" + bytes(80)
+        doubles[f"./{name}"] = content
+        doubles[f"__MACOSX/{name}"] = bytes(7)
+    return doubles
+
+
+def test_appledouble_files_in_tars_are_nobodys(tmp_path: Path) -> None:
+    named = official.images()
+    plain = listed(official.ilsvrc2012(tmp_path / "plain"))
+    source = official.ilsvrc2012(tmp_path / "source")
+    inner = {
+        f"{wnid}.tar": official.tar(
+            apple({n: c for n, c in official.part(named, "train").items() if n.startswith(wnid)})
+        )
+        for wnid in WNIDS
+    }
+    write(source / "ILSVRC2012_img_train.tar", official.tar(apple(inner)))
+    write(source / "ILSVRC2012_img_val.tar", official.tar(apple(official.part(named, "val"))))
+    write(source / "._ILSVRC2012_img_train.tar", bytes(80))
+    kit = {f"k/{name}": content for name, content in official.devkit_files(named, 2012).items()}
+    kit = {"k/data/._meta.mat": b"x", **kit}
+    write(source / "ILSVRC2012_devkit_t12.tar.gz", official.tar(kit, mode="w:gz"))
+    listing = listed(source)
+    assert {split: [e[:2] for e in entries] for split, entries in listing.splits.items()} == {
+        split: [e[:2] for e in entries] for split, entries in plain.splits.items()
+    }
+    assert all(named[entry.name] == listing.fetch(entry) for split in listing.splits.values() for entry in split)
+    synsets = tmp_path / "synsets"
+    for name, content in inner.items():
+        write(synsets / name, content)
+        write(synsets / f"._{name}", bytes(80))
+    assert [e[:2] for e in listed(synsets).splits["train"]] == [e[:2] for e in plain.splits["train"]]
+
+
+def test_a_devkit_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devkit, "LARGEST", 5000)
+    refused(
+        official.ilsvrc2012(tmp_path), (lambda root: devkit_with(root, meta=bytes(6000)), r"meta\.mat has 6000 bytes")
+    )
 
 
 def two_wholes(root: Path) -> None:

@@ -59,6 +59,32 @@ def test_imagenet_is_told_by_its_paths(tmp_path: Path) -> None:
     assert listed(other.parent).class_order == "number", "one WNID for two labels is none"
 
 
+@pytest.mark.parametrize("train, val", [("train", "valid"), ("training", "val"), ("train", "validation")])
+@pytest.mark.parametrize("marks", [("", ""), ("-1f0c2a9b7d3e4455", "-a7b8c9d0e1f20314")])
+def test_splits_and_fingerprints_in_the_names(tmp_path: Path, train: str, val: str, marks: tuple[str, str]) -> None:
+    plain = listed(official.parquet(tmp_path / "plain"))
+    source = official.parquet(tmp_path / "source", train, val, marks)
+    listing = listed(source)
+    assert {split: [e[:2] for e in entries] for split, entries in listing.splits.items()} == {
+        split: [e[:2] for e in entries] for split, entries in plain.splits.items()
+    }
+    (source / f"data/{train}-00001-of-00002{marks[1]}.parquet").unlink()
+    with pytest.raises(Failure, match=rf"lacks {train}-00001-of-00002(-\*)?\.parquet: put it there"):
+        listed(source)
+
+
+def test_shards_that_are_of_no_split_are_told(tmp_path: Path) -> None:
+    source = official.parquet(tmp_path)
+    for name in ("unsupervised-00000-of-00002", "unsupervised-00001-of-00002", "train_small-00000-of-00001"):
+        write(source / "data" / f"{name}.parquet", b"x")
+    write(source / "data" / "._train-00000-of-00002.parquet", b"x")
+    notes = listed(source).notes
+    assert notes[:2] == [
+        "1 shards of train_small are of no split and are left out",
+        "2 shards of unsupervised are of no split and are left out",
+    ]
+
+
 def test_a_shard_may_be_empty(tmp_path: Path) -> None:
     rows = [("a", content, number % 2) for number, content in enumerate(IMAGES)]
     for number, held in enumerate((rows, [])):
@@ -124,6 +150,18 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     "two sets": (
         lambda s: write(s / "data/train-00002-of-00003.parquet", b"x"),
         r"holds train-00002-of-00003\.parquet beside train-00000-of-00002\.parquet: keep the shards of one set",
+    ),
+    "two of one": (
+        lambda s: write(s / "data/train-00000-of-00002-0123456789abcdef.parquet", b"x"),
+        r"holds train-00000-of-00002\.parquet beside train-00000-of-00002-0123456789abcdef\.parquet: keep one of them",
+    ),
+    "beyond the count": (
+        lambda s: write(s / "data/train-00002-of-00002.parquet", b"x"),
+        r"holds train-00002-of-00002\.parquet beside train-00000-of-00002\.parquet: keep the shards of one set",
+    ),
+    "two names of val": (
+        lambda s: write(s / "data/valid-00000-of-00001.parquet", b"x"),
+        r"has shards of valid and of validation: keep those to be val",
     ),
     "no count": (lambda s: write(s / "data/train-0-of-0x.parquet", b"x"), r"does not tell how many shards there are"),
     "wild label": (

@@ -3,6 +3,8 @@
 import gzip
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +198,52 @@ def test_idx_files_that_are_none(tmp_path: Path, content: bytes, message: str) -
         read_idx(write(tmp_path / "x-idx3-ubyte", content), 3)
     with pytest.raises(Failure, match=message):
         read_idx(write(tmp_path / "x-idx3-ubyte.gz", gzip.compress(content)), 3)
+
+
+def limited(folder: Path, code: str, megabytes: int = 600) -> subprocess.CompletedProcess[str]:
+    """Run it where no more memory is to be had."""
+    script = f"import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, ({megabytes} << 20,) * 2)\n{code}"
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-c", script, str(folder)], env=paths, capture_output=True, text=True)
+
+
+IMAGES = "train-images-idx3-ubyte.gz"
+BOMB = """
+from pathlib import Path
+from alexnet.errors import Failure
+from data_prep.readers import recognise
+source = Path(sys.argv[1])
+try:
+    recognise(source).listing(source)
+except Failure as failure:
+    print(failure)
+"""
+
+
+@pytest.mark.parametrize(
+    "name, begin, said",
+    [
+        (
+            "train-images-idx3-ubyte.gz",
+            idx_bytes(np.zeros((3, 4, 4), np.uint8)),
+            "has 49 bytes or more for an array of",
+        ),
+        ("train-images-idx3-ubyte.gz", b"\0\0\x08\3" + b"\xff" * 12, "bytes for an array of (4294967295, 4294967295"),
+        ("train-images-idx3-ubyte.gz", b"", "is not an IDX file of bytes in 3 dimensions"),
+        ("cifar-10-binary.tar.gz", b"", "holds more than 268435456 bytes, which CIFAR-10 does not"),
+    ],
+)
+def test_a_gzip_file_is_read_no_further_than_it_should_be_long(
+    tmp_path: Path, name: str, begin: bytes, said: str
+) -> None:
+    """A small file of zeros: with all of them in memory the process would end."""
+    with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
+        file.write(begin)
+        for _ in range(10 if begin.endswith(b"\xff") else 2000):
+            file.write(bytes(2**20))
+    write(tmp_path / "train-labels-idx1-ubyte", idx_bytes(np.zeros(3, np.uint8)))
+    done = limited(tmp_path, BOMB)
+    assert said in done.stdout and "get it anew" in done.stdout, done
 
 
 def test_idx_gzip_damage(tmp_path: Path) -> None:

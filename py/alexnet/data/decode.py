@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from alexnet.data import png
 from alexnet.errors import reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 PIXEL_LIMIT = 64 * 2**20  # 192 MiB as RGB; the largest photographs of ImageNet have about half as many
+FILE_LIMIT = 8 * PIXEL_LIMIT + 2**20  # no image of 16-bit RGBA needs more
 UNZIPPED_LIMIT = 3 * PIXEL_LIMIT + 2**20
 GZIP = b"\x1f\x8b"
+BEGINNINGS = (b"\xff\xd8\xff", png.SIGNATURE, b"RIFF", b"BM")  # of FORMATS
 MARGIN = 2  # scaled decoding: below this the error is four times as large
 ORIENTATION = 0x0112
 TURNS = {
@@ -61,10 +64,13 @@ def square(content: bytes | Pixels, out: Pixels) -> None:
 
 
 def _unzipped(content: bytes) -> bytes:
-    """The file in a gzip file: some images of ILSVRC-2010 are such."""
+    """The image file in a gzip file: some images of ILSVRC-2010 are such."""
     unzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        whole = unzip.decompress(content, UNZIPPED_LIMIT)
+        whole = unzip.decompress(content, max(map(len, BEGINNINGS)))
+        if whole and not whole.startswith(BEGINNINGS):
+            return whole  # no image, whatever follows
+        whole += unzip.decompress(unzip.unconsumed_tail, UNZIPPED_LIMIT)
     except zlib.error:
         raise Skip("it is a damaged gzip file") from None
     if not unzip.eof:
@@ -76,6 +82,15 @@ def _decode(content: bytes, size: int) -> Image.Image:
     """The image upright, in mode L or RGB, for a square of `size`."""
     if not content:
         raise Skip("the file is empty")
+    try:
+        return _decoded(content, size)
+    except Skip:
+        if not content.startswith(png.SIGNATURE):
+            raise
+    return _decoded(png.without_metadata(content), size)  # which turns nothing where it cannot be read
+
+
+def _decoded(content: bytes, size: int) -> Image.Image:
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
         if image.width * image.height > PIXEL_LIMIT:

@@ -8,6 +8,8 @@
                      image's name in its source; checksums (n) uint32, the CRC-32 of each image; skipped, a line of
                      JSON for each image left out; in train pixel_sums (S, S, 3) uint32 and product_sums (3, 3) uint64;
                      attributes `split` and `shard`; likewise val-, test-
+    prep.json        what prep was asked for; it comes before all else, and marks the folder as a dataset's
+    skipped.jsonl    what was left out of all shards
 
 Every HDF5 file has the attributes `format` and `version` and those of its Stamp. Nothing read from here is trusted
 unseen: HDF5 checks its own headers, `crc32` attributes guard the small arrays, each stamp guards classes.json, and
@@ -18,6 +20,7 @@ import errno
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,6 +38,8 @@ SHARD_FORMAT = "alexnet shard"
 STATS_FORMAT = "alexnet stats"
 STATS = "stats.h5"
 CLASSES = "classes.json"
+RECORD = "prep.json"
+SKIPPED = "skipped.jsonl"
 SPLITS = ("train", "val", "test")
 NONSENSE_ASKED = {errno.EINVAL, errno.EOVERFLOW, errno.EFBIG}  # of the system, at a damaged file's word
 
@@ -59,6 +64,12 @@ def classes_json(classes: Sequence[ClassInfo]) -> bytes:
     """The content of classes.json."""
     lines = ",\n".join(json.dumps(asdict(info)) for info in classes)
     return f"[\n{lines}\n]\n".encode()
+
+
+def titles(classes: Sequence[ClassInfo]) -> list[str]:
+    """What to call each class for people: its name, and its id too where others have that name."""
+    named = Counter(info.name for info in classes)
+    return [info.name if named[info.name] == 1 else f"{info.name} ({info.id})" for info in classes]
 
 
 @dataclass(frozen=True)

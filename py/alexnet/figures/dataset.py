@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.format import SPLITS, Pixels
+from alexnet.data.format import SPLITS, Pixels, titles
 from alexnet.data.shards import Dataset, Split
 from alexnet.figures.canvas import INK, SOFT, blank, fit, picture, save
 
@@ -51,11 +51,12 @@ def _box(figure: "Figure", left: float, top: float, width: float, height: float)
 
 def _samples(figure: "Figure", data: Dataset, left: float, top: float) -> None:
     images, labels = spread(data.split("train"), ACROSS * DOWN)
+    called = titles(data.classes)
     for place, (image, label) in enumerate(zip(images, labels, strict=True)):
         row, column = divmod(place, ACROSS)
         axes = _box(figure, left + column * CELL, top - row * (CELL + LABEL), CELL - 0.08, CELL - 0.08)
         picture(axes, image)
-        name = fit(data.classes[label].name, CELL - 0.12, 7)
+        name = fit(called[label], CELL - 0.12, 7)
         axes.set_xlabel(name, fontsize=7, color=INK, labelpad=3, parse_math=False)
 
 
