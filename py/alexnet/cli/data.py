@@ -30,7 +30,7 @@ def prep(
     form: Annotated[
         str | None,
         typer.Option(
-            help="ilsvrc2012, ilsvrc2010, kaggle, parquet, synsets, cifar10, idx or folders (default: found out)."
+            help="ilsvrc2012, ilsvrc2010, kaggle, parquet, synsets, tiny, cifar10, idx or folders (default: found out)."
         ),
     ] = None,
     val_share: Annotated[

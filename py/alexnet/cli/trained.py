@@ -11,7 +11,6 @@ from alexnet.console import progress, say
 from alexnet.errors import Failure
 
 if TYPE_CHECKING:
-    from alexnet.data.format import ClassInfo
     from alexnet.predict.evaluate import Errors
 
 
@@ -69,12 +68,13 @@ def predict(
     json: Json = False,
 ) -> None:
     """Name the five most probable classes of images, by ten crops."""
+    from alexnet.data.format import titles
     from alexnet.machine.hardware import Wanted
     from alexnet.predict.run import open_run
 
     wanted = Wanted(gpus=gpus, device=device, threads=threads)
     opened = open_run(run, wanted=wanted, precision=precision, data=data)
-    called = _callings(opened.classes)
+    called = titles(opened.classes)
     results, skipped = [], []
     for each in opened.predictions(images):
         if each.skipped:
@@ -94,12 +94,6 @@ def predict(
         say(f"skipped: {line}")
     if skipped:
         raise Failure(skipped[-1])
-
-
-def _callings(classes: "tuple[ClassInfo, ...]") -> list[str]:
-    """What to call each class: its name, and its id where another has the same name."""
-    names = [each.name for each in classes]
-    return [each.name if names.count(each.name) == 1 else f"{each.name} ({each.id})" for each in classes]
 
 
 def figures(
