@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -65,6 +66,16 @@ def test_a_whole_dataset(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "skipped": 2,
         "damage": [],
     }
+
+
+@pytest.mark.parametrize("more", [1, -1])
+def test_a_count_that_the_files_do_not_hold_is_told(out: Path, more: int) -> None:
+    with h5py.File(out / "stats.h5", "r+") as file:
+        file.attrs["images"] = file.attrs["images"] + np.array([0, more, 0])
+    damage = verify(Dataset(out), lambda count, note="": None).damage
+    assert [str(each) for each in damage] == [
+        f"{out / 'stats.h5'} counts {20 + more} val images, the files hold 20",
+    ]
 
 
 @pytest.mark.parametrize("row", [0, 7, 15])

@@ -104,6 +104,22 @@ def test_every_kind_of_tar(form: int, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("make", [official.ilsvrc2012, official.ilsvrc2010, official.folders])
+def test_classes_are_in_the_order_asked_for_whatever_theirs_in_the_tar(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    source = make(tmp_path)
+    if make is official.folders:
+        kit = official.tar(official.devkit_files(official.images(), 2012), mode="w:gz")
+        write(source / "ILSVRC2012_devkit_t12.tar.gz", kit)
+    by_order = {"wnid": official.WNIDS, "devkit": sorted(official.WNIDS, key=official.IDS.__getitem__)}
+    for order, wnids in by_order.items():
+        listing = listed(source, order)
+        assert [(info.index, info.id) for info in listing.classes] == list(enumerate(wnids))
+        for entries in listing.splits.values():
+            assert all(entry.name.split("/")[1] == wnids[entry.label] for entry in entries)
+
+
 def test_an_unpacked_devkit_will_do(tmp_path: Path) -> None:
     for make in (official.ilsvrc2012, official.ilsvrc2010):
         source = make(tmp_path / make.__name__)

@@ -17,7 +17,7 @@ from alexnet.machine.hardware import Wanted
 from alexnet.recipe import load
 from alexnet.runs import directory, log
 from alexnet.runs.checkpoint import Shelf, read_state
-from alexnet.train.start import LOCK, Options, settle, train
+from alexnet.train.start import Options, settle, train
 
 ALONE = Wanted(device="cpu", procs=1, threads=1)
 
@@ -138,7 +138,7 @@ def test_a_resumed_run_keeps_its_recipe(workshop, run):
 def test_two_trainings_of_one_run(workshop, run):
     """The second ends at once with a line, and nothing of the first one's is touched."""
     before = (run / "log.jsonl").read_text()
-    with locked(run / LOCK, "held"):
+    with locked(run / directory.LOCK, "held"):
         done = workshop.train(run, "--procs", 1, "--resume", "--steps", 20, code=1)
         assert "another process trains it" in done.stderr and done.stderr.count("alexctl: ") == 1
         assert (run / "log.jsonl").read_text() == before
