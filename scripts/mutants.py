@@ -50,9 +50,9 @@ class Mutant:
     def __str__(self) -> str:
         return f"{self.room}: {self.what}"
 
-    def planted(self) -> str:
-        """The file's text with the fault. Raises ValueError where the list does not fit the code."""
-        path = ROOT / self.file
+    def planted(self, root: Path) -> str:
+        """The text with the fault of the file below `root`. Raises ValueError where the list does not fit the code."""
+        path = root / self.file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         if text.count(self.old) != 1 or self.old == self.new:
             raise ValueError(f"{self}: {self.file} has this text {text.count(self.old)} times, not once: {self.old!r}")
@@ -156,7 +156,7 @@ def build() -> bool:
 def noticed(mutant: Mutant) -> tuple[bool, str]:
     """Whether the tests notice this fault, and the first that does. Raises ValueError where the list is wrong."""
     compiled = mutant.file.startswith("engine/cpu/")
-    target, text = TREE / mutant.file, mutant.planted()
+    target, text = TREE / mutant.file, mutant.planted(TREE)
     if compiled and not build():
         raise ValueError("the engine cannot be built")
     if not passes(mutant.tests):
@@ -184,7 +184,7 @@ def main() -> None:
     wrong, survived, tried, start = 0, 0, 0, time.monotonic()
     for mutant in mutants:
         try:
-            mutant.planted()
+            mutant.planted(ROOT)
         except ValueError as error:
             wrong += 1
             print(f"mutants.py: {error}", file=sys.stderr, flush=True)

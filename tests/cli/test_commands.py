@@ -121,9 +121,13 @@ def test_rate_by_hand(workshop, tmp_path):
     workshop.alexctl("control", run, "--set", "train.rate=0.0005")
     refused = workshop.alexctl("control", run, "--set", "train.batch=3", code=1)
     assert "train.batch" in refused.stderr
-    time.sleep(1)
+    while "loss" not in read_log(run / "log.jsonl")[-1] or not any(
+        row.get("event") == "control" for row in read_log(run / "log.jsonl")
+    ):
+        assert process.poll() is None
+        time.sleep(0.02)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     rows = read_log(run / "log.jsonl")
     (by_hand,) = [row for row in rows if row.get("event") == "control"]
     assert by_hand["set"] == {"train.rate": 0.0005}

@@ -125,7 +125,7 @@ def test_a_damaged_image_names_shard_and_index(workshop, data, tmp_path):
 
 def test_the_next_batch_is_made_meanwhile(workshop, data):
     _, _, loader = make_loader(workshop, data)
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 120
     while loader._made.qsize() < 2 and time.monotonic() < limit:
         time.sleep(0.01)
     assert loader._made.qsize() >= 2

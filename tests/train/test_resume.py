@@ -31,20 +31,26 @@ def assert_equal(run, other):
     assert rows(run) == rows(other)
 
 
-def wait_for_step(run, step, process, seconds=60):
-    """Until the log shows that step."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit and process.poll() is None:
-        if (run / "log.jsonl").exists() and any(row.get("step", 0) >= step for row in read_log(run / "log.jsonl")):
-            return
+def last_step(run):
+    """The last one in the log, 0 where there is none."""
+    log = run / "log.jsonl"
+    return max((row["step"] for row in read_log(log) if "loss" in row), default=0) if log.exists() else 0
+
+
+def wait_for_step(run, step, process):
+    """Until the log shows that step, as long as the process lives."""
+    limit = time.monotonic() + 300
+    while last_step(run) < step:
+        assert process.poll() is None and time.monotonic() < limit, process.communicate()
         time.sleep(0.01)
-    raise AssertionError(f"no step {step}: {process.communicate()}")
+
+
+ENDLESS = ("--set", "train.epochs=1000000", "--set", "train.schedule=epochs")  # a plateau would end it
 
 
 def begin(workshop, run, *more):
-    return workshop.start(
-        "train", workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--threads", 1, "--out", run, *more
-    )
+    given = (workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--threads", 1, "--out", run, *ENDLESS)
+    return workshop.start("train", *given, *more)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -57,37 +63,48 @@ def test_stopped_mid_epoch(workshop, tmp_path, processes):
     assert_equal(straight, stopped)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_signal_writes_a_checkpoint(workshop, tmp_path, number, processes):
+def test_a_signal_stops_it_and_it_goes_on_as_if_nothing_had_been(workshop, tmp_path, processes):
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    workshop.train(straight, "--procs", processes, "--epochs", 40)
-    process = begin(workshop, stopped, "--procs", processes, "--epochs", 40)
+    process = begin(workshop, stopped, "--procs", processes)
     wait_for_step(stopped, 5, process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 75, (out, err)
     assert "Traceback" not in err
-    assert 5 <= read(Shelf(stopped).named("latest")).state["step"] < 162
-    workshop.train(stopped, "--procs", processes, "--epochs", 40, "--resume")
+    last = read(Shelf(stopped).named("latest")).state["step"] + 7
+    for run, more in ((stopped, ("--resume",)), (straight, ())):
+        workshop.train(run, "--procs", processes, "--steps", last, *ENDLESS, *more)
     assert_equal(straight, stopped)
 
 
 def test_killed_at_any_instant(workshop, tmp_path):
-    """SIGKILL of the whole command at eight moments of one training; each time it goes on from a whole checkpoint."""
+    """SIGKILL of the whole command, by turns a moment after it began and a moment after it went on."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    workshop.train(straight, "--procs", 2, "--epochs", 40)
     generator = np.random.default_rng(11)
-    for _ in range(8):
-        process = begin(workshop, killed, "--procs", 2, "--epochs", 40, "--resume")
-        time.sleep(float(generator.uniform(0.5, 3.0)))
+    for turn in range(8):
+        process = begin(workshop, killed, "--procs", 2, "--resume")
+        if turn % 2:
+            time.sleep(float(generator.uniform(0.1, 2.0)))
+        else:
+            wait_for_step(killed, last_step(killed) + 1, process)
+            time.sleep(float(generator.uniform(0, 0.1)))
         process.kill()
-        process.communicate(timeout=30)
-        time.sleep(0.5)
-        assert not others(killed), "processes were left behind"
-    workshop.train(killed, "--procs", 2, "--epochs", 40, "--resume")
+        process.communicate(timeout=120)
+        none_is_left(killed)
+    last = read(Shelf(killed).named("latest")).state["step"] + 5
+    for run, more in ((killed, ("--resume",)), (straight, ())):
+        workshop.train(run, "--procs", 2, "--steps", last, *ENDLESS, *more)
     assert_equal(straight, killed)
     assert not [path for path in (killed / "checkpoints").iterdir() if ".part" in path.name]
+
+
+def none_is_left(run):
+    """Wait until no process of this run lives."""
+    limit = time.monotonic() + 120
+    while others(run):
+        assert time.monotonic() < limit, "processes were left behind"
+        time.sleep(0.01)
 
 
 def others(run, *words):
@@ -102,25 +119,22 @@ def others(run, *words):
 
 
 def test_a_dead_process_ends_the_others(workshop, tmp_path):
-    process = begin(workshop, tmp_path / "run", "--procs", 2, "--epochs", 4000)
+    process = begin(workshop, tmp_path / "run", "--procs", 2)
     wait_for_step(tmp_path / "run", 3, process)
     ranks = others(tmp_path / "run", "mpi4py")
     os.kill(max(ranks), signal.SIGKILL)
-    start = time.monotonic()
-    process.communicate(timeout=10)
-    assert time.monotonic() - start < 10
+    process.communicate(timeout=120)
     assert process.returncode == 1
-    assert not others(tmp_path / "run")
+    none_is_left(tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(workshop, tmp_path):
     run = tmp_path / "run"
-    goes_on = "--set", "train.schedule=epochs"  # a plateau ends the run, before the change comes where it is slow
-    workshop.train(run, "--procs", 2, "--steps", 4, *goes_on)
-    process = begin(workshop, run, "--procs", 2, "--epochs", 10**6, "--resume", *goes_on)
+    workshop.train(run, "--procs", 2, "--steps", 4, *ENDLESS)
+    process = begin(workshop, run, "--procs", 2, "--resume")
     wait_for_step(run, 5, process)
     workshop.alexctl("control", run, "--set", "train.rate=1e30")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 1, (out, err)
     assert err.count("not finite") == 1 and "Traceback" not in err, err
     for values in read(Shelf(run).named("latest")).weights.values():
