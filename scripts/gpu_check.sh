@@ -21,7 +21,7 @@ part() {  # part NAME COMMAND...: runs it into NAME.log and notes how it ended
 
 skip() { echo "skipped $2" >"$out/$1.result"; printf '%-24s skipped: %s\n' "$1" "$2" >&2; }
 
-gpus=$("$python" -c 'from alexnet.engines.cuda.facts import devices; print(len(devices()))' 2>"$out/devices.log") || {
+gpus=$("$python" -c 'from alexnet.machine.hardware import asked; from alexnet.machine.devices import gpus; asked("0"); print(len(gpus()))' 2>"$out/devices.log") || {
     tail -1 "$out/devices.log" >&2
     exit 1
 }

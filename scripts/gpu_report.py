@@ -2,10 +2,12 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet.engines.cuda.facts import devices, facts
+from alexnet.machine.cuda import facts
+from alexnet.machine.devices import gpus
 
 
 def gathered(out: Path) -> dict[str, Any]:
@@ -19,7 +21,7 @@ def gathered(out: Path) -> dict[str, Any]:
         if last and last[0].startswith("{"):
             part["found"] = json.loads(last[0])
         parts[result.stem] = part
-    return {"devices": devices(), "machine": facts(), "parts": parts}
+    return {"devices": [asdict(gpu) for gpu in gpus()], "machine": facts(), "parts": parts}
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -11,10 +11,10 @@ from cuda_fake_cupy import CUDADriverError, FakeCupy, install
 
 from alexnet.engines.cuda import sizes, sources
 from alexnet.engines.cuda.cublas import Products
-from alexnet.engines.cuda.facts import facts
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.engines.cuda.sources import source_directory
 from alexnet.errors import Failure
+from alexnet.machine.cuda import facts
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "engine" / "cuda" / "fatbin.py"

@@ -11,10 +11,10 @@ from cuda_bench import Bench
 from simulated import Options, SimulatedDevice
 
 from alexnet.engines.cuda.device import FLOAT, Array
-from alexnet.engines.cuda.facts import facts
 from alexnet.engines.cuda.gpu import import_cupy
 from alexnet.engines.cuda.sources import source_directory
 from alexnet.errors import Failure
+from alexnet.machine.cuda import facts
 
 
 @pytest.fixture

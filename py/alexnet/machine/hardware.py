@@ -48,10 +48,8 @@ class Hardware:
         """The names of the GPUs, or "cpu"."""
         if not self.gpus:
             return "cpu"
-        from alexnet.engines.cuda.facts import devices as usable
-
-        there = usable()
-        return ", ".join(there[index]["name"] for index in self.gpus)
+        there = devices.gpus()
+        return ", ".join(there[index].name for index in self.gpus)
 
     @property
     def name(self) -> str:
@@ -152,17 +150,32 @@ def _gpus(wanted: Wanted, columns: int) -> tuple[tuple[int, ...], str]:
     """The GPUs to use, and why there are none where a person might expect some."""
     if wanted.gpus is not None:
         return asked(wanted.gpus), ""
-    if wanted.device == "cpu" or not devices.gpus():
+    if wanted.device == "cpu":
         return (), ""
-    if wanted.procs:
+    count, note = _usable()
+    if count and wanted.procs:
         raise Failure(f"--procs {wanted.procs} counts processes on the CPU, and there are GPUs here; add --device cpu")
-    from alexnet.engines.cuda.facts import devices as usable
+    return tuple(range(columns if count >= columns else min(count, 1))), note
 
+
+def _usable() -> tuple[int, str]:
+    """How many GPUs the CUDA engine can take unasked, and why none where there are some."""
     try:
-        count = len(usable())
+        there = devices.gpus()
+        return (_able(there) if there else 0), ""
     except Failure as failure:
-        return (), f"on the CPU, for {failure}"
-    return (tuple(range(columns)) if count >= columns else (0,)), ""
+        return 0, f"on the CPU, for {failure}"
+
+
+def _able(there: list[devices.Gpu]) -> int:
+    """How many of them, from the first, can run the kernels. Raises Failure where it is none, or CuPy is not there."""
+    from alexnet.engines.cuda.gpu import LEAST_CAPABILITY, import_cupy
+
+    import_cupy()
+    able = [float(gpu.capability) >= LEAST_CAPABILITY for gpu in there]
+    if not able[0]:
+        raise Failure(f"{there[0].name} has compute capability {there[0].capability}; {LEAST_CAPABILITY} is needed")
+    return [*able, False].index(False)
 
 
 def asked(text: str) -> tuple[int, ...]:
@@ -171,11 +184,11 @@ def asked(text: str) -> tuple[int, ...]:
         chosen = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise Failure(f"--gpus {text}: write their numbers, such as --gpus 0,1") from None
-    if not devices.gpus():
+    there = devices.gpus()
+    if not there:
         raise Failure(f"--gpus {text}: {devices.no_gpu()}; use --device cpu")
-    from alexnet.engines.cuda.facts import devices as usable
-
-    count = len(usable())
-    if not all(0 <= index < count for index in chosen):
-        raise Failure(f"--gpus {text}: CUDA finds {count} here, {', '.join(devices.gpus())}; or use --device cpu")
+    if not all(0 <= index < len(there) for index in chosen):
+        names = ", ".join(gpu.name for gpu in there)
+        raise Failure(f"--gpus {text}: CUDA finds {len(there)} here, {names}; or use --device cpu")
+    _able([there[index] for index in chosen])
     return chosen

@@ -7,10 +7,10 @@ from importlib import metadata
 
 from alexnet import __version__
 from alexnet.engines import native
-from alexnet.engines.cuda.facts import facts
 from alexnet.errors import Failure, reason
 from alexnet.machine import devices, launch, world
 from alexnet.machine.cores import allowed
+from alexnet.machine.cuda import facts
 
 
 def survey() -> dict[str, str]:
@@ -23,7 +23,7 @@ def survey() -> dict[str, str]:
         "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": _asked(_mpi),
         "mpiexec": _asked(launch.mpiexec),
-        "gpus": ", ".join(devices.gpus()) or devices.no_gpu(),
+        "gpus": _asked(lambda: ", ".join(gpu.name for gpu in devices.gpus()) or devices.no_gpu()),
         "onnx export": _asked(_onnx),
         **facts(),
     }

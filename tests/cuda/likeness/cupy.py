@@ -1,8 +1,8 @@
-"""`import cupy` on a machine that plays having GPUs: as many as ALEXNET_LIKENESSES says, or one."""
-
-import os
+"""`import cupy` on a machine that plays having GPUs: as many as its driver says."""
 
 import pytest
 from cuda_fake_cupy import FakeCupy, install
 
-install(FakeCupy(int(os.environ.get("ALEXNET_LIKENESSES", "1"))), pytest.MonkeyPatch())
+from alexnet.machine.devices import gpus
+
+install(FakeCupy(len(gpus())), pytest.MonkeyPatch())

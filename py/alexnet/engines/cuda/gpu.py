@@ -16,6 +16,8 @@ from alexnet.engines.cuda.device import Array, Stream, Triple, Values, packed
 from alexnet.engines.cuda.sources import load
 from alexnet.errors import Failure, reason
 
+LEAST_CAPABILITY = 8.0  # of the kernels: asynchronous copies, bf16
+
 
 def import_cupy() -> Any:
     """CuPy, with a driver and a GPU behind it. Raises Failure saying which of them is missing."""
@@ -101,9 +103,9 @@ class GpuDevice:
         self.turn = Turn(self._gpu)
         self._functions: dict[str, int] = {}
         with self.turn:
-            capability = int(self._gpu.compute_capability)
-            if capability < 80:
-                raise Failure(f"GPU {index} has compute capability {capability / 10}; 8.0 or later is needed")
+            capability = int(self._gpu.compute_capability) / 10
+            if capability < LEAST_CAPABILITY:
+                raise Failure(f"GPU {index} has compute capability {capability}; {LEAST_CAPABILITY} or later is needed")
             self.main = GpuStream(cupy, self.turn)
             self.kernels = load(cupy, precision)
             self._workspace = self.allocate(WORKSPACE)

@@ -3,14 +3,12 @@
 import importlib
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 from alexnet.engines.cuda.gpu import import_cupy
 from alexnet.engines.cuda.sources import NVRTC_ADVICE, load, prebuilt
 from alexnet.errors import Failure, reason
+from alexnet.machine import devices
 
-_DRIVER = Path("/proc/driver/nvidia/version")
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 _NCCL = ("nvidia-nccl-cu13", "nvidia-nccl-cu12")
 
@@ -18,7 +16,7 @@ _NCCL = ("nvidia-nccl-cu13", "nvidia-nccl-cu12")
 def facts() -> dict[str, str]:
     """One line a finding, in the order of a person's questions."""
     asked: dict[str, Callable[[], str]] = {
-        "nvidia driver": _driver,
+        "nvidia driver": devices.driver,
         "cupy": lambda: _installed(_CUPY, "the extra cuda13 (or cuda12): pip install 'alexnet-two-columns[cuda13]'"),
         "cuda devices": _devices,
         "peer access": _peers,
@@ -28,35 +26,11 @@ def facts() -> dict[str, str]:
     return {name: _answer(question) for name, question in asked.items()}
 
 
-def devices() -> list[dict[str, Any]]:
-    """Name, bytes of memory, compute capability and bus of each GPU. Raises Failure where CUDA finds none."""
-    cupy = import_cupy()
-    found = []
-    for index in range(cupy.cuda.runtime.getDeviceCount()):
-        properties = cupy.cuda.runtime.getDeviceProperties(index)
-        device = cupy.cuda.Device(index)
-        found.append(
-            {
-                "name": properties["name"].decode(),
-                "memory": int(properties["totalGlobalMem"]),
-                "capability": str(device.compute_capability),
-                "bus": device.pci_bus_id,
-            }
-        )
-    return found
-
-
 def _answer(question: Callable[[], str]) -> str:
     try:
         return question()
     except (Failure, ImportError, RuntimeError) as error:
         return f"missing: {reason(error)}"
-
-
-def _driver() -> str:
-    if not _DRIVER.exists():
-        raise Failure(f"{_DRIVER} is absent; install NVIDIA's driver, or use `--device cpu`")
-    return _DRIVER.read_text(encoding="utf-8").splitlines()[0].removeprefix("NVRM version:").strip()
 
 
 def _installed(names: tuple[str, ...], advice: str) -> str:
@@ -69,13 +43,15 @@ def _installed(names: tuple[str, ...], advice: str) -> str:
 
 
 def _devices() -> str:
-    lines = (f"{at['name']} ({at['memory'] >> 30} GiB, capability {at['capability']})" for at in devices())
+    """Those that CuPy can use."""
+    import_cupy()
+    lines = (f"{at.name} ({at.memory >> 30} GiB, capability {at.capability})" for at in devices.gpus())
     return ", ".join(f"{index}: {line}" for index, line in enumerate(lines))
 
 
 def _peers() -> str:
     runtime = import_cupy().cuda.runtime
-    count = runtime.getDeviceCount()
+    count = len(devices.gpus())
     pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
     able = [f"{a}->{b}" for a, b in pairs if runtime.deviceCanAccessPeer(a, b)]
     return ", ".join(able) or ("one GPU" if count == 1 else "none: exchanges go through the host's memory")
