@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import baseline, bench, data, doctor, recipes, trained, training
+from alexnet.cli import baseline, bench, data, doctor, recipes, report, trained, training
 from alexnet.errors import STOPPED, Failure, unforeseen
 
 
@@ -42,6 +42,7 @@ app.command()(training.runs)
 app.command("eval")(trained.evaluate)
 app.command()(trained.predict)
 app.command()(trained.figures)
+app.command("report")(report.report)
 app.command()(trained.export)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)

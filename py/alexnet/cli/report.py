@@ -1,0 +1,29 @@
+"""`alexctl report`: a page about runs."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alexnet.console import say
+
+SECONDS = 10
+
+
+def report(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page (default: report.html in the first run's folder).")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Write it anew while a run trains.")] = False,
+) -> None:
+    """Write one page about a run, or about several side by side: curves, kernels, recipe, where it comes from."""
+    from alexnet.pages.report import report
+    from alexnet.runs.directory import resolve, summary
+
+    chosen = [resolve(path) for path in runs or (None,)]
+    page = out or chosen[0] / "report.html"
+    while watch and any(summary(run).state == "training" for run in chosen):
+        report(chosen, page, seconds=SECONDS)
+        time.sleep(SECONDS)
+    report(chosen, page)
+    say(f"written: {page}")

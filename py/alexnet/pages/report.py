@@ -1,0 +1,92 @@
+"""A page about one run, or several side by side: how they went, what they are, what the first layer learnt."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from alexnet.errors import Failure
+from alexnet.figures.paper import kernels_figure, training_figure
+from alexnet.files import write_whole
+from alexnet.pages.parts import drawn, page
+from alexnet.recipe import Recipe, load
+from alexnet.recipe.spec import Conv
+from alexnet.recipe.tables import plain
+from alexnet.runs import log
+from alexnet.runs.checkpoint import Shelf, read
+from alexnet.runs.directory import Summary, summary
+from alexnet.runs.log import Row
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the page says of a run; `settings` are its recipe's keys, dotted, with their values as text.
+
+    Pictures and speed are None where there was no step yet.
+    """
+
+    name: str
+    about: Summary
+    start: Row
+    validations: list[Row]
+    images_per_s: float | None
+    settings: dict[str, str]
+    course: Markup | None
+    kernels: Markup | None
+
+
+def report(runs: Sequence[Path], out: Path, *, seconds: int | None = None) -> None:
+    """Write the page, which a browser loads anew every so many `seconds` if they are given.
+
+    Raises Failure where a run has no log, or the page cannot be written.
+    """
+    told = [_told(run) for run in runs]
+    keys = dict.fromkeys(key for each in told for key in each.settings)
+    differing = [key for key in keys if len({each.settings.get(key) for each in told}) > 1]
+    write_whole(out, page("report.html", runs=told, keys=list(keys), differing=differing, seconds=seconds))
+
+
+def _told(run: Path) -> Told:
+    rows = log.read(run / log.NAME)
+    start = next((row for row in reversed(rows) if row.get("event") == "start"), None)
+    if start is None:
+        raise Failure(f"{run}: its log has no beginning; name a run of `alexctl train`")
+    speeds = sorted(row["images_per_s"] for row in rows if row.get("images_per_s"))
+    recipe = load(run / "recipe.toml")
+    return Told(
+        run.resolve().name,
+        summary(run),
+        start,
+        [row for row in rows if "val_top1_error" in row],
+        speeds[len(speeds) // 2] if speeds else None,
+        _settings(recipe),
+        drawn(lambda file: training_figure(rows, file), f"Loss, error and rate of {run.name}") if speeds else None,
+        _kernels(run, recipe),
+    )
+
+
+def _kernels(run: Path, recipe: Recipe) -> Markup | None:
+    """The first layer's kernels (Fig. 3) of the best checkpoint, if there is one yet."""
+    shelf = Shelf(run)
+    path = shelf.named("best") or shelf.named("latest")
+    first = next((layer.name for layer in recipe.net.layers if isinstance(layer, Conv)), None)
+    if path is None or first is None:
+        return None
+    weights = read(path, momenta=False).weights[f"{first}.weight"]
+    text = f"The {len(weights)} kernels of {first}, by column"
+    return drawn(lambda file: kernels_figure(weights, recipe.net.columns, file), text)
+
+
+def _settings(recipe: Recipe) -> dict[str, str]:
+    tables = plain(recipe)
+    found = {"dropout": json.dumps(tables.pop("dropout"))}
+    layers = tables["net"].pop("layers")
+    for section, entries in tables.items():
+        found |= {f"{section}.{key}": json.dumps(value) for key, value in entries.items()}
+    for layer in layers:
+        kind, name = next(iter(layer.items()))
+        found |= {f"net.{name}.{key}": json.dumps(value) for key, value in layer.items() if key != kind}
+        found[f"net.{name}.kind"] = kind
+    return found

@@ -1,0 +1,113 @@
+"""The page about runs: everything in one file, what is in it, and how a browser takes it."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from alexnet.errors import Failure
+from alexnet.pages.report import report
+from alexnet.runs.log import read
+
+
+@pytest.fixture(scope="module")
+def runs(workshop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    for name, change in (("one", "train.rate=0.02"), ("t<w>o", "train.rate=0.01")):
+        workshop.train(folder / name, "--procs", 1, "--epochs", 2, "--set", change)
+    return folder / "one", folder / "t<w>o"
+
+
+class Page(HTMLParser):
+    """Its elements and its text; an element left open or closed twice is noticed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.seen, self.text = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_a_page_about_one_run(runs, tmp_path):
+    report(runs[:1], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    page = Page(text)
+    pictures = [attributes for tag, attributes in page.seen if tag == "img"]
+    assert len(pictures) == 2 and all(each["src"].startswith("data:image/png;base64,") for each in pictures)
+    assert all(each["alt"] for each in pictures)
+    rows = [row for row in read(runs[0] / "log.jsonl") if "val_loss" in row]
+    for row in rows:
+        assert f"{100 * row['val_top1_error']:.2f} %" in text and f"{row['val_loss']:.4f}" in text
+    assert f"{100 * min(row['val_top1_error'] for row in rows):.2f} %" in text
+    assert "Where the recipes differ" not in text and "train.momentum" in text
+    assert not re.search(r"https?://|<script|<link|@import", text), "a page needs no network"
+
+
+def test_several_runs_are_set_against_each_other(runs, tmp_path):
+    report(runs, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    Page(text)
+    section = text.partition("Where the recipes differ")[2].partition("</section>")[0]
+    assert re.findall(r"<code>([^<]+)</code></th>", section) == ["train.rate"]
+    assert "0.02" in section and "0.01" in section
+    assert "t&lt;w&gt;o" in text and "t<w>o" not in text
+
+
+def test_a_run_with_no_step_yet(runs, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    shutil.copy(runs[0] / "recipe.toml", begun)
+    (begun / "log.jsonl").write_text((runs[0] / "log.jsonl").read_text().splitlines()[0] + "\n")
+    report([begun], tmp_path / "page.html", seconds=10)
+    page = Page((tmp_path / "page.html").read_text())
+    assert not any(tag == "img" for tag, _ in page.seen) and "none yet" in page.text
+    assert ("meta", {"http-equiv": "refresh", "content": "10"}) in page.seen
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    (tmp_path / "log.jsonl").write_text("")
+    with pytest.raises(Failure, match="has no beginning"):
+        report([tmp_path], tmp_path / "page.html")
+
+
+def test_the_command(workshop, runs):
+    done = workshop.alexctl("report", *runs)
+    assert "report.html" in done.stderr and (runs[0] / "report.html").is_file()
+    assert "no such run" in workshop.alexctl("report", "nowhere", code=1).stderr
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_browser_shows_it(runs, tmp_path, width):
+    """No line of the console, every picture drawn, nothing wider than the window."""
+    report(runs, tmp_path / "page.html")
+    probe = (
+        "<script>addEventListener('load', () => { document.body.dataset.found = JSON.stringify({"
+        "drawn: [...document.images].every(i => i.naturalWidth > 100),"
+        "wide: document.documentElement.scrollWidth - innerWidth}) })</script></body>"
+    )
+    page = tmp_path / "probe.html"
+    page.write_text((tmp_path / "page.html").read_text().replace("</body>", probe))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "&quot;drawn&quot;:true" in done.stdout, done.stderr[-2000:]
+    assert int(re.search(r"&quot;wide&quot;:(-?\d+)", done.stdout).group(1)) <= 0
+    assert "CONSOLE" not in done.stderr
