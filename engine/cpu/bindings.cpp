@@ -1,13 +1,12 @@
-// The engine as a Python module: arrays positional, scalars by keyword, the GIL released while an operation
-// runs. Built once for each instruction set, as ENGINE_MODULE.
+// The engine as a Python module: classes whose methods are the operations, arrays positional, scalars by keyword, the
+// GIL released while one runs. Built once for each instruction set, as ENGINE_MODULE.
 #include "bindings.hpp"
 
-#include <nanobind/stl/vector.h>
+#include <cblas.h>
 
-#include "check.hpp"
+#include "bindings_local.hpp"
 #include "philox.hpp"
 #include "simd.hpp"
-#include "threads.hpp"
 
 namespace alexnet {
 namespace {
@@ -19,24 +18,25 @@ struct Convolution {
     decltype(&conv_backward_weights) backward_weights;
     decltype(&conv_products) products;
 
-    void bind(nb::module_& m) const {
-        def_conv_forward<In, Out>(m, forward);
-        m.def(
-            "conv_backward_data",
+    template <class C>
+    void bind(C& c) const {
+        def_conv_forward<In, Out>(c, forward);
+        def(
+            c, "conv_backward_data",
             [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups) {
                 f(view(dy), view(w), view(dx), {stride, pad, groups});
             },
-            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a, Released());
-        m.def(
-            "conv_backward_weights",
+            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
+        def(
+            c, "conv_backward_weights",
             [f = backward_weights](In x, In dy, WeightsOut dw, VectorOut db, Index stride, Index pad,
                                    Index groups) {
                 f(view(x), view(dy), view(dw), view(db), {stride, pad, groups});
             },
-            array("x"), array("dy"), array("dw"), array("db"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-            Released());
-        m.def(
-            "conv_products",
+            array("x"), array("dy"), array("dw"), array("db"), nb::kw_only(), "stride"_a, "pad"_a,
+            "groups"_a);
+        def(
+            c, "conv_products",
             [f = products](WeightsIn w, In y, Index stride, Index pad, Index groups) {
                 return f(view(w), view(y), {stride, pad, groups});
             },
@@ -50,21 +50,22 @@ struct Pooling {
     decltype(&average_pool_forward) average_forward;
     decltype(&average_pool_backward) average_backward;
 
-    void bind(nb::module_& m) const {
-        def_max_pool_forward<In, Out, Blocks<std::uint8_t>>(m, max_forward);
-        m.def(
-            "max_pool_backward",
+    template <class C>
+    void bind(C& c) const {
+        def_max_pool_forward<In, Out, Blocks<std::uint8_t>>(c, max_forward);
+        def(
+            c, "max_pool_backward",
             [f = max_backward](In dy, Blocks<const std::uint8_t> argmax, Out dx, Index size, Index stride) {
                 f(view(dy), view(argmax), view(dx), {size, stride});
             },
-            array("dy"), array("argmax"), array("dx"), nb::kw_only(), "size"_a, "stride"_a, Released());
-        def_average_pool_forward<In, Out>(m, average_forward);
-        m.def(
-            "average_pool_backward",
+            array("dy"), array("argmax"), array("dx"), nb::kw_only(), "size"_a, "stride"_a);
+        def_average_pool_forward<In, Out>(c, average_forward);
+        def(
+            c, "average_pool_backward",
             [f = average_backward](In dy, Out dx, Index size, Index stride) {
                 f(view(dy), view(dx), {size, stride});
             },
-            array("dy"), array("dx"), nb::kw_only(), "size"_a, "stride"_a, Released());
+            array("dy"), array("dx"), nb::kw_only(), "size"_a, "stride"_a);
     }
 };
 
@@ -74,23 +75,23 @@ struct Normalisation {
     decltype(&lrn_spatial_forward) spatial_forward;
     decltype(&lrn_spatial_backward) spatial_backward;
 
-    void bind(nb::module_& m) const {
-        def_lrn_forward<In, Out>(m, forward);
-        m.def(
-            "lrn_backward",
+    template <class C>
+    void bind(C& c) const {
+        def_lrn_forward<In, Out>(c, forward);
+        def(
+            c, "lrn_backward",
             [f = backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta, Index groups) {
                 f(view(x), view(dy), view(dx), {n, k, alpha, beta}, groups);
             },
             array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a,
-            "groups"_a, Released());
-        def_lrn_spatial_forward<In, Out>(m, spatial_forward);
-        m.def(
-            "lrn_spatial_backward",
+            "groups"_a);
+        def_lrn_spatial_forward<In, Out>(c, spatial_forward);
+        def(
+            c, "lrn_spatial_backward",
             [f = spatial_backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta) {
                 f(view(x), view(dy), view(dx), {n, k, alpha, beta});
             },
-            array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a,
-            Released());
+            array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a);
     }
 };
 
@@ -99,45 +100,47 @@ struct FullyConnected {
     decltype(&fc_backward_data) backward_data;
     decltype(&fc_backward_weights) backward_weights;
 
-    void bind(nb::module_& m) const {
-        def_fc_forward<In, Out>(m, forward);
-        m.def(
-            "fc_backward_data",
+    template <class C>
+    void bind(C& c) const {
+        def_fc_forward<In, Out>(c, forward);
+        def(
+            c, "fc_backward_data",
             [f = backward_data](In dy, MatrixIn w, Out dx) { f(view(dy), view(w), view(dx)); }, array("dy"),
-            array("w"), array("dx"), Released());
-        m.def(
-            "fc_backward_weights",
+            array("w"), array("dx"));
+        def(
+            c, "fc_backward_weights",
             [f = backward_weights](In x, In dy, MatrixOut dw, VectorOut db) {
                 f(view(x), view(dy), view(dw), view(db));
             },
-            array("x"), array("dy"), array("dw"), array("db"), Released());
+            array("x"), array("dy"), array("dw"), array("db"));
     }
 };
 
-void bind_pointwise(nb::module_& m) {
-    def_activation<In, Out>(m, "relu_forward", &relu_forward);
-    m.def(
-        "relu_backward", [](In y, In dy, Out dx) { relu_backward(view(y), view(dy), view(dx)); }, array("y"),
-        array("dy"), array("dx"), Released());
-    def_activation<In, Out>(m, "tanh_forward", &tanh_forward);
-    m.def(
-        "tanh_backward", [](In y, In dy, Out dx) { tanh_backward(view(y), view(dy), view(dx)); }, array("y"),
-        array("dy"), array("dx"), Released());
-    def_scale<In, Out>(m, &scale);
-    m.def(
-        "dropout",
+template <class C>
+void bind_pointwise(C& c) {
+    def_activation<In, Out>(c, "relu_forward", &relu_forward);
+    def(
+        c, "relu_backward", [](In y, In dy, Out dx) { relu_backward(view(y), view(dy), view(dx)); },
+        array("y"), array("dy"), array("dx"));
+    def_activation<In, Out>(c, "tanh_forward", &tanh_forward);
+    def(
+        c, "tanh_backward", [](In y, In dy, Out dx) { tanh_backward(view(y), view(dy), view(dx)); },
+        array("y"), array("dy"), array("dx"));
+    def_scale<In, Out>(c, &scale);
+    def(
+        c, "dropout",
         [](In x, Out y, double rate, std::uint32_t seed, std::uint32_t step, std::uint32_t layer,
            Index first_unit, Index first_image) {
             dropout(view(x), view(y), rate, {seed, step, layer, first_unit, first_image});
         },
         array("x"), array("y"), nb::kw_only(), "rate"_a, "seed"_a, "step"_a, "layer"_a, "first_unit"_a,
-        "first_image"_a, Released());
-    m.def(
-        "sgd",
+        "first_image"_a);
+    def(
+        c, "sgd",
         [](Array<float> w, Array<float> v, Array<const float> g, float rate, float momentum, float decay) {
             sgd(view(w), view(v), view(g), rate, momentum, decay);
         },
-        array("w"), array("v"), array("g"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a, Released());
+        array("w"), array("v"), array("g"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a);
 }
 
 // A new array for Python, of the given shape, filled by fill(data).
@@ -165,12 +168,16 @@ void bind_random(nb::module_& m) {
         array("counter"), "seed"_a, "purpose"_a);
     m.def(
         "normals",
-        [](std::uint32_t seed, std::uint32_t purpose, std::uint32_t layer, Index first, Index count) {
+        [](std::uint32_t seed, std::uint32_t purpose, std::uint32_t layer, Index first, Index count,
+           int threads) {
             CHECK(count >= 0, "normals", "count ", count, " is negative");
-            return filled<float>({static_cast<size_t>(count)},
-                                 [&](float* out) { normals(out, first, count, layer, seed, purpose); });
+            CHECK(threads >= 1, "normals", "needs at least one thread, got ", threads);
+            return filled<float>({static_cast<size_t>(count)}, [&](float* out) {
+                const Call call(threads);
+                normals(out, first, count, layer, seed, purpose);
+            });
         },
-        "seed"_a, "purpose"_a, "layer"_a, "first"_a, "count"_a);
+        "seed"_a, "purpose"_a, "layer"_a, "first"_a, "count"_a, nb::kw_only(), "threads"_a);
 }
 
 #if defined(ENGINE_BASE)
@@ -185,50 +192,69 @@ const char* best_isa() {
 }
 #endif
 
+// The kinds of engine. All others are Direct, but for their own operations.
+struct Direct : Operations {
+    using Operations::Operations;
+};
+struct Fast : Direct {
+    using Direct::Direct;
+};
+struct Winograd : Direct {
+    using Direct::Direct;
+};
+struct Naive : Direct {
+    using Direct::Direct;
+};
+
+template <class... Kind>
+nb::class_<Kind...> add(nb::module_& m, const char* name, const char* doc) {
+    nb::class_<Kind...> c(m, name, doc);
+    c.def(nb::init<int>(), nb::kw_only(), "threads"_a);
+    return c;
+}
+
 void bind_engine(nb::module_& m) {
+    scipy_openblas_set_num_threads(1);  // the rows of a product are shared out here
     m.attr("LANES") = LANES;
     m.attr("ISA") = ISA;
-    m.def("set_threads", &set_threads, "count"_a);
-#if defined(ENGINE_BASE)
-    m.def("best_isa", &best_isa);
-#endif
-    Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(m);
-    Pooling{&max_pool_forward, &max_pool_backward, &average_pool_forward, &average_pool_backward}.bind(m);
-    Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(m);
-    FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(m);
-    bind_local(m, &local_forward, &local_backward_data, &local_backward_weights);
-    bind_pointwise(m);
-    def_softmax_loss<In, Out>(m, &softmax_loss);
-    def_augment<Out>(m, &augment);
     bind_random(m);
+    bind_one_image(m);
 
-    nb::module_ fast = m.def_submodule("fast", "Convolution by Winograd's method where that pays.");
+    auto direct = add<Direct>(m, "Direct", "All operations on blocks of images.");
+    Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(direct);
+    Pooling{&max_pool_forward, &max_pool_backward, &average_pool_forward, &average_pool_backward}.bind(
+        direct);
+    Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(direct);
+    FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(direct);
+    LocallyConnected{&local_forward, &local_backward_data, &local_backward_weights}.bind(direct);
+    bind_pointwise(direct);
+    def_softmax_loss<In, Out>(direct, &softmax_loss);
+    def_augment<Out>(direct, &augment);
+
+    auto fast = add<Fast, Direct>(m, "Fast", "With convolution by Winograd's method where that pays.");
     Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights,
                 &fast::conv_products}
         .bind(fast);
-    nb::module_ winograd = m.def_submodule("winograd", "Convolution by Winograd's method.");
+    auto winograd = add<Winograd, Direct>(m, "Winograd", "With convolution by Winograd's method.");
     Convolution{&winograd::conv_forward, &winograd::conv_backward_data, &winograd::conv_backward_weights,
                 &winograd::conv_products}
         .bind(winograd);
 
-    nb::module_ one =
-        m.def_submodule("one", "What a net needs at test time, for one image in the plain form.");
-    bind_one(one);
-
 #if defined(ENGINE_BASE)
-    nb::module_ plain =
-        m.def_submodule("naive", "The same operations as plain loops: the readable definition.");
+    m.def("best_isa", &best_isa);
+    auto naive = add<Naive, Direct>(m, "Naive", "With plain loops in double: the readable definition.");
     Convolution{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights,
                 &conv_products}
-        .bind(plain);
+        .bind(naive);
     Pooling{&naive::max_pool_forward, &naive::max_pool_backward, &naive::average_pool_forward,
             &naive::average_pool_backward}
-        .bind(plain);
+        .bind(naive);
     Normalisation{&naive::lrn_forward, &naive::lrn_backward, &naive::lrn_spatial_forward,
                   &naive::lrn_spatial_backward}
-        .bind(plain);
-    FullyConnected{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(plain);
-    bind_local(plain, &naive::local_forward, &naive::local_backward_data, &naive::local_backward_weights);
+        .bind(naive);
+    FullyConnected{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(naive);
+    LocallyConnected{&naive::local_forward, &naive::local_backward_data, &naive::local_backward_weights}.bind(
+        naive);
 #endif
 }
 

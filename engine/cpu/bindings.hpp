@@ -7,8 +7,8 @@
 
 #include "check.hpp"
 #include "engine.hpp"
-#include "local.hpp"
 #include "one.hpp"
+#include "threads.hpp"
 
 namespace alexnet {
 
@@ -65,91 +65,112 @@ Matrix<T> view(const Array<T>& a) {
 // An array argument is taken as it is: a converted copy of an output would be written and lost.
 inline auto array(const char* name) { return nb::arg(name).noconvert(); }
 
-using Released = nb::call_guard<nb::gil_scoped_release>;
+// An engine's operations are the methods of a class: each of their calls may use so many threads.
+struct Operations {
+    int threads;
+
+    explicit Operations(int threads) : threads(threads) {
+        CHECK(threads >= 1, "engine", "needs at least one thread, got ", threads);
+    }
+};
+
+// Makes f a method of C.
+template <class C, class F, class Result, class... Args, class... Extra>
+void def(C& c, const char* name, F f, Result (F::*)(Args...) const, const Extra&... extra) {
+    c.def(
+        name,
+        [f](const typename C::Type& operations, Args... args) {
+            const Call call(operations.threads);
+            return f(args...);
+        },
+        extra..., nb::call_guard<nb::gil_scoped_release>());
+}
+template <class C, class F, class... Extra>
+void def(C& c, const char* name, F f, const Extra&... extra) {
+    def(c, name, f, &F::operator(), extra...);
+}
 
 // The forward operations, on blocks of images or on a single one.
-template <class In, class Out, class F>
-void def_conv_forward(nb::module_& m, F f) {
-    m.def(
-        "conv_forward",
+template <class In, class Out, class C, class F>
+void def_conv_forward(C& c, F f) {
+    def(
+        c, "conv_forward",
         [f](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups) {
             f(view(x), view(w), view(b), view(y), {stride, pad, groups});
         },
-        array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
-        Released());
+        array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
 }
 
-template <class In, class Out, class Places, class F>
-void def_max_pool_forward(nb::module_& m, F f) {
-    m.def(
-        "max_pool_forward",
+template <class In, class Out, class Places, class C, class F>
+void def_max_pool_forward(C& c, F f) {
+    def(
+        c, "max_pool_forward",
         [f](In x, Out y, Places argmax, Index size, Index stride) {
             f(view(x), view(y), view(argmax), {size, stride});
         },
-        array("x"), array("y"), array("argmax"), nb::kw_only(), "size"_a, "stride"_a, Released());
+        array("x"), array("y"), array("argmax"), nb::kw_only(), "size"_a, "stride"_a);
 }
 
-template <class In, class Out, class F>
-void def_average_pool_forward(nb::module_& m, F f) {
-    m.def(
-        "average_pool_forward",
+template <class In, class Out, class C, class F>
+void def_average_pool_forward(C& c, F f) {
+    def(
+        c, "average_pool_forward",
         [f](In x, Out y, Index size, Index stride) { f(view(x), view(y), {size, stride}); }, array("x"),
-        array("y"), nb::kw_only(), "size"_a, "stride"_a, Released());
+        array("y"), nb::kw_only(), "size"_a, "stride"_a);
 }
 
-template <class In, class Out, class F>
-void def_lrn_forward(nb::module_& m, F f) {
-    m.def(
-        "lrn_forward",
+template <class In, class Out, class C, class F>
+void def_lrn_forward(C& c, F f) {
+    def(
+        c, "lrn_forward",
         [f](In x, Out y, Index n, float k, float alpha, float beta, Index groups) {
             f(view(x), view(y), {n, k, alpha, beta}, groups);
         },
-        array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, "groups"_a, Released());
+        array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, "groups"_a);
 }
 
-template <class In, class Out, class F>
-void def_lrn_spatial_forward(nb::module_& m, F f) {
-    m.def(
-        "lrn_spatial_forward",
+template <class In, class Out, class C, class F>
+void def_lrn_spatial_forward(C& c, F f) {
+    def(
+        c, "lrn_spatial_forward",
         [f](In x, Out y, Index n, float k, float alpha, float beta) {
             f(view(x), view(y), {n, k, alpha, beta});
         },
-        array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, Released());
+        array("x"), array("y"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a);
 }
 
-template <class In, class Out, class F>
-void def_fc_forward(nb::module_& m, F f) {
-    m.def(
-        "fc_forward", [f](In x, MatrixIn w, VectorIn b, Out y) { f(view(x), view(w), view(b), view(y)); },
-        array("x"), array("w"), array("b"), array("y"), Released());
+template <class In, class Out, class C, class F>
+void def_fc_forward(C& c, F f) {
+    def(
+        c, "fc_forward", [f](In x, MatrixIn w, VectorIn b, Out y) { f(view(x), view(w), view(b), view(y)); },
+        array("x"), array("w"), array("b"), array("y"));
 }
 
-template <class In, class Out, class F>
-void def_activation(nb::module_& m, const char* name, F f) {
-    m.def(name, [f](In x, Out y) { f(view(x), view(y)); }, array("x"), array("y"), Released());
+template <class In, class Out, class C, class F>
+void def_activation(C& c, const char* name, F f) {
+    def(c, name, [f](In x, Out y) { f(view(x), view(y)); }, array("x"), array("y"));
 }
 
-template <class In, class Out, class F>
-void def_scale(nb::module_& m, F f) {
-    m.def(
-        "scale", [f](In x, Out y, float factor) { f(view(x), view(y), factor); }, array("x"), array("y"),
-        nb::kw_only(), "factor"_a, Released());
+template <class In, class Out, class C, class F>
+void def_scale(C& c, F f) {
+    def(
+        c, "scale", [f](In x, Out y, float factor) { f(view(x), view(y), factor); }, array("x"), array("y"),
+        nb::kw_only(), "factor"_a);
 }
 
-template <class In, class Out, class F>
-void def_softmax_loss(nb::module_& m, F f) {
-    m.def(
-        "softmax_loss",
+template <class In, class Out, class C, class F>
+void def_softmax_loss(C& c, F f) {
+    def(
+        c, "softmax_loss",
         [f](In logits, Array<const std::int32_t, nb::ndim<1>> labels, Out probs, Out dlogits,
             Array<double, nb::ndim<1>> losses, Index images, float factor) {
             f(view(logits), view(labels), view(probs), view(dlogits), view(losses), images, factor);
         },
         array("logits"), array("labels"), array("probs"), array("dlogits"), array("losses"), nb::kw_only(),
-        "images"_a, "factor"_a, Released());
+        "images"_a, "factor"_a);
 }
 
 using Pixels = Array<const std::uint8_t, nb::shape<-1, -1, 3>>;
-
 using Mean = Array<const float, nb::shape<-1, -1, 3>>;
 using Offsets = Array<const std::int32_t, nb::shape<-1, 2>>;
 using Reflect = Array<const std::uint8_t, nb::ndim<1>>;
@@ -174,24 +195,21 @@ inline std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Mean&
     return crops;
 }
 
-template <class Out, class F>
-void def_augment(nb::module_& m, F f) {
-    m.def(
+template <class Out, class C, class F>
+void def_augment(C& c, F f) {
+    c.def(
         "augment",
-        [f](const std::vector<Pixels>& images, Mean mean, Out out, Offsets offsets, Reflect reflect,
-            Shift shift, float divide) {
+        [f](const typename C::Type& operations, const std::vector<Pixels>& images, Mean mean, Out out,
+            Offsets offsets, Reflect reflect, Shift shift, float divide) {
             const auto crops = crops_of(images, mean, offsets, reflect, shift);
             nb::gil_scoped_release released;  // only here: the list of images holds Python objects
+            const Call call(operations.threads);
             f(crops, side(mean, 0), mean.data(), view(out), divide);
         },
         array("images"), array("mean"), array("out"), array("offsets"), array("reflect"), array("shift"),
         nb::kw_only(), "divide"_a);
 }
 
-void bind_one(nb::module_& m);
-void bind_local(nb::module_& m, decltype(&local_forward) forward,
-                decltype(&local_backward_data) backward_data,
-                decltype(&local_backward_weights) backward_weights);
-void bind_local_one(nb::module_& m);
+void bind_one_image(nb::module_& m);
 
 }  // namespace alexnet

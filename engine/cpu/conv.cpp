@@ -11,9 +11,9 @@
 #include "conv.hpp"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
+#include "constant.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
 #include "split.hpp"
@@ -149,11 +149,6 @@ void sweep_pixels(const Sweep& s) {
     }
 }
 
-template <int... K>
-void sweep_kernels(Index kernels, const Sweep& s, std::integer_sequence<int, K...>) {
-    static_cast<void>(((kernels == K + 1 && (sweep_pixels<K + 1>(s), true)) || ...));
-}
-
 std::vector<std::int32_t> tap_offsets(Index maps, Index height, Index width, Index tile_rows,
                                       Index tile_columns) {
     std::vector<std::int32_t> offsets;
@@ -202,7 +197,7 @@ void correlate_tile(const Correlation& c, const Tiling& tiling, Index b, Index g
             s.weights = c.weights + kernel * c.taps() + maps.begin * window * kernels;
             s.y = c.y.at(b, kernel, rows.begin, columns.begin);
             s.bias = c.bias ? c.bias + kernel : nullptr;
-            sweep_kernels(kernels, s, std::make_integer_sequence<int, OUTPUT_KERNELS>());
+            with_constant<OUTPUT_KERNELS>(kernels, [&](auto k) { sweep_pixels<k>(s); });
         }
     }
 }

@@ -7,9 +7,9 @@
 // register block of kernels x maps runs over that rectangle, with no padding. Each sum is made by one thread,
 // over tiles of pixels in a fixed order that does not depend on the number of threads.
 #include <algorithm>
-#include <utility>
 #include <vector>
 
+#include "constant.hpp"
 #include "conv.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
@@ -112,14 +112,6 @@ __attribute__((noinline)) void add_rectangle(const Rectangle& r, float* sums) {
         }
 }
 
-template <int... I>
-void add_rectangle(Index kernels, Index maps, const Rectangle& r, float* sums,
-                   std::integer_sequence<int, I...>) {
-    static_cast<void>(((kernels == I / SUM_MAPS + 1 && maps == I % SUM_MAPS + 1 &&
-                        (add_rectangle<I / SUM_MAPS + 1, I % SUM_MAPS + 1>(r, sums), true)) ||
-                       ...));
-}
-
 // The outputs o of `tile` whose input o * stride + tap - pad lies in [0, side).
 Range inside(Range tile, Index tap, ConvShape s, Index side) {
     const Index shift = s.pad - tap;
@@ -155,7 +147,6 @@ struct Unit {
     }
 
     void add_tile(Index b, Range rows, Range columns) const {
-        const auto sequence = std::make_integer_sequence<int, SUMS>();
         const ConvShape s = g.shape;
         for_each_row([&](Range k, Range m, Index ky, float* at) {
             const Range y = inside(rows, ky, s, g.x.height);
@@ -173,7 +164,10 @@ struct Unit {
                                   s.stride * LANES,
                                   y.size(),
                                   x.size()};
-                add_rectangle(k.size(), m.size(), r, at, sequence);
+                with_constant<SUM_KERNELS>(k.size(), [&](auto kernels) {
+                    with_constant<SUM_MAPS>(m.size(),
+                                            [&](auto maps) { add_rectangle<kernels, maps>(r, at); });
+                });
             }
         });
     }

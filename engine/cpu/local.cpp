@@ -11,9 +11,9 @@
 #include "local.hpp"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
+#include "constant.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
 #include "split.hpp"
@@ -93,16 +93,12 @@ void multiply_columns(const Product& p, const Offsets* rows) {
     for (; c < p.columns; ++c) multiply<R, 1>(p, rows, p.in + c * p.in_step, p.out + c * p.out_step);
 }
 
-template <int... R>
-void multiply(const Product& p, std::integer_sequence<int, R...>) {
+void multiply(const Product& p) {
     const Split blocks = split(p.rows.size(), BLOCK_ROWS);
     for (Index i = 0; i < blocks.count; ++i)
-        static_cast<void>(((blocks[i].size() == R + 1 &&
-                            (multiply_columns<R + 1>(p, p.rows.data() + blocks[i].begin), true)) ||
-                           ...));
+        with_constant<BLOCK_ROWS>(
+            blocks[i].size(), [&](auto rows) { multiply_columns<rows>(p, p.rows.data() + blocks[i].begin); });
 }
-
-void multiply(const Product& p) { multiply(p, std::make_integer_sequence<int, BLOCK_ROWS>()); }
 
 void check_local(const char* op, const ConstMaps& x, const ConstBanks& w, const ConstMaps& y, ConvShape s) {
     check_conv(op, x, {w.data, w.kernels, w.maps, w.height, w.width}, y, s);

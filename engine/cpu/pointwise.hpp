@@ -16,6 +16,7 @@ void for_each_pixel(const ConstMaps& x, const Body& body) {
 }
 
 inline void check_alike(const char* op, const ConstMaps& y, const ConstMaps& dy, const ConstMaps& dx) {
+    check_some(op, y);
     CHECK(same_shape(y, dy) && same_shape(y, dx), op, "shapes differ: y ", y, ", dy ", dy, ", dx ", dx);
 }
 

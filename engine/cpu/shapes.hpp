@@ -21,7 +21,10 @@ inline bool fits(Index side, Index room, Index stride) {
     return side >= 1 && (side == floor + 1 || side == ceiling + 1);
 }
 
+inline void check_some(const char* op, const ConstMaps& x) { CHECK(x.size() > 0, op, "x ", x, " is empty"); }
+
 inline void check_alike(const char* op, const ConstMaps& x, const ConstMaps& y) {
+    check_some(op, x);
     CHECK(same_shape(x, y), op, "y ", y, " is not like x ", x);
 }
 
@@ -36,8 +39,8 @@ inline void check_kernels(const char* op, const ConstKernels& w, ConvShape s) {
 inline void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y,
                        ConvShape s) {
     check_kernels(op, w, s);
-    CHECK(x.maps == w.maps * s.groups && x.height >= 1 && x.width >= 1, op, "x ", x, " does not fit w ", w,
-          ", groups ", s.groups);
+    check_some(op, x);
+    CHECK(x.maps == w.maps * s.groups, op, "x ", x, " does not fit w ", w, ", groups ", s.groups);
     CHECK(x.blocks == y.blocks && y.maps == w.kernels, op, "batch or maps do not fit: x ", x, ", w ", w,
           ", y ", y);
     CHECK(fits(y.height, x.height + 2 * s.pad - w.height, s.stride) &&
@@ -67,10 +70,10 @@ inline void check_conv_backward_weights(const char* op, const ConstMaps& x, cons
 
 inline void check_pool(const char* op, const ConstMaps& x, const ConstMaps& y, PoolShape s) {
     CHECK(s.size >= 1 && s.stride >= 1, op, "size ", s.size, " or stride ", s.stride, " is out of range");
+    check_some(op, x);
     CHECK(x.blocks == y.blocks && x.maps == y.maps, op, "batch or maps differ: x ", x, ", y ", y);
-    CHECK(x.height >= 1 && x.width >= 1 && fits(y.height, x.height - s.size, s.stride) &&
-              fits(y.width, x.width - s.size, s.stride),
-          op, "y's sides do not follow from x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
+    CHECK(fits(y.height, x.height - s.size, s.stride) && fits(y.width, x.width - s.size, s.stride), op,
+          "y's sides do not follow from x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
     CHECK((y.height - 1) * s.stride < x.height && (y.width - 1) * s.stride < x.width, op,
           "the last window lies outside x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
 }
@@ -83,6 +86,7 @@ inline void check_max_pool(const char* op, const ConstMaps& x, const ConstMaps& 
 }
 
 inline void check_response(const char* op, const ConstMaps& x, const ConstMaps& y, Response r) {
+    check_some(op, x);
     CHECK(same_shape(x, y), op, "the output ", y, " is not like x ", x);
     CHECK(r.n >= 1 && r.k > 0 && r.alpha >= 0, op, "needs n >= 1, k > 0 and alpha >= 0, got n ", r.n, ", k ",
           r.k, ", alpha ", r.alpha);
@@ -96,6 +100,7 @@ inline void check_lrn(const char* op, const ConstMaps& x, const ConstMaps& y, Re
 inline Index features(const ConstMaps& x) { return x.maps * x.pixels(); }
 
 inline void check_fc(const char* op, const ConstMaps& x, const ConstNumbers& w, const ConstMaps& y) {
+    check_some(op, x);
     CHECK(x.blocks == y.blocks && y.height == 1 && y.width == 1, op, "y ", y, " must be (", x.blocks,
           ", out, 1, 1, 16) for x ", x);
     CHECK(w.rows == y.maps && w.columns == features(x), op, "w ", w, " must be (", y.maps, ", ", features(x),

@@ -1,26 +1,28 @@
 #include "threads.hpp"
 
-#include <cblas.h>
-
-#include <atomic>
-#include <thread>
-
-#include "check.hpp"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace alexnet {
 
 namespace {
-std::atomic<int> thread_count{1};
-std::atomic<std::thread::id> setter;
+thread_local int threads_of_call = 1;
 }  // namespace
 
-void set_threads(int count) {
-    CHECK(count >= 1, "set_threads", "needs at least one thread, got ", count);
-    thread_count = count;
-    setter = std::this_thread::get_id();
-    scipy_openblas_set_num_threads(1);  // fc.cpp shares a product's rows out itself
+#if defined(__SSE2__)
+NoDenormals::NoDenormals() : before_(_mm_getcsr()) {
+    _mm_setcsr(before_ | _MM_FLUSH_ZERO_ON | _MM_DENORMALS_ZERO_ON);
 }
+NoDenormals::~NoDenormals() { _mm_setcsr(before_); }
+#else
+NoDenormals::NoDenormals() : before_(0) {}
+NoDenormals::~NoDenormals() = default;
+#endif
 
-int threads() { return std::this_thread::get_id() == setter.load() ? thread_count.load() : 1; }
+Call::Call(int threads) : before_(threads_of_call) { threads_of_call = threads; }
+Call::~Call() { threads_of_call = before_; }
+
+int threads() { return threads_of_call; }
 
 }  // namespace alexnet

@@ -12,22 +12,48 @@
 
 namespace alexnet {
 
-// The number of threads an operation may use: as set, when called from the thread that set it, else one. The
-// loader, which works beside the training from a thread of its own, then takes no more than that.
-void set_threads(int count);
+// While it lives, numbers below 1.2e-38 count as zero in this thread: they mean nothing here, and would cost a hundred
+// times more than others. Processors that are not known here keep them.
+class NoDenormals {
+  public:
+    NoDenormals();
+    ~NoDenormals();
+    NoDenormals(const NoDenormals&) = delete;
+
+  private:
+    unsigned before_;
+};
+
+// A caller's use of the engine: what runs while it lives, in this thread, may use so many threads.
+class Call {
+  public:
+    explicit Call(int threads);
+    ~Call();
+    Call(const Call&) = delete;
+
+  private:
+    NoDenormals no_denormals_;
+    int before_;
+};
+
+// The threads of the call that this thread is in, else one.
 int threads();
 
 // Runs body(i) for i in [0, count) on the threads; the bodies must write to different places.
 template <class Body>
 void parallel(Index count, const Body& body) {
     std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic) num_threads(threads())
-    for (Index i = 0; i < count; ++i) {
-        try {
-            body(i);
-        } catch (...) {  // an exception must not leave a parallel region
+#pragma omp parallel num_threads(threads())
+    {
+        const NoDenormals no_denormals;
+#pragma omp for schedule(dynamic)
+        for (Index i = 0; i < count; ++i) {
+            try {
+                body(i);
+            } catch (...) {  // an exception must not leave a parallel region
 #pragma omp critical(alexnet_failure)
-            failure = std::current_exception();
+                failure = std::current_exception();
+            }
         }
     }
     if (failure) std::rethrow_exception(failure);

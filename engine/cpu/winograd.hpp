@@ -11,8 +11,7 @@
 // All of them run over vectors: get(i) gives the i-th input, put(i, v) takes the i-th output.
 #pragma once
 
-#include <utility>
-
+#include "constant.hpp"
 #include "simd.hpp"
 
 namespace alexnet::winograd {
@@ -107,14 +106,10 @@ inline void combine(Index count, const Get& get, const Put& put) {
     }
 }
 
-// f(N) with the number of points as a constant.
-template <class F, int... N>
-inline void with_points(Index points, const F& f, std::integer_sequence<int, N...>) {
-    static_cast<void>(((points == N + 1 && (f(std::integral_constant<int, N + 1>()), true)) || ...));
-}
+// f(std::integral_constant<int, points>).
 template <class F>
 inline void with_points(Index points, const F& f) {
-    with_points(points, f, std::make_integer_sequence<int, MOST_POINTS>());
+    with_constant<MOST_POINTS>(points, f);
 }
 
 }  // namespace alexnet::winograd

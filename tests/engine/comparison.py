@@ -11,12 +11,11 @@ F32 = NDArray[np.float32]
 LANES = 16
 
 
-def same_for_any_threads(engine: Any, outputs: Any) -> None:
-    """Asserts that outputs() (a list of arrays) is the same, bit for bit, for 1, 2 and 5 threads."""
+def same_for_any_threads(ops: Any, outputs: Any) -> None:
+    """Asserts that outputs(ops) (a list of arrays) is the same, bit for bit, for 1, 2 and 5 threads."""
     results = []
     for threads in (1, 2, 5):
-        engine.set_threads(threads)
-        results.append([np.asarray(a).tobytes() for a in outputs()])
+        results.append([np.asarray(a).tobytes() for a in outputs(type(ops)(threads=threads))])
     assert results[0] == results[1] == results[2]
 
 

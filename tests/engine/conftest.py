@@ -30,53 +30,60 @@ def load(isa: str) -> ModuleType:
     return module
 
 
-def engines() -> dict[str, ModuleType]:
+def builds() -> dict[str, ModuleType]:
     base = load("base")
     return {"base": base} | {isa: load(isa) for isa in ISAS[1 : ISAS.index(base.best_isa()) + 1]}
 
 
-ENGINES = engines()
+BUILDS = builds()
+WINOGRAD = [f"{isa}.winograd" for isa in BUILDS]
+THREADS = 2
 
 
-@pytest.fixture(params=list(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Any:
-    """Each build of the engine."""
-    return ENGINES[request.param]
-
-
-@pytest.fixture(params=[*ENGINES, "naive"])
-def ops(request: pytest.FixtureRequest) -> Any:
-    """Each build of the engine, and the plain loops beside it."""
-    return ENGINES["base"].naive if request.param == "naive" else ENGINES[request.param]
-
-
-WINOGRAD = [f"{isa}.winograd" for isa in ENGINES]
-
-
-def convolutions(name: str) -> Any:
+def operations(name: str) -> Any:
+    """The operations of a build, its convolution by Winograd's method, or the plain loops."""
     isa, _, winograd = name.partition(".")
-    return ENGINES[isa].winograd if winograd else ENGINES[isa]
+    kind = BUILDS["base"].Naive if isa == "naive" else BUILDS[isa].Winograd if winograd else BUILDS[isa].Direct
+    return kind(threads=THREADS)
 
 
-@pytest.fixture(params=[*ENGINES, *WINOGRAD])
+@pytest.fixture(params=list(BUILDS))
+def build(request: pytest.FixtureRequest) -> ModuleType:
+    """Each build of the engine."""
+    return BUILDS[request.param]
+
+
+@pytest.fixture
+def engine(build: ModuleType) -> Any:
+    """The operations of each build."""
+    return build.Direct(threads=THREADS)
+
+
+@pytest.fixture
+def one(build: ModuleType) -> Any:
+    """The operations of each build on one image."""
+    return build.OneImage(threads=THREADS)
+
+
+@pytest.fixture(params=[*BUILDS, "naive"])
+def ops(request: pytest.FixtureRequest) -> Any:
+    """The operations of each build, and the plain loops beside them."""
+    return operations(request.param)
+
+
+@pytest.fixture(params=[*BUILDS, *WINOGRAD])
 def conv(request: pytest.FixtureRequest) -> Any:
     """Each build's convolution, with all products and by Winograd's method."""
-    return convolutions(request.param)
+    return operations(request.param)
 
 
-@pytest.fixture(params=[*ENGINES, *WINOGRAD, "naive"])
+@pytest.fixture(params=[*BUILDS, *WINOGRAD, "naive"])
 def any_conv(request: pytest.FixtureRequest) -> Any:
     """These, and the plain loops beside them."""
-    return ENGINES["base"].naive if request.param == "naive" else convolutions(request.param)
+    return operations(request.param)
 
 
 @pytest.fixture
 def naive() -> Any:
     """The plain loops."""
-    return ENGINES["base"].naive
-
-
-@pytest.fixture(autouse=True)
-def two_threads() -> None:
-    for module in ENGINES.values():
-        module.set_threads(2)
+    return operations("naive")

@@ -53,7 +53,7 @@ def test_mapped_shards_are_read_only(engine: Any) -> None:
 
 def test_same_for_any_threads(engine: Any) -> None:
     p = problem(33, 12, 9)
-    same_for_any_threads(engine, lambda: [run(engine, p, 9, 1.1)])
+    same_for_any_threads(engine, lambda engine: [run(engine, p, 9, 1.1)])
 
 
 @pytest.mark.parametrize(

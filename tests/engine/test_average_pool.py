@@ -48,7 +48,7 @@ def test_slopes(engine: Any) -> None:
 def test_same_for_any_threads(engine: Any) -> None:
     case = CASES[2]
     x, dy = problem(case)
-    same_for_any_threads(engine, lambda: [forward(engine, case, x), backward(engine, case, dy)])
+    same_for_any_threads(engine, lambda engine: [forward(engine, case, x), backward(engine, case, dy)])
 
 
 @pytest.mark.parametrize(("x", "y", "size", "stride", "message"), REFUSED)

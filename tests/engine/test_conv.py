@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from comparison import F32, close, finite_difference, pack, poisoned, poisoned_m
 
 
 def winograd(conv: Any) -> bool:
-    return str(conv.__name__).endswith(".winograd")
+    return type(conv).__name__ == "Winograd"
 
 
 class Case(NamedTuple):
@@ -162,10 +163,11 @@ def test_long_sums(conv: Any, naive: Any, case: Case) -> None:
 @pytest.mark.parametrize(
     ("case", "pays"), [(WIDE[0], True), (WIDE[1], True), (CASES[5], False), (CASES[0], False)], ids=str
 )
-def test_winograd_where_that_pays(engine: Any, case: Case, pays: bool) -> None:
-    """`fast` chooses; the result is, bit for bit, that of the way chosen."""
-    chosen, way = outputs(engine.fast, case), outputs(engine.winograd if pays else engine, case)
-    assert [each.tobytes() for each in chosen] == [each.tobytes() for each in way]
+def test_winograd_where_that_pays(build: ModuleType, case: Case, pays: bool) -> None:
+    """`Fast` chooses; the result is, bit for bit, that of the way chosen."""
+    way = build.Winograd if pays else build.Direct
+    chosen, own = (outputs(kind(threads=2), case) for kind in (build.Fast, way))
+    assert [each.tobytes() for each in chosen] == [each.tobytes() for each in own]
 
 
 def test_arrays_may_be_misaligned(conv: Any) -> None:
@@ -201,20 +203,18 @@ def test_slopes(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[11], CASES[-4]], ids=str)
-@pytest.mark.parametrize("way", ["direct", "winograd"])
-def test_same_for_any_threads(engine: Any, way: str, case: Case) -> None:
+def test_same_for_any_threads(conv: Any, case: Case) -> None:
     p = problem(case)
-    conv = engine if way == "direct" else engine.winograd
 
-    def outputs() -> list[F32]:
+    def outputs(conv: Any) -> list[F32]:
         dx = poisoned_maps(case.images, case.maps, case.height, case.width)
         dw, db = poisoned(*p.w.shape), poisoned(case.kernels)
-        if case.stride == 1 or way == "direct":
+        if case.stride == 1 or not winograd(conv):
             conv.conv_backward_data(pack(p.dy), p.w, dx, **case.shape())
         conv.conv_backward_weights(pack(p.x), pack(p.dy), dw, db, **case.shape())
         return [forward(conv, case, p.x, p.w, p.b), dx, dw, db]
 
-    same_for_any_threads(engine, outputs)
+    same_for_any_threads(conv, outputs)
 
 
 @pytest.mark.parametrize(
@@ -254,3 +254,46 @@ def test_arrays_are_never_converted(engine: Any) -> None:
     for y in (np.zeros_like(x, np.float64), np.asfortranarray(np.zeros((1, 1, 3, 3, 16), np.float32)), x[..., :8]):
         with pytest.raises(TypeError, match="conv_forward"):
             engine.conv_forward(x, w, b, y, stride=1, pad=0, groups=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride": 0}, "stride 0"),
+        ({"stride": -1}, "stride -1"),
+        ({"pad": -1}, "pad -1"),
+        ({"groups": 0}, "groups 0"),
+        ({"groups": 3}, r"w \(4, 4, 3, 3\) does not divide into 3 groups"),
+        ({"w": (0, 4, 3, 3)}, r"w \(0, 4, 3, 3\)"),
+        ({"w": (4, 4, 0, 3)}, r"w \(4, 4, 0, 3\)"),
+        ({"y": (1, 5, 6, 6, 16)}, r"y \(1, 5, 6, 6, 16\)"),
+        ({"y": (1, 4, 0, 6, 16)}, r"y \(1, 4, 0, 6, 16\)"),
+        ({"y": (0, 4, 6, 6, 16)}, r"y \(0, 4, 6, 6, 16\)"),
+    ],
+)
+def test_products_of_shapes_that_do_not_fit(build: ModuleType, changes: dict[str, Any], message: str) -> None:
+    given = {"w": (4, 4, 3, 3), "y": (1, 4, 6, 6, 16), "stride": 1, "pad": 1, "groups": 1} | changes
+    w, y = (np.zeros(given.pop(name), np.float32) for name in ("w", "y"))
+    for kind in (build.Direct, build.Fast, build.Winograd):
+        with pytest.raises(ValueError, match=f"^conv_products: .*{message}"):
+            kind(threads=1).conv_products(w, y, **given)
+
+
+def test_products_of_the_definition(build: ModuleType) -> None:
+    """All of them directly; by Winograd's method a 13 x 13 map under 3 x 3 has 2 x 2 tiles of 3 + 4 points each way."""
+    w, y = np.zeros((12, 8, 3, 3), np.float32), poisoned_maps(16, 12, 13, 13)
+    shape = {"stride": 1, "pad": 1, "groups": 1}
+    assert build.Direct(threads=1).conv_products(w, y, **shape) == 12 * 8 * 9 * 169
+    assert build.Winograd(threads=1).conv_products(w, y, **shape) < 12 * 8 * 9 * 169 / 4
+    assert build.Fast(threads=1).conv_products(w[:1, :1], y[:, :1].copy(), **shape) == 9 * 169
+
+
+def test_an_empty_batch(any_conv: Any) -> None:
+    x, w, b = poisoned_maps(0, 4, 6, 6), np.zeros((4, 4, 3, 3), np.float32), np.zeros(4, np.float32)
+    shape = {"stride": 1, "pad": 1, "groups": 1}
+    with pytest.raises(ValueError, match=r"^conv_forward: .*is empty"):
+        any_conv.conv_forward(x, w, b, x.copy(), **shape)
+    with pytest.raises(ValueError, match=r"^conv_backward_data: .*is empty"):
+        any_conv.conv_backward_data(x, w, x.copy(), **shape)
+    with pytest.raises(ValueError, match=r"^conv_backward_weights: .*is empty"):
+        any_conv.conv_backward_weights(x, x.copy(), w, b, **shape)

@@ -12,7 +12,7 @@ DROPOUT = 4  # the purpose in Philox's key
 PLACE = {"seed": 7, "step": 11, "layer": 0x9ABCDEF0, "first_unit": 0, "first_image": 0}
 
 
-def kept(engine: Any, images: int, units: int, rate: float, place: dict[str, int]) -> Any:
+def kept(build: Any, images: int, units: int, rate: float, place: dict[str, int]) -> Any:
     """Which of (images, units) are kept, draw by draw from `philox`."""
     result = np.zeros((images, units), bool)
     for n in range(images):
@@ -20,7 +20,7 @@ def kept(engine: Any, images: int, units: int, rate: float, place: dict[str, int
         counters = np.zeros((units, 4), np.uint32)
         counters[:, 0] = place["first_unit"] + np.arange(units)
         counters[:, 1:] = image // 4, place["step"], place["layer"]
-        words = engine.philox(counters, place["seed"], DROPOUT)[:, image % 4]
+        words = build.philox(counters, place["seed"], DROPOUT)[:, image % 4]
         result[n] = words >= rate * 2.0**32
     return result
 
@@ -34,11 +34,13 @@ def numbers(shape: tuple[int, ...]) -> F32:
     "change", [{}, {"first_unit": 37}, {"first_image": 64}, {"first_image": 3, "step": 2**32 - 1}, {"seed": 2**32 - 1}]
 )
 @pytest.mark.parametrize("rate", [0.5, 0.2])
-def test_exactly_the_draws(engine: Any, shape: tuple[int, ...], change: dict[str, int], rate: float) -> None:
+def test_exactly_the_draws(
+    build: Any, engine: Any, shape: tuple[int, ...], change: dict[str, int], rate: float
+) -> None:
     x, y = numbers(shape), poisoned_maps(*shape)
     place = PLACE | change
     engine.dropout(pack(x), y, rate=rate, **place)
-    mask = kept(engine, shape[0], int(np.prod(shape[1:])), rate, place).reshape(shape)
+    mask = kept(build, shape[0], int(np.prod(shape[1:])), rate, place).reshape(shape)
     assert np.array_equal(unpack(y, len(x)), np.where(mask, x, 0))
     assert np.isfinite(y).all()
 
@@ -86,7 +88,7 @@ def test_in_place(engine: Any) -> None:
 def test_same_for_any_threads(engine: Any) -> None:
     x = pack(numbers((33, 70, 1, 1)))
 
-    def outputs() -> list[F32]:
+    def outputs(engine: Any) -> list[F32]:
         y = np.full_like(x, np.nan)
         engine.dropout(x, y, rate=0.5, **PLACE)
         return [y]

@@ -103,10 +103,10 @@ def test_gradients(ops: Any, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_one_image(engine: Any, case: Case) -> None:
+def test_one_image(one: Any, case: Case) -> None:
     p = problem(case)
     y = poisoned(1, *p.y.shape[1:])
-    engine.one.local_forward(p.x[:1], p.w, p.b, y, **case.shape())
+    one.local_forward(p.x[:1], p.w, p.b, y, **case.shape())
     close(y, p.y[:1])
 
 
@@ -158,12 +158,22 @@ def test_gradients_are_slopes(engine: Any) -> None:
 def test_same_for_any_threads(engine: Any, case: Case) -> None:
     p = problem(case)
 
-    def outputs() -> list[F32]:
-        y = poisoned(1, *p.y.shape[1:])
-        engine.one.local_forward(p.x[:1], p.w, p.b, y, **case.shape())
-        return [forward(engine, case, p.x, p.w, p.b), *gradients(engine, case, p.x, p.w, p.dy), y]
+    def outputs(engine: Any) -> list[F32]:
+        return [forward(engine, case, p.x, p.w, p.b), *gradients(engine, case, p.x, p.w, p.dy)]
 
     same_for_any_threads(engine, outputs)
+
+
+@pytest.mark.parametrize("case", [CASES[3], CASES[4], CASES[6]], ids=str)
+def test_one_image_is_the_same_for_any_threads(one: Any, case: Case) -> None:
+    p = problem(case)
+
+    def outputs(one: Any) -> list[F32]:
+        y = poisoned(1, *p.y.shape[1:])
+        one.local_forward(p.x[:1], p.w, p.b, y, **case.shape())
+        return [y]
+
+    same_for_any_threads(one, outputs)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_slopes(engine: Any, kind: str, groups: int | None) -> None:
 @pytest.mark.parametrize(("kind", "groups"), KINDS)
 def test_same_for_any_threads(engine: Any, kind: str, groups: int | None) -> None:
     x, dy = numbers((33, 6, 5, 7), 6), numbers((33, 6, 5, 7), 7)
-    same_for_any_threads(engine, lambda: list(run(engine, kind, groups, PARAMETERS[0], x, dy)))
+    same_for_any_threads(engine, lambda engine: list(run(engine, kind, groups, PARAMETERS[0], x, dy)))
 
 
 @pytest.mark.parametrize("kind", ["lrn", "lrn_spatial"])

@@ -68,7 +68,7 @@ def test_same_for_any_threads(engine: Any) -> None:
     case = CASES[2]
     x, dy = problem(case)
 
-    def outputs() -> list[Any]:
+    def outputs(engine: Any) -> list[Any]:
         y, where = forward(engine, case, x)
         return [y, where, backward(engine, case, dy, where)]
 

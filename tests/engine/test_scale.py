@@ -20,7 +20,7 @@ def test_scale(engine: Any, shape: tuple[int, ...]) -> None:
 def test_same_for_any_threads(engine: Any) -> None:
     x = pack(numbers((33, 5, 3, 3), 11))
 
-    def outputs() -> list[F32]:
+    def outputs(engine: Any) -> list[F32]:
         y = np.full_like(x, np.nan)
         engine.scale(x, y, factor=3)
         return [y]

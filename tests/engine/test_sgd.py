@@ -38,7 +38,7 @@ def test_decay_acts(engine: Any) -> None:
 
 
 def test_same_for_any_threads(engine: Any) -> None:
-    def outputs() -> list[F32]:
+    def outputs(engine: Any) -> list[F32]:
         w, v, g = numbers((40000,))
         engine.sgd(w, v, g, rate=0.1, momentum=0.9, decay=0.01)
         return [w, v]

@@ -57,7 +57,7 @@ def test_slopes(engine: Any) -> None:
 
 def test_same_for_any_threads(engine: Any) -> None:
     logits, labels = problem(33, 10)
-    same_for_any_threads(engine, lambda: list(run(engine, logits, labels, 0.1)))
+    same_for_any_threads(engine, lambda engine: list(run(engine, logits, labels, 0.1)))
 
 
 def test_shapes_that_do_not_fit(engine: Any) -> None:

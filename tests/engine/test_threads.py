@@ -1,26 +1,29 @@
-"""Who may use the threads: whoever set them; a thread that works beside it has one."""
+"""Threads: as many as an engine was given, whoever calls it; what is thrown in one reaches the caller."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from comparison import F32, poisoned_maps
 
 TASKS = Path("/proc/self/task")
+NORESERVE = 0x4000  # mmap's own name is in Python 3.13
 
 
-@pytest.mark.skipif(not TASKS.exists(), reason="counts a process's threads as Linux does")
-def test_a_thread_beside_has_one(engine: Any) -> None:
-    """In a process of its own, where nothing else has started threads."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, __file__, engine.__name__.rpartition("_")[2]]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+def in_a_process_of_its_own(build: ModuleType, what: str, **environment: str) -> None:
+    """Runs the function `what` of this file, where nothing else has started threads."""
+    command = [sys.executable, __file__, build.__name__.rpartition("_")[2], what]
+    around = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment
+    done = subprocess.run(command, env=around, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -31,20 +34,91 @@ def started(act: Any) -> int:
     return len(set(TASKS.iterdir()) - before)
 
 
-def main(isa: str) -> None:
-    from conftest import load
-
-    engine = load(isa)
-    x = np.ones((4, 8, 9, 9, 16), np.float32)
-    found: list[int] = []
-    engine.set_threads(3)
-    beside = threading.Thread(target=lambda: found.append(started(lambda: engine.relu_forward(x, x))))
+def elsewhere(act: Any) -> Any:
+    """act() in another thread."""
+    found: list[Any] = []
+    beside = threading.Thread(target=lambda: found.append(act()))
     beside.start()
     beside.join()
-    assert found == [0], found
-    more = started(lambda: engine.relu_forward(x, x))
-    assert more == 2, more
+    return found[0]
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="counts a process's threads as Linux does")
+def test_each_engine_keeps_its_own(build: ModuleType) -> None:
+    in_a_process_of_its_own(build, "two_engines")
+
+
+def two_engines(build: ModuleType) -> None:
+    """Neither an engine made later nor one made in another thread changes how many threads another has."""
+    x = np.ones((4, 8, 9, 9, 16), np.float32)
+    wide = build.Direct(threads=3)
+    narrow = elsewhere(lambda: build.Direct(threads=1))
+    assert started(lambda: narrow.relu_forward(x, x)) == 0
+    assert elsewhere(lambda: started(lambda: narrow.relu_forward(x, x))) == 0
+    assert started(lambda: wide.relu_forward(x, x)) == 2
+    assert started(lambda: wide.relu_forward(x, x)) == 0
+    assert elsewhere(lambda: started(lambda: wide.relu_forward(x, x))) == 2
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads(build: ModuleType, threads: int) -> None:
+    for kind in (build.Direct, build.Fast, build.OneImage):
+        with pytest.raises(ValueError, match=f"^engine: needs at least one thread, got {threads}"):
+            kind(threads=threads)
+
+
+def convolved(ops: Any) -> F32:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((3, 8, 9, 9, 16), np.float32), rng.standard_normal((12, 8, 3, 3), np.float32)
+    y = poisoned_maps(48, 12, 9, 9)
+    ops.conv_forward(x, w, np.zeros(12, np.float32), y, stride=1, pad=1, groups=1)
+    return y
+
+
+def test_fewer_threads_than_asked_for(build: ModuleType) -> None:
+    """OpenMP may grant fewer: the result is the same."""
+    in_a_process_of_its_own(build, "limited", OMP_THREAD_LIMIT="1")
+
+
+def limited(build: ModuleType) -> None:
+    for kind in (build.Direct, build.Winograd):
+        narrow, wide = convolved(kind(threads=1)), convolved(kind(threads=5))
+        assert np.isfinite(wide).all() and wide.tobytes() == narrow.tobytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs memory that is only promised, as Linux has it")
+def test_what_a_worker_throws_reaches_the_caller(engine: Any) -> None:
+    """Maps of 8 TB that nobody touches: the scratch that workers ask for first is more than there are addresses."""
+    maps = 2**37
+    promised = mmap.mmap(-1, maps * 64, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
+    x = np.frombuffer(promised, np.float32).reshape(1, maps, 1, 1, 16)
+    settings = {"n": 5, "k": 1.0, "alpha": 0.1, "beta": 0.75}
+    with pytest.raises(MemoryError):
+        engine.lrn_backward(x, x, x, groups=2, **settings)
+    small = np.ones((2, 8, 3, 3, 16), np.float32)
+    dx = np.full_like(small, np.nan)
+    engine.lrn_backward(small, small, dx, groups=2, **settings)
+    assert np.isfinite(dx).all()
+
+
+def test_other_threads_run_meanwhile(engine: Any) -> None:
+    """Python sees an output that is written in part, which it could not if the call held its lock."""
+    x = np.zeros((16, 64, 27, 27, 16), np.float32)
+    for _ in range(20):
+        y = np.full_like(x, np.nan)
+        first, last = y[0, 0, 0, :1, 0], y[-1, -1, -1, -1:, -1]
+        beside = threading.Thread(target=engine.tanh_forward, args=(x, y))
+        beside.start()
+        between = False
+        while beside.is_alive():
+            between = between or bool(not np.isnan(first[0]) and np.isnan(last[0]))
+        beside.join()
+        if between:
+            return
+    raise AssertionError("nobody saw the output while it was made")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    from conftest import load
+
+    globals()[sys.argv[2]](load(sys.argv[1]))

@@ -27,6 +27,9 @@ class Engine(Protocol):
     def for_test(self, images: int) -> "Engine":
         """An engine for test-time passes over so many images at once, which may keep them in another layout."""
 
+    def beside(self) -> "Engine":
+        """An engine on the same memory for a thread that works beside this one's, and leaves it the processor."""
+
     @property
     def rectifies(self) -> bool:
         """Whether conv_forward and fc_forward take `relu=True`, for ReLU in the same pass."""

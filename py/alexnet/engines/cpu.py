@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from math import prod
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +21,17 @@ class CpuEngine:
 
     def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
-        module.set_threads(threads)
         self.threads, self.fast = threads, fast
-        convolutions = vars(module.fast) if fast else {}
-        self.ops = cast(Operations, SimpleNamespace(**vars(module) | convolutions))
+        self.ops: Operations = (module.Fast if fast else module.Direct)(threads=threads)
         self.lanes = int(module.LANES)
 
     def for_test(self, images: int) -> "CpuEngine":
         """A single image has a layout of its own: it is not worth a block of sixteen."""
         return OneImageEngine(self.threads) if images == 1 else self
+
+    def beside(self) -> "CpuEngine":
+        """One thread: the others are the training's."""
+        return CpuEngine(1, fast=self.fast)
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
         shape = (-(-images // self.lanes), maps, height, width, self.lanes)
@@ -74,7 +75,7 @@ class OneImageEngine(CpuEngine):
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
-        self.ops = cast(Operations, native.module().one)
+        self.ops = native.module().OneImage(threads=threads)
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
         assert images == 1 and within is None

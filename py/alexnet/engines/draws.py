@@ -3,8 +3,9 @@
 Nothing here has a state, so any process draws the same numbers in any order, resumed or not.
 """
 
+import os
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,9 @@ def words(seed: int, purpose: int, *counter: Any) -> Words:
 
 def normals(seed: int, layer: str, first: int, count: int) -> NDArray[np.float32]:
     """Standard normal values `first` to `first + count` of a layer's weights in the plain form."""
-    result: NDArray[np.float32] = native.module().normals(seed, WEIGHTS, layer_key(layer), first, count)
-    return result
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    drawn = native.module().normals(seed, WEIGHTS, layer_key(layer), first, count, threads=cores)
+    return cast(NDArray[np.float32], drawn)
 
 
 def below(draw: Words, count: int) -> NDArray[np.int32]:

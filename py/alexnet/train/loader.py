@@ -73,7 +73,7 @@ class Loader:
         place: Place,
         first_step: int,
     ) -> None:
-        self._engine, self._data, self._recipe = engine, data, recipe
+        self._engine, self._data, self._recipe = engine.beside(), data, recipe
         self._split, self._stream = data.split("train"), stream
         self._own = place.slice_of(stream.batch)
         self._ahead = Ahead(self._split, stream) if recipe.data.access == "blocks" else None

@@ -32,6 +32,9 @@ class CudaEngine:
     def for_test(self, images: int) -> "CudaEngine":
         return self
 
+    def beside(self) -> "CudaEngine":
+        return self
+
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Array | None = None) -> Array:
         shape = (maps, height, width, -(-images // LANES) * LANES)
         return Array.empty(self.device, shape, self._map) if within is None else within.reshape(*shape)
