@@ -1,11 +1,17 @@
 """The small net's data, prepared once, and `alexctl` as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+# A shell that runs pytest in its background has signals ignored, which commands would inherit: they are to hear them.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 ALEXCTL = [sys.executable, "-m", "alexnet"]
 
