@@ -100,8 +100,9 @@ def mirror() -> None:
     spec = find_spec("alexnet")
     if spec is None or spec.origin is None:
         raise SystemExit("mutants.py: the package alexnet is not installed here; run scripts/test.sh once")
-    for module in Path(spec.origin).parent.glob("_engine_*.so"):
-        shutil.copy(module, TREE / "py" / "alexnet")
+    package = Path(spec.origin).parent
+    for made in [*package.glob("_engine_*.so"), *package.glob("_built.py")]:
+        shutil.copy(made, TREE / "py" / "alexnet")
 
 
 def environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that is checked: lint, types, format, the tests, and the engine's tests under the sanitizers.
+# Everything that is checked: lint, types, format, the tests, the engine's tests under the sanitizers, and whether the
+# tests notice a few planted faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,7 @@ say "lint, format, types"
 ruff check .
 ruff format --check .
 mypy
+python scripts/mutants.py --check
 git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror
 
 say "sanitizers: the engine's tests with ASan and UBSan"
@@ -20,3 +22,6 @@ bash scripts/sanitize.sh
 
 say "tests"
 pytest "$@"
+
+say "planted faults: a sample, drawn by the commit"
+python scripts/mutants.py --minutes 3 --draw "$(git rev-parse HEAD)"
