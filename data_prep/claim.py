@@ -6,37 +6,12 @@ of its part; claims that overlap are refused, and what lies half-written under a
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.errors import Failure
 from alexnet.files import locked, sweep
 from data_prep.plan import ShardPlan
 
 LOCK = ".lock"
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part `number`, from 1, of `count` parts into which a plan's shards are cut."""
-
-    number: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Part":
-        """The part called "2/8"; Failure where it is none."""
-        number, _, count = text.partition("/")
-        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-            raise Failure(f"--part {text}: write which of how many, from 1/N to N/N, such as 2/8")
-        return cls(int(number), int(count))
-
-    def span(self, shards: int) -> range:
-        """The numbers of its shards among so many."""
-        return range(shards * (self.number - 1) // self.count, shards * self.number // self.count)
 
 
 @contextmanager

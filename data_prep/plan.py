@@ -7,20 +7,18 @@ interruptions, a smaller limit takes a part of a larger one, and the dataset has
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
 from alexnet.data.format import FORMAT_VERSION, SPLITS, ClassInfo, Stamp, classes_json, shard_name
 from alexnet.errors import Failure
+from data_prep.options import PrepOptions
 from data_prep.readers import Entry, Listing
 
 SHARD_BYTES = 192 * 2**20  # of images in a shard, which a worker holds in memory: 1024 of 256x256
 SHARDS_OF_A_SPLIT = 32  # a small split is still cut into so many, for the workers to share
 FEWEST_IN_A_SHARD = 16
 PIXELS = 2  # to be counted on when the same bytes come to give other pixels
-
-Limit = int | Mapping[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -58,32 +56,23 @@ class Plan:
         return Stamp(self.identity, self.size, self.class_order, zlib.crc32(classes_json(self.classes)))
 
 
-def make_plan(
-    listing: Listing,
-    *,
-    size: int,
-    seed: int,
-    val_share: float | None = None,
-    test_share: float | None = None,
-    limit: Limit = None,
-) -> Plan:
+def make_plan(listing: Listing, options: PrepOptions) -> Plan:
     """Divide, limit and order the images of a listing.
 
-    Without a split "test", and then "val", a share of each class of "train" becomes it (None: the
-    listing's). `limit` keeps the first N images of each class in each split (or a number for each split),
-    in a seeded order. "train" is in a seeded order over all classes, the others as they are listed.
-    Failure where there is too little to train on.
+    Without a split "test", and then "val", a share of each class of "train" becomes it. A limit keeps the first
+    images of each class in each split, in a seeded order. "train" is in a seeded order over all classes, the others
+    as they are listed. Failure where there is too little to train on.
     """
-    splits = dict(listing.splits)
+    splits, seed, size = dict(listing.splits), options.seed, options.size
     shares = {
-        "test": listing.test_share if test_share is None else test_share,
-        "val": listing.val_share if val_share is None else val_share,
+        "test": listing.test_share if options.test_share is None else options.test_share,
+        "val": listing.val_share if options.val_share is None else options.val_share,
     }
     for split, share in shares.items():
         if split not in splits and share > 0:
             splits["train"], splits[split] = _divide(splits["train"], seed, share, split)
     for split, entries in splits.items():
-        most = limit.get(split) if isinstance(limit, Mapping) else limit
+        most = options.most(split)
         if most is not None:
             splits[split] = _first(entries, seed, most)
     train = splits["train"]

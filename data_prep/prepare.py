@@ -15,10 +15,12 @@ from alexnet.data.shards import Dataset, read_shard
 from alexnet.errors import Failure, reason
 from alexnet.files import write_whole, writing
 from alexnet.machine.cores import threads
+from alexnet.machine.memory import available
 from alexnet.workers import shared_out
-from data_prep.claim import Part, claimed, swept
+from data_prep.claim import claimed, swept
 from data_prep.files import commit, shard_account, stats_file
-from data_prep.plan import Limit, Plan, ShardPlan, make_plan
+from data_prep.options import PrepOptions
+from data_prep.plan import Plan, ShardPlan, make_plan
 from data_prep.readers import Listing
 from data_prep.source import open_source
 from data_prep.statistics import Sums
@@ -27,6 +29,7 @@ from data_prep.work import Job, make_shard
 
 UNPACKED = ".unpacked"
 SPARE_BYTES = 16 * 2**20
+WORKER_BYTES = 128 * 2**20  # beside its shard
 
 
 @dataclass(frozen=True)
@@ -40,89 +43,57 @@ class Prepared:
     made: int
 
 
-def prepare(
-    source: Path,
-    out: Path,
-    *,
-    size: int = 256,
-    workers: int | None = None,
-    seed: int = 0,
-    val_share: float | None = None,
-    test_share: float | None = None,
-    max_skipped: float = 0.05,
-    limit: Limit = None,
-    form: str | None = None,
-    class_order: str | None = None,
-    classes: Path | None = None,
-    check_md5: bool = False,
-    part: Part | None = None,
-) -> Prepared:
+def prepare(source: Path, out: Path, options: PrepOptions | None = None) -> Prepared:
     """Make the dataset directory `out` from `source`; go on with one begun, leave one that is whole.
 
-    `size` is the images' side in pixels; `workers` the processes (default: one a core); `val_share` and
-    `test_share` the shares of each class of train that become val and test where the source has none
-    (default: what its form says); `max_skipped` the share of all images that may turn out unreadable;
-    `limit` the images of each class in each split, or a number for each split; `form` the name of a
-    reader; `class_order`, `classes` and `check_md5` as `open_source` says. With `part` only that part's
-    shards are made, beside other machines that make theirs; a call without it makes what is missing and joins
-    the statistics. Section 2 (size, mean) and 4.1 (colour axes).
+    With a part only that part's shards are made; a call without one makes what is missing and joins the statistics.
+    Section 2 (size, mean) and 4.1 (colour axes).
 
     Raises Failure where the source or `out` will not do, or the disk, or a worker, fails.
     """
-    shares = {"--val-share": val_share, "--test-share": test_share}
-    _check(size=size, workers=workers, seed=seed, shares=shares, max_skipped=max_skipped, limit=limit)
-    listing = open_source(source, form=form, class_order=class_order, classes=classes, check_md5=check_md5)
-    plan = make_plan(listing, size=size, seed=seed, val_share=val_share, test_share=test_share, limit=limit)
+    options = options or PrepOptions()
+    listing = open_source(source, options)
+    plan = make_plan(listing, options)
     for note in listing.notes:
         say(note)
     _enter(out)
-    span = part.span(len(plan.shards)) if part else range(len(plan.shards))
-    shards, whole = plan.shards[span.start : span.stop], part is None
+    whole = options.part is None
+    span = range(len(plan.shards)) if options.part is None else options.part.span(len(plan.shards))
+    shards = plan.shards[span.start : span.stop]
     with claimed(out, span, whole):
         _settle(out, source, plan, listing)
         with swept(out, shards, whole):
-            made = _complete(out, plan, shards, listing, workers or threads(), max_skipped)
-            return _join(out, plan, max_skipped, made) if whole else _part(out, plan, shards, max_skipped, made)
+            made = _complete(out, plan, shards, listing, options)
+            finish = _join if whole else _part
+            return finish(out, plan, shards, options.max_skipped, made)
 
 
-def _complete(
-    out: Path, plan: Plan, shards: Sequence[ShardPlan], listing: Listing, workers: int, max_skipped: float
-) -> int:
+def _complete(out: Path, plan: Plan, shards: Sequence[ShardPlan], listing: Listing, options: PrepOptions) -> int:
     """Make those of the shards that are missing; the images they were planned to have."""
     stamp = plan.stamp
     kept = {shard.name: _skipped_in(out, shard, stamp) for shard in shards}
     missing = [shard for shard in shards if kept[shard.name] is None]
     skipped = sum(count or 0 for count in kept.values())
-    if missing and skipped <= max_skipped * plan.images:
+    most_skipped = options.max_skipped * plan.images
+    if missing and skipped <= most_skipped:
         (out / STATS).unlink(missing_ok=True)
         ids = tuple(info.id for info in plan.classes)
         total = sum(len(shard.entries) for shard in shards)
         with fetching(listing, out / f"{UNPACKED}-{shards[0].name}", missing) as fetch:
             _check_room(out, plan, missing)
             jobs = [Job(shard, fetch, stamp, ids, out) for shard in missing]
-            _make(out, jobs, min(workers, len(jobs)), total, skipped, max_skipped * plan.images)
+            workers = options.workers or _workers(missing, plan.size)
+            _make(out, jobs, min(workers, len(jobs)), total, skipped, most_skipped)
     return sum(len(shard.entries) for shard in missing)
 
 
-def _check(
-    *, size: int, workers: int | None, seed: int, shares: dict[str, float | None], max_skipped: float, limit: Limit
-) -> None:
-    if not 1 <= size <= 4096:
-        raise Failure(f"--size {size} is not a side from 1 to 4096 pixels")
-    if workers is not None and workers < 1:
-        raise Failure(f"--workers {workers}: at least one process is needed")
-    if seed < 0:
-        raise Failure(f"--seed {seed}: give 0 or more")
-    for name, share in shares.items():
-        if share is not None and not 0 <= share < 1:
-            raise Failure(f"{name} {share}: give a share from 0 to below 1")
-    if not 0 <= max_skipped <= 1:
-        raise Failure(f"--max-skipped {max_skipped}: give a share from 0 to 1")
-    limits = {"train": limit} if isinstance(limit, int) else dict(limit or {})
-    if strange := sorted(set(limits) - set(SPLITS)):
-        raise Failure(f"--limit names {strange[0]}: the splits are {', '.join(SPLITS)}")
-    if any(number < 1 for number in limits.values()):
-        raise Failure(f"--limit {limit}: at least one image of each class is needed")
+def _workers(shards: Sequence[ShardPlan], size: int) -> int:
+    """As many processes as may run, each of which holds a shard in memory."""
+    most, largest = threads(), max(len(shard.entries) for shard in shards) * size**2 * 3
+    room = int(min(available() / (largest + WORKER_BYTES), most))
+    if room < most:
+        say(f"{max(room, 1)} of {most} workers: there is no memory for more, each takes {largest / 1e6:.0f} MB")
+    return max(room, 1)
 
 
 def _enter(out: Path) -> None:
@@ -245,9 +216,9 @@ def _part(out: Path, plan: Plan, shards: Sequence[ShardPlan], max_skipped: float
     return account.prepared(out, plan, made)
 
 
-def _join(out: Path, plan: Plan, max_skipped: float, made: int) -> Prepared:
-    """Gather the shards' accounts, write what remains, the statistics last."""
-    account = Account.of(out, plan, plan.shards)
+def _join(out: Path, plan: Plan, shards: Sequence[ShardPlan], max_skipped: float, made: int) -> Prepared:
+    """Gather the accounts of all shards, write what remains, the statistics last."""
+    account = Account.of(out, plan, shards)
     _check_skips(out, plan, account.skipped, max_skipped, account.sums.count)
     if not _opens(out):
         write_whole(out / CLASSES, classes_json(plan.classes))

@@ -9,6 +9,7 @@ from alexnet.console import say
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
 from data_prep import published
+from data_prep.options import ClassOrder, PrepOptions
 from data_prep.readers import Listing, devkit, recognise
 from data_prep.readers.devkit import WNID
 from data_prep.readers.names import composed, decoded
@@ -16,20 +17,15 @@ from data_prep.readers.names import composed, decoded
 NAME_FILES = ("LOC_synset_mapping.txt", "words.txt")  # a WNID and its words a line
 
 
-def open_source(
-    source: Path, *, form: str | None, class_order: str | None, classes: Path | None, check_md5: bool
-) -> Listing:
-    """List `source`, with the classes in `class_order` ("wnid" or "devkit"; None: as its form has them).
-
-    `classes` is a file of those to keep, a WNID or name a line. Failure where any of it will not do.
-    """
+def open_source(source: Path, options: PrepOptions) -> Listing:
+    """List `source` as asked for: its form, the order and the choice of its classes. Failure where it will not do."""
     try:
-        reader = recognise(source, form)
+        reader = recognise(source, options.form)
         say(f"{source} is read as {reader.name}: {reader.about}")
-        if check_md5:
+        if options.check_md5:
             published.check_md5(source)
-        listing = _ordered(_named(reader.listing(source), source), source, class_order)
-        return listing if classes is None else _chosen(listing, classes)
+        listing = _ordered(_named(reader.listing(source), source), source, options.class_order)
+        return listing if options.classes is None else _chosen(listing, options.classes)
     except OSError as error:
         where = error.filename or source
         raise Failure(f"{where} cannot be listed ({error.strerror}): mend that and run the same again") from None
@@ -54,7 +50,7 @@ def _named(listing: Listing, source: Path) -> Listing:
     )
 
 
-def _ordered(listing: Listing, source: Path, order: str | None) -> Listing:
+def _ordered(listing: Listing, source: Path, order: ClassOrder | None) -> Listing:
     """Put the classes into the order asked for."""
     if order is None or order == listing.class_order:
         return listing

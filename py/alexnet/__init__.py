@@ -75,10 +75,12 @@ def prepare(
 
     The shares are those of train that become val and test where the source has none; `limit` is the images per class.
     """
-    from data_prep import prepare
+    from data_prep import PrepOptions, prepare
 
-    given: dict[str, Any] = {"size": size, "workers": workers, "seed": seed, "limit": limit}
-    return prepare(Path(source), Path(out), val_share=val_share, test_share=test_share, **given)
+    options = PrepOptions(
+        size=size, workers=workers, seed=seed, limit=limit, val_share=val_share, test_share=test_share
+    )
+    return prepare(Path(source), Path(out), options)
 
 
 def train(

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data.decode import square
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.plan import FEWEST_IN_A_SHARD
 
 SIZE = 256
@@ -133,7 +133,7 @@ def each(workers: int, work: Callable[..., Any], arguments: list[Any]) -> list[A
 
 
 def ours(paths: list[str], folder: Path, workers: int) -> None:
-    prepare(Path(paths[0]).parents[1], folder / "data", size=SIZE, workers=workers, val_share=0)
+    prepare(Path(paths[0]).parents[1], folder / "data", PrepOptions(size=SIZE, workers=workers, val_share=0))
 
 
 def decode(paths: Sequence[str]) -> Spent:

@@ -16,7 +16,7 @@ from samples import folder_source
 from alexnet.data.format import SPLITS, shard_name
 from alexnet.data.shards import Dataset, Split, read_shard
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 
 SIZE = 16
 
@@ -25,7 +25,7 @@ SIZE = 16
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("whole")
     source = folder_source(root / "source", {"train/a": 25, "train/b": 25, "val/a": 3, "val/b": 3}, side=20)
-    prepare(source, root / "out", size=SIZE, workers=1)
+    prepare(source, root / "out", PrepOptions(size=SIZE, workers=1))
     return root / "out"
 
 
@@ -146,7 +146,7 @@ def test_small_arrays_are_guarded(data: Path, key: str) -> None:
 
 def test_shards_of_another_dataset_or_place(data: Path, whole: Path, tmp_path: Path) -> None:
     source = folder_source(tmp_path / "source", {"train/a": 20, "train/b": 30, "val/a": 3}, side=20)
-    prepare(source, tmp_path / "other", size=SIZE, workers=1)
+    prepare(source, tmp_path / "other", PrepOptions(size=SIZE, workers=1))
     shutil.copy(tmp_path / "other" / "train-00000.h5", data)
     refused(data, r"train-00000\.h5 is of another dataset")
     shutil.copy(whole / "train-00001.h5", data / "train-00000.h5")

@@ -19,7 +19,7 @@ from alexnet.data.shards import Dataset
 from alexnet.data.verify import verify
 from alexnet.errors import Failure
 from alexnet.figures.dataset import draw, spread
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 
 SIZE = 24
 
@@ -29,7 +29,7 @@ def out(tmp_path: Path) -> Path:
     source = folder_source(tmp_path / "source", {"train/ant": 60, "train/bee": 50, "val/bee": 20})
     write(source / "train" / "ant" / "0007.png", b"junk")
     write(source / "train" / "bee" / "0009.png", b"")
-    prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    prepare(source, tmp_path / "out", PrepOptions(size=SIZE, workers=1))
     return tmp_path / "out"
 
 

@@ -12,7 +12,7 @@ from samples import encoded, files_of, folder_source, photo, write
 from alexnet.data.format import ClassInfo, titles
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.readers import Listing, recognise
 from data_prep.readers.folders import split_of
 from data_prep.source import open_source
@@ -21,7 +21,7 @@ IMAGE = encoded(photo(20, 20, 1))
 
 
 def listed(source: Path, classes: Path | None = None) -> Listing:
-    return open_source(source, form=None, class_order=None, classes=classes, check_md5=False)
+    return open_source(source, PrepOptions(classes=classes))
 
 
 def counts(listing: Listing) -> dict[str, int]:
@@ -71,7 +71,7 @@ def test_images_of_train_that_lie_in_no_class_folders(tmp_path: Path, others: di
         tmp_path, rf"{tmp_path}/train: its 6 images lie in no class folders: make a folder in it for each class, such"
     )
     with pytest.raises(Failure, match="lie in no class folders"):
-        prepare(tmp_path, tmp_path / "out", size=16, workers=1)
+        prepare(tmp_path, tmp_path / "out", PrepOptions(size=16, workers=1))
     assert not (tmp_path / "out").exists()
 
 
@@ -131,12 +131,12 @@ def test_what_systems_put_beside_is_not_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["data", "train/data", "train/a/data"])
 def test_a_dataset_in_its_own_source(tmp_path: Path, place: str) -> None:
     source = folder_source(tmp_path / "source", {"train/a": 8, "train/b": 8})
-    prepare(source, tmp_path / "apart", size=16, workers=1)
+    prepare(source, tmp_path / "apart", PrepOptions(size=16, workers=1))
     out = source / place
-    prepare(source, out, size=16, workers=1)
+    prepare(source, out, PrepOptions(size=16, workers=1))
     write(out / "show.png", IMAGE)
     write(out / "classes" / "show.png", IMAGE)
-    assert prepare(source, out, size=16, workers=1).made == 0, "the second finds the same images"
+    assert prepare(source, out, PrepOptions(size=16, workers=1)).made == 0, "the second finds the same images"
     for name, content in files_of(tmp_path / "apart").items():
         assert name == "prep.json" or (out / name).read_bytes() == content
     assert [info.id for info in listed(source).classes] == ["a", "b"]
@@ -160,13 +160,13 @@ def test_one_class_in_two_spellings_is_one(tmp_path: Path) -> None:
     folder_source(tmp_path, {unicodedata.normalize(form, "é"): 2 for form in ("NFC", "NFD")} | {"b": 2})
     listing = listed(tmp_path)
     assert [info.id for info in listing.classes] == ["b", "é"] and counts(listing) == {"train": 6}
-    assert prepare(tmp_path, tmp_path / "out", size=16, workers=1).images == {"train": 4, "val": 2}
+    assert prepare(tmp_path, tmp_path / "out", PrepOptions(size=16, workers=1)).images == {"train": 4, "val": 2}
 
 
 def test_a_class_whose_name_is_no_utf8_can_be_printed(tmp_path: Path) -> None:
     broken = os.fsdecode(b"caf\xe9")
     source = folder_source(tmp_path / "source", {broken: 3, "dog": 3})
-    prepare(source, tmp_path / "out", size=16, workers=1)
+    prepare(source, tmp_path / "out", PrepOptions(size=16, workers=1))
     data = Dataset(tmp_path / "out")
     assert [(info.id, info.name) for info in data.classes] == [(broken, r"caf\xe9"), ("dog", "dog")]
     assert all(info.name.encode() for info in data.classes)
@@ -193,7 +193,7 @@ def test_names_long_spaced_and_upper_case(tmp_path: Path) -> None:
     folder_source(tmp_path, {"a b  c": 1, "-x": 1})
     for name in (f"{'n' * 240}.png", " .JPG", "with space .PnG", "new\nline.jpeg", "quote'\".webp"):
         write(tmp_path / "a b  c" / name, IMAGE)
-    done = prepare(tmp_path, tmp_path / "out", size=16, workers=1, val_share=0)
+    done = prepare(tmp_path, tmp_path / "out", PrepOptions(size=16, workers=1, val_share=0))
     assert done.images == {"train": 7} and done.skipped == 0
     kept = set(Dataset(tmp_path / "out").split("train").names)
     assert f"a b  c/{'n' * 240}.png" in kept and "a b  c/new\nline.jpeg" in kept
@@ -229,7 +229,7 @@ def test_a_file_longer_than_any_image_is_skipped_unread(tmp_path: Path) -> None:
     folder_source(tmp_path / "source", {"a": 10, "b": 10})
     with (tmp_path / "source" / "a" / "huge.png").open("wb") as file:
         file.truncate(2**40)
-    done = prepare(tmp_path / "source", tmp_path / "out", size=16, workers=1)
+    done = prepare(tmp_path / "source", tmp_path / "out", PrepOptions(size=16, workers=1))
     (fact,) = map(json.loads, (tmp_path / "out" / "skipped.jsonl").read_text().splitlines())
     assert done.skipped == 1 and fact["reason"] == "1099511627776 bytes are more than an image needs"
     assert fact["class"] == "a" and fact["name"] == "a/huge.png"

@@ -16,7 +16,7 @@ from samples import Pixels, photo, write
 
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.readers import Listing, recognise
 from data_prep.readers.cifar10 import BATCHES, NAMES
 
@@ -104,7 +104,7 @@ def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None
 def test_all_forms_make_the_same_bytes(tmp_path: Path) -> None:
     digests = set()
     for form in FORMS:
-        prepare(made(tmp_path / form, form), tmp_path / f"out-{form}", size=32, workers=1)
+        prepare(made(tmp_path / form, form), tmp_path / f"out-{form}", PrepOptions(size=32, workers=1))
         digests.add((tmp_path / f"out-{form}" / "train-00000.h5").read_bytes())
     assert len(digests) == 1
     assert Dataset(tmp_path / "out-bare").counts == {"train": 90, "val": 10, "test": 20}

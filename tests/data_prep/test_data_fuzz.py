@@ -18,7 +18,7 @@ from samples import encoded, folder_source, idx_source, photo, png, write
 from alexnet.data.decode import Skip, square
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.readers import recognise
 
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
@@ -93,7 +93,7 @@ def test_damaged_images_through_prep(tmp_path: Path) -> None:
         name = f"class{number % 3}/{number:03d}-{form}.png"
         contents[name] = damaged(FORMS[form], draws) if number % 5 else FORMS[form]
         write(source / name, contents[name])
-    done = prepare(source, tmp_path / "out", size=16, workers=1, max_skipped=0.9)
+    done = prepare(source, tmp_path / "out", PrepOptions(size=16, workers=1, max_skipped=0.9))
     skipped = [json.loads(line) for line in (tmp_path / "out" / "skipped.jsonl").read_text().splitlines()]
     assert len(skipped) == done.skipped > 30 and sum(done.images.values()) + done.skipped == 300
     dataset = Dataset(tmp_path / "out")
@@ -169,7 +169,7 @@ def test_damaged_sources(tmp_path: Path, kind: str) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("fuzz")
     source = folder_source(root / "source", {"train/a": 6, "train/b": 6, "val/a": 1}, side=9)
-    prepare(source, root / "out", size=8, workers=1)
+    prepare(source, root / "out", PrepOptions(size=8, workers=1))
     return root / "out"
 
 

@@ -17,7 +17,7 @@ from alexnet.data.format import Stamp
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.workers import shared_out
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.plan import ShardPlan
 from data_prep.readers import Entry
 from data_prep.work import Job, make_shard
@@ -28,11 +28,11 @@ import sys
 from pathlib import Path
 from alexnet.errors import Failure
 from alexnet.workers import shared_out
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 {before}
 if __name__ == "__main__":
     try:
-        prepare(Path(sys.argv[1]), Path(sys.argv[2]), size=48, workers=int(sys.argv[3]))
+        prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepOptions(size=48, workers=int(sys.argv[3])))
     except Failure as error:
         sys.exit(f"Failure: {{error}}")
     except KeyboardInterrupt:
@@ -50,7 +50,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def straight(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The bytes of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("straight") / "out"
-    prepare(source, out, size=SIZE, workers=1)
+    prepare(source, out, PrepOptions(size=SIZE, workers=1))
     return files_of(out)
 
 
@@ -77,7 +77,7 @@ def finish(source: Path, out: Path, straight: dict[str, bytes]) -> None:
     if "stats.h5" not in files_of(out):
         with pytest.raises(Failure, match=r"stats\.h5 is missing"):
             Dataset(out)
-    prepare(source, out, size=SIZE, workers=1)
+    prepare(source, out, PrepOptions(size=SIZE, workers=1))
     assert files_of(out) == straight
 
 
@@ -208,7 +208,7 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
     try:
         if run.poll() is None and not (out / "stats.h5").exists():
             with pytest.raises(Failure, match=r"another prep is writing to"):
-                prepare(source, out, size=SIZE, workers=1)
+                prepare(source, out, PrepOptions(size=SIZE, workers=1))
     finally:
         run.send_signal(signal.SIGCONT)
     run.communicate(timeout=120)
@@ -220,10 +220,10 @@ def test_no_room_is_told_before_anything_is_made(source: Path, tmp_path: Path, m
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=images))
     with pytest.raises(Failure, match=r"needs 0\.02 GB for 340 images, the disk has 0\.00 GB left: make room"):
-        prepare(source, tmp_path / "out", size=SIZE, workers=1)
+        prepare(source, tmp_path / "out", PrepOptions(size=SIZE, workers=1))
     assert list(files_of(tmp_path / "out")) == ["prep.json"]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=images + 2**26))
-    assert prepare(source, tmp_path / "out", size=SIZE, workers=1).made == 340
+    assert prepare(source, tmp_path / "out", PrepOptions(size=SIZE, workers=1)).made == 340
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -15,7 +15,7 @@ from samples import write
 from alexnet.data.decode import square
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.readers import Listing, devkit
 from data_prep.source import open_source
 
@@ -30,7 +30,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
 
 
 def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
-    return open_source(source, form=None, class_order=order, classes=classes, check_md5=False)
+    return open_source(source, PrepOptions(class_order=order, classes=classes))
 
 
 Harm = tuple[Callable[[Path], None], str]  # what is done to a source, and what is said of it
@@ -66,7 +66,7 @@ def pixels_of(content: bytes) -> bytes:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_image_has_its_label_and_pixels(form: str, tmp_path: Path) -> None:
     source = FORMS[form](tmp_path / "source")
-    done = prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    done = prepare(source, tmp_path / "out", PrepOptions(size=SIZE, workers=1))
     year = 2010 if form == "ilsvrc2010" else 2012
     named = official.images(year)
     expected = {name: (name.split("/")[1], pixels_of(content)) for name, content in named.items()}
@@ -86,7 +86,7 @@ def test_the_same_dataset_as_from_folders(form: str, order: str, tmp_path: Path)
     kit = write(tmp_path / "devkit.tar.gz", official.tar(official.devkit_files(official.images(), 2012), mode="w:gz"))
     for name, source in sources.items():
         shutil.copy(kit, source / "ILSVRC2012_devkit_t12.tar.gz")
-        prepare(source, tmp_path / f"out-{name}", size=SIZE, workers=1, class_order=order)
+        prepare(source, tmp_path / f"out-{name}", PrepOptions(size=SIZE, workers=1, class_order=order))
     one, two = (Dataset(tmp_path / f"out-{name}") for name in sources)
     assert one.classes == two.classes and one.class_order == two.class_order == order
     assert (one.split("train").labels == two.split("train").labels).all()
@@ -218,7 +218,7 @@ def test_what_is_missing_is_told_before_train_is_read(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("whole", [True, False])
 def test_synsets_are_halved_by_the_seed(tmp_path: Path, whole: bool) -> None:
     source = official.synsets(tmp_path / "source", whole)
-    prepare(source, tmp_path / "out", size=SIZE, workers=1)
+    prepare(source, tmp_path / "out", PrepOptions(size=SIZE, workers=1))
     splits = held(tmp_path / "out")
     assert sorted(splits) == ["test", "train"]
     named = {name: (name.split("/")[1], pixels_of(content)) for name, content in official.images().items()}
@@ -226,9 +226,9 @@ def test_synsets_are_halved_by_the_seed(tmp_path: Path, whole: bool) -> None:
     assert seen == {name: fact for name, fact in named.items() if name.startswith("train")}
     for images in splits.values():
         assert Counter(wnid for _, wnid, _ in images) == dict.fromkeys(WNIDS, TRAIN // 2)
-    prepare(source, tmp_path / "other", size=SIZE, workers=1, seed=1)
+    prepare(source, tmp_path / "other", PrepOptions(size=SIZE, workers=1, seed=1))
     assert {name for name, _, _ in held(tmp_path / "other")["test"]} != {name for name, _, _ in splits["test"]}
-    done = prepare(source, tmp_path / "all", size=SIZE, workers=1, test_share=0, val_share=0.2)
+    done = prepare(source, tmp_path / "all", PrepOptions(size=SIZE, workers=1, test_share=0, val_share=0.2))
     assert done.images == {"train": 25, "val": 5}
 
 
@@ -236,7 +236,7 @@ def test_both_kinds_of_synset_tars_halve_alike(tmp_path: Path) -> None:
     outs = []
     for whole in (True, False):
         source = official.synsets(tmp_path / f"source{whole}", whole)
-        prepare(source, tmp_path / f"out{whole}", size=SIZE, workers=1)
+        prepare(source, tmp_path / f"out{whole}", PrepOptions(size=SIZE, workers=1))
         outs.append(held(tmp_path / f"out{whole}"))
     assert outs[0] == outs[1]
 
@@ -522,8 +522,8 @@ def test_a_tar_that_was_changed_is_noticed(tmp_path: Path, change: str) -> None:
     import os
 
     source = official.ilsvrc2012(tmp_path / "source")
-    prepare(source, tmp_path / "out", size=8, workers=1)
-    assert prepare(source, tmp_path / "out", size=8, workers=1).made == 0
+    prepare(source, tmp_path / "out", PrepOptions(size=8, workers=1))
+    assert prepare(source, tmp_path / "out", PrepOptions(size=8, workers=1)).made == 0
     if change == "time":
         os.utime(source / "ILSVRC2012_img_val.tar", (5, 5))
     else:
@@ -531,7 +531,7 @@ def test_a_tar_that_was_changed_is_noticed(tmp_path: Path, change: str) -> None:
         named["train/n01440764/n01440764_3.JPEG"] += b"\0"
         write(source / "ILSVRC2012_img_train.tar", official.tar(official.synset_tars(named)))
     with pytest.raises(Failure, match=r"holds another dataset"):
-        prepare(source, tmp_path / "out", size=8, workers=1)
+        prepare(source, tmp_path / "out", PrepOptions(size=8, workers=1))
 
 
 def test_images_of_classes_that_train_lacks(tmp_path: Path) -> None:

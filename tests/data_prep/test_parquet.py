@@ -12,7 +12,7 @@ from samples import encoded, photo, write
 
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.readers import Listing, recognise
 
 IMAGES = [encoded(photo(20, 20, seed)) for seed in range(12)]
@@ -42,7 +42,7 @@ def test_classes_by_number_and_their_names(tmp_path: Path, names: list[str]) -> 
     train = listing.splits["train"]
     assert {listing.fetch(entry): entry.label for entry in train} == {c: n % 3 for n, c in enumerate(IMAGES)}
     assert len({entry.name for entry in train}) == 12, "though their paths are one"
-    done = prepare(tmp_path, tmp_path / "out", size=16, workers=1, max_skipped=0.2)
+    done = prepare(tmp_path, tmp_path / "out", PrepOptions(size=16, workers=1, max_skipped=0.2))
     assert done.skipped == 1 and done.images == {"train": 12, "val": 2}
     assert '"reason": "the file is empty"' in (tmp_path / "out" / "skipped.jsonl").read_text()
 
@@ -107,9 +107,9 @@ def test_the_copy_is_gone_at_the_end(tmp_path: Path, fails: bool, monkeypatch: p
     monkeypatch.setattr(sys.modules["data_prep.prepare"], "_check_room", look)
     if fails:
         with pytest.raises(Failure, match="no room"):
-            prepare(source, out, size=16, workers=1)
+            prepare(source, out, PrepOptions(size=16, workers=1))
     else:
-        prepare(source, out, size=16, workers=2)
+        prepare(source, out, PrepOptions(size=16, workers=2))
     assert sorted(seen) == [f"{split}-0000{n}-of-00002.images" for split in ("train", "validation") for n in (0, 1)]
     assert not list(out.glob(".unpacked*"))
 
@@ -128,10 +128,10 @@ def test_only_what_is_wanted_is_copied(tmp_path: Path) -> None:
 
 def test_a_shard_lost_later_is_made_anew(tmp_path: Path) -> None:
     source, out = official.parquet(tmp_path / "source"), tmp_path / "out"
-    prepare(source, out, size=16, workers=1)
+    prepare(source, out, PrepOptions(size=16, workers=1))
     straight = (out / "train-00001.h5").read_bytes()
     (out / "train-00001.h5").unlink()
-    prepare(source, out, size=16, workers=1)
+    prepare(source, out, PrepOptions(size=16, workers=1))
     assert (out / "train-00001.h5").read_bytes() == straight
     assert Dataset(out).counts["train"] == 30
 
@@ -192,7 +192,7 @@ def test_damage_inside_is_told_when_it_is_read(tmp_path: Path) -> None:
     content[4:40] = bytes(36)  # the head of the first page of images
     write(source / TRAIN, content)
     with pytest.raises(Failure, match=r"train-00000-of-00002\.parquet cannot be read"):
-        prepare(source, tmp_path / "out", size=16, workers=1)
+        prepare(source, tmp_path / "out", PrepOptions(size=16, workers=1))
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,14 @@ from samples import files_of, folder_source, write
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.files import PART
-from data_prep import Part, prepare
+from data_prep import Part, PrepOptions, prepare
 
 SIZE = 24
 HOLDER = """
 import sys
 from pathlib import Path
-from data_prep.claim import Part, claimed
+from data_prep.claim import claimed
+from data_prep.options import Part
 part = Part.parse(sys.argv[2])
 with claimed(Path(sys.argv[1]), part.span(int(sys.argv[3])), part.count == 1):
     print("held", flush=True)
@@ -37,12 +38,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def straight(source: Path) -> dict[str, bytes]:
     out = source.parent / "straight"
-    prepare(source, out, size=SIZE, workers=1)
+    prepare(source, out, PrepOptions(size=SIZE, workers=1))
     return files_of(out)
 
 
 def make(source: Path, out: Path, part: str | None) -> int:
-    return prepare(source, out, size=SIZE, workers=1, part=Part.parse(part) if part else None).made
+    return prepare(source, out, PrepOptions(size=SIZE, workers=1, part=Part.parse(part) if part else None)).made
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
@@ -123,13 +124,15 @@ def test_a_part_leaves_what_others_are_writing(source: Path, straight: dict[str,
 def test_a_part_of_another_dataset_is_refused(source: Path, tmp_path: Path) -> None:
     make(source, tmp_path / "out", "1/2")
     with pytest.raises(Failure, match=r"holds another dataset"):
-        prepare(source, tmp_path / "out", size=SIZE + 1, workers=1, part=Part(2, 2))
+        prepare(source, tmp_path / "out", PrepOptions(size=SIZE + 1, workers=1, part=Part(2, 2)))
 
 
 def test_a_part_with_too_many_unreadable_images(source: Path, tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"1 images of this part .*more than 0% of all 148 .*ant/0007\.png, not an image"):
         for number in (1, 2):
-            prepare(source, tmp_path / "out", size=SIZE, workers=1, part=Part(number, 2), max_skipped=0.001)
+            prepare(
+                source, tmp_path / "out", PrepOptions(size=SIZE, workers=1, part=Part(number, 2), max_skipped=0.001)
+            )
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2"])

@@ -10,6 +10,7 @@ import pytest
 
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure
+from data_prep import PrepOptions
 from data_prep.plan import Plan, make_plan, shard_length
 from data_prep.readers import Entry, Listing
 from data_prep.readers.folders import FolderFetch
@@ -30,7 +31,7 @@ def listing(**counts: list[int]) -> Listing:
 
 
 def plan(source: Listing, size: int = 256, seed: int = 0, val_share: float = 0.1, limit: object = None) -> Plan:
-    return make_plan(source, size=size, seed=seed, val_share=val_share, limit=limit)  # type: ignore[arg-type]
+    return make_plan(source, PrepOptions(size=size, seed=seed, val_share=val_share, limit=limit))  # type: ignore[arg-type]
 
 
 def members(made: Plan, split: str) -> list[Entry]:
@@ -52,7 +53,7 @@ def test_a_tenth_of_each_class_becomes_val() -> None:
 
 def test_half_becomes_test_and_a_tenth_of_the_rest_val() -> None:
     source = listing(train=[200, 40, 1])
-    made = make_plan(source, size=256, seed=0, test_share=0.5)
+    made = make_plan(source, PrepOptions(size=256, seed=0, test_share=0.5))
     train, val, test = (members(made, split) for split in ("train", "val", "test"))
     assert [Counter(entry.label for entry in part) for part in (test, val)] == [{0: 100, 1: 20}, {0: 10, 1: 2}]
     assert sorted(train + val + test) == sorted(source.splits["train"]), "each image is in one of them, once"
@@ -60,9 +61,9 @@ def test_half_becomes_test_and_a_tenth_of_the_rest_val() -> None:
     whole = [entry.name for entry in members(plan(source, val_share=0), "train")]
     assert 80 < sum(entry.name in whole[:120] for entry in test if entry.label == 0) * 2 < 120, "no part of the order"
     own = replace(source, test_share=0.5, val_share=0.0)
-    assert members(make_plan(own, size=256, seed=0), "test") == test, "a form may say so of itself"
-    assert not members(make_plan(own, size=256, seed=0), "val")
-    assert not members(make_plan(own, size=256, seed=0, test_share=0), "test")
+    assert members(make_plan(own, PrepOptions(size=256, seed=0)), "test") == test, "a form may say so of itself"
+    assert not members(make_plan(own, PrepOptions(size=256, seed=0)), "val")
+    assert not members(make_plan(own, PrepOptions(size=256, seed=0, test_share=0)), "test")
 
 
 def test_a_val_of_its_own_is_kept() -> None:

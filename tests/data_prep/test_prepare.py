@@ -16,7 +16,7 @@ from alexnet.data.decode import square
 from alexnet.data.format import SPLITS
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
-from data_prep import Prepared, prepare
+from data_prep import Prepared, PrepOptions, prepare
 from data_prep.readers import recognise
 
 SIZE = 24
@@ -29,7 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def prep(source: Path, out: Path, **options: Any) -> Prepared:
-    return prepare(source, out, **({"size": SIZE, "workers": 1} | options))
+    return prepare(source, out, PrepOptions(**({"size": SIZE, "workers": 1} | options)))
 
 
 def shown(path: Path) -> np.ndarray:
@@ -404,3 +404,22 @@ def test_grocery_photographs(tmp_path: Path) -> None:
     train = Dataset(tmp_path / "out").split("train")
     assert sorted(set(train.labels.tolist())) == list(range(81))
     assert all(train.image(index).std() > 5 for index in range(0, 486, 9))
+
+
+@pytest.mark.parametrize("left, workers", [(2**40, 6), (450 * 2**20, 3), (2**20, 1)])
+def test_workers_are_as_many_as_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: int, workers: int
+) -> None:
+    """Each holds a shard: 64 cores of a container with 4 GiB are not 64 workers."""
+    module, asked = sys.modules["data_prep.prepare"], []
+    source = folder_source(tmp_path / "source", {"a": 80, "b": 80})
+    monkeypatch.setattr(module, "threads", lambda: 6)
+    monkeypatch.setattr(module, "available", lambda: left)
+    monkeypatch.setattr(module, "_make", lambda out, jobs, workers, *_: asked.append(workers))
+    with pytest.raises(Failure, match="nothing is left to train on"):
+        prepare(source, tmp_path / "out", PrepOptions(size=256))
+    assert asked == [workers]
+    assert ("of 6 workers: there is no memory for more" in capsys.readouterr().err) == (workers < 6)
+    with pytest.raises(Failure, match="nothing is left to train on"):
+        prepare(source, tmp_path / "out", PrepOptions(size=256, workers=5))
+    assert asked[1:] == [5], "who asks for more gets them"

@@ -11,6 +11,7 @@ import pytest
 from samples import encoded, photo, write
 
 from alexnet.data.format import ClassInfo
+from data_prep import PrepOptions
 from data_prep.plan import make_plan
 from data_prep.readers import Entry, Listing
 from data_prep.readers.folders import FolderFetch
@@ -21,7 +22,7 @@ LINKS = 5000  # to one file; file systems have a limit
 SCRIPT = """
 import json, resource, sys, time
 from pathlib import Path
-from data_prep import prepare
+from data_prep import PrepOptions, prepare
 from data_prep.plan import make_plan
 from data_prep.readers import recognise
 
@@ -33,9 +34,9 @@ if __name__ == "__main__":
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
     limit = int(sys.argv[3])
     if limit:
-        prepare(source, out, size=96, workers=2, limit=limit)
+        prepare(source, out, PrepOptions(size=96, workers=2, limit=limit))
     else:
-        make_plan(recognise(source).listing(source), size=256, seed=0, val_share=0.1, limit=None)
+        make_plan(recognise(source).listing(source), PrepOptions(val_share=0.1))
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(json.dumps([own_peak(), workers, time.process_time()]))
 """
@@ -87,5 +88,5 @@ def test_a_plan_of_many_images_takes_little_time() -> None:
     classes = [ClassInfo(label, str(label), str(label)) for label in range(1000)]
     listing = Listing(classes, "sorted", {"train": entries}, FolderFetch(Path()), "content", "stamp")
     begun = time.process_time()
-    make_plan(listing, size=256, seed=0, val_share=0.1, limit=None)
+    make_plan(listing, PrepOptions(val_share=0.1))
     assert time.process_time() - begun < 3

@@ -13,12 +13,13 @@ from official import IDS, WNIDS, WORDS
 from samples import write
 
 from alexnet.errors import Failure
+from data_prep import PrepOptions
 from data_prep.readers import FORMS, Listing
 from data_prep.source import open_source
 
 
 def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
-    return open_source(source, form=None, class_order=order, classes=classes, check_md5=False)
+    return open_source(source, PrepOptions(class_order=order, classes=classes))
 
 
 @pytest.mark.parametrize("make", [official.ilsvrc2012, official.ilsvrc2010])
@@ -99,14 +100,14 @@ def test_md5_of_the_official_files(
 
     source = official.ilsvrc2012(tmp_path)
     with pytest.raises(Failure, match=r"devkit_t12\.tar\.gz has MD5 [0-9a-f]{32}, published is fa75699e90414af0"):
-        open_source(source, form=None, class_order=None, classes=None, check_md5=True)
+        open_source(source, PrepOptions(check_md5=True))
     for name in published.MD5:
         monkeypatch.setitem(published.MD5, name, hashlib.md5((source / name).read_bytes()).hexdigest())
-    open_source(source, form=None, class_order=None, classes=None, check_md5=True)
+    open_source(source, PrepOptions(check_md5=True))
     told = capsys.readouterr().err.splitlines()
     assert [f"{name}: MD5 as published" in told for name in published.MD5] == [True] * 3
     with pytest.raises(Failure, match=r"has no file whose MD5 is known here .*: leave out --check-md5"):
-        open_source(official.kaggle(tmp_path / "k"), form=None, class_order=None, classes=None, check_md5=True)
+        open_source(official.kaggle(tmp_path / "k"), PrepOptions(check_md5=True))
 
 
 def alexctl(*arguments: object) -> tuple[int, list[str]]:

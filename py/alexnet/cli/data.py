@@ -1,7 +1,7 @@
 """`alexctl prep` and `show`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,32 +53,25 @@ def prep(
     ] = None,
 ) -> None:
     """Turn images into shards of 256x256 with their mean and colour axes."""
-    _prepare(
-        source,
-        out,
-        size=size,
-        workers=workers,
-        limit=limit,
-        classes=classes,
-        class_order=class_order,
-        form=form,
-        val_share=val_share,
-        test_share=test_share,
-        check_md5=check_md5,
-        max_skipped=max_skipped,
-        seed=seed,
-        part=part,
-    )
-
-
-def _prepare(source: Path, out: Path, *, limit: str | None, part: str | None, **options: Any) -> None:
-    """Images to shards; the options are those of `data_prep.prepare`."""
-    from data_prep import Part
-    from data_prep import prepare as prepare_data
+    from data_prep import Part, PrepOptions, prepare
 
     if not source.exists():
         raise Failure(f"{source}: no such folder; give your images: `alexctl prep IMAGES --out {out}`")
-    prepared = prepare_data(source, out, limit=_limit(limit), part=Part.parse(part) if part else None, **options)
+    options = PrepOptions(
+        size=size,
+        workers=workers,
+        seed=seed,
+        val_share=val_share,
+        test_share=test_share,
+        limit=_limit(limit),
+        form=form,
+        class_order=class_order,
+        classes=classes,
+        check_md5=check_md5,
+        max_skipped=max_skipped,
+        part=Part.parse(part) if part else None,
+    )
+    prepared = prepare(source, out, options)
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
     if part:
         say(f"{out}: part {part} is there, {sum(prepared.images.values())} images, {prepared.skipped} skipped")

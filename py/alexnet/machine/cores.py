@@ -2,10 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from alexnet.machine.cgroups import groups
 
 PROC, SYS = Path("/proc"), Path("/sys")
 
@@ -71,21 +73,9 @@ def _core(thread: int, sys: Path) -> str:
 
 def _quotas(proc: Path, sys: Path) -> Iterator[tuple[float, str]]:
     """Every limit on this process's time, in cores, and the cgroup that it is shared in."""
-    with suppress(OSError):
-        for line in (proc / "self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                for group in _groups(sys / "fs/cgroup", path):
-                    yield from _limit(group, ["cpu.max"])
-            elif "cpu" in controllers.split(","):
-                for group in _groups(sys / "fs/cgroup/cpu", path):
-                    yield from _limit(group, ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
-
-
-def _groups(root: Path, path: str) -> Iterable[Path]:
-    """A cgroup and all above it. In a container the path may be the host's: then only the root is there."""
-    inside = PurePosixPath(path).relative_to("/")
-    return [root / each for each in (inside, *inside.parents)]
+    for group in groups("cpu", proc, sys):
+        yield from _limit(group, ["cpu.max"])
+        yield from _limit(group, ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
 
 
 def _limit(group: Path, files: list[str]) -> Iterator[tuple[float, str]]:
