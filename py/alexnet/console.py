@@ -24,8 +24,15 @@ class Advance(Protocol):
 
 def say(text: str) -> None:
     """Print one line for a person, if there still is one: a terminal that is gone ends no work."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # RuntimeError: a signal came amid another line
         print(text, file=sys.stderr, flush=True)
+
+
+def break_off() -> None:
+    """Leave a terminal as it was before a bar was shown there: on a new line, with its cursor."""
+    if terminal() and sys.__stderr__:
+        with suppress(OSError, RuntimeError):
+            print("\x1b[?25h", file=sys.__stderr__, flush=True)  # a bar keeps it from sys.stderr
 
 
 def terminal() -> int | None:

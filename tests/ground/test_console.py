@@ -1,5 +1,9 @@
 """What a person sees of long work: a bar on a terminal, plain lines elsewhere."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from alexnet import console
@@ -41,3 +45,17 @@ def test_terminal_width(monkeypatch, told, width):
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (61.4, "1:01"), (3725, "1:02:05")])
 def test_clock(seconds, shown):
     assert console._clock(seconds) == shown
+
+
+def test_breaking_off_gives_the_terminal_its_cursor_back():
+    program = """
+import os
+from alexnet import console
+with console.progress("prep", 2):
+    console.break_off()
+    os._exit(0)
+"""
+    command = [sys.executable, "-c", program]
+    watched = subprocess.run(command, env=os.environ | {console.TERMINAL: "90"}, capture_output=True, text=True)
+    assert watched.stderr.rindex("\x1b[?25h") > watched.stderr.rindex("\x1b[?25l")
+    assert not subprocess.run(command, capture_output=True, text=True).stderr

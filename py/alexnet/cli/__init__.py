@@ -1,5 +1,6 @@
 """`alexctl`: the commands. What a command needs is imported when it runs, so help is fast."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from alexnet import __version__
 from alexnet.cli import baseline, bench, data, doctor, recipes, report, trained, training
+from alexnet.console import break_off
 from alexnet.errors import STOPPED, Failure, unforeseen
 
 
@@ -55,16 +57,14 @@ def main() -> None:
     """Run a command; every failure ends in one line and an exit code."""
     from alexnet.machine import launch, signals, world
 
-    signals.hear(signals.raise_signalled)
+    if world.started() > 1:
+        signals.hold()
     launch.up()
     try:
-        app(standalone_mode=True)
+        with signals.heard(_stop):
+            app(standalone_mode=True)
     except Failure as failure:
         world.end(f"alexctl: {failure}")
-    except signals.Signalled as signalled:
-        if KEEPING.intersection(sys.argv[1:2]):
-            world.end("alexctl: stopped; what was done is kept, run the same command again to go on", STOPPED)
-        world.end("alexctl: stopped; it keeps nothing half done, run it again from the start", 128 + signalled.number)
     except MemoryError:
         world.end("alexctl: not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
     except BrokenPipeError:
@@ -73,3 +73,14 @@ def main() -> None:
         world.end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
     except Exception as error:
         world.end(f"alexctl: {unforeseen(error)}")
+
+
+def _stop(number: int) -> None:
+    """End at once, for a signal that nothing else was arranged for: what lies on disk is whole at any instant."""
+    from alexnet.machine import world
+
+    line, code = "it keeps nothing half done, run it again from the start", 128 + number
+    if KEEPING.intersection(sys.argv[1:2]):
+        line, code = "what was done is kept, run the same command again to go on", STOPPED
+    break_off()
+    world.end(f"alexctl: stopped; {line}", code, os._exit)

@@ -7,7 +7,7 @@ from alexnet.engines import Engine, Precision
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
-from alexnet.machine import devices, world
+from alexnet.machine import devices, signals, world
 from alexnet.machine.cores import allowed, cores, share
 
 
@@ -73,6 +73,7 @@ def choose(wanted: Wanted, columns: int, precision: Precision) -> Hardware:
     started = world.started()
     if started > 1:
         world.join()
+        signals.release()
         if wanted.procs not in (None, started):
             raise Failure(f"--procs {wanted.procs}: {started} processes were started; leave out --procs")
     chosen, note = _gpus(wanted, columns)

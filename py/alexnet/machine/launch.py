@@ -7,17 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
 from alexnet.console import TERMINAL, terminal
 from alexnet.errors import STOPPED, Failure
-from alexnet.machine.signals import STOPPING, Signalled
+from alexnet.machine.signals import heard
 
 # Left over in a shell that a cluster opened: the processes started here would take these for theirs.
 LEFT_OVER = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_")
@@ -41,30 +39,32 @@ def run(processes: int, arguments: list[str]) -> int:
     _check_shared_memory(processes)
     # -P: what lies where the user works, such as an alexnet.py, is none of our modules.
     command = [mpiexec(), "-n", str(processes), sys.executable, "-P", "-m", "mpi4py", "-m", "alexnet", *arguments]
-    with TemporaryDirectory(prefix="alexctl-") as up:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # until there is somebody to pass them on to
+    child: subprocess.Popen[bytes] | None = None
+    came: list[int] = []
+
+    def pass_on(number: int) -> None:
+        came.append(number)
+        if child:
+            # mpiexec loses a signal that comes before it has started all, and a process ends if it does not hear it
+            while child.poll() is None and len(list(Path(folder).iterdir())) < processes:
+                time.sleep(POLL_SECONDS)
+            child.send_signal(signal.SIGTERM)
+
+    with TemporaryDirectory(prefix="alexctl-") as folder, heard(pass_on):
         child = subprocess.Popen(
             command,
-            env=_environment() | {UP: up},
+            env=_environment() | {UP: folder},
             stdin=subprocess.DEVNULL,  # it belongs to whoever started us
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for this process to pass on
-            preexec_fn=partial(_begin, mask),
+            preexec_fn=_die_with_parent,
         )
+        if came:
+            pass_on(came.pop())
         assert child.stderr
-        relay = threading.Thread(target=_pass_on, args=(child.stderr,), daemon=True)
-        relay.start()
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            code, otherwise = child.wait(), 1
-        except (Signalled, KeyboardInterrupt) as stop:
-            # mpiexec loses a signal that comes before it has started all, and a process ends if it does not hear it
-            while child.poll() is None and len(list(Path(up).iterdir())) < processes:
-                time.sleep(POLL_SECONDS)
-            child.send_signal(signal.SIGTERM)
-            code, otherwise = child.wait(), 128 + getattr(stop, "number", signal.SIGINT)
-        relay.join()
-    return code if code in ENDS else otherwise
+        _print_all(child.stderr)
+        code = child.wait()
+    return code if code in ENDS else (128 + came[0] if came else 1)
 
 
 def up() -> None:
@@ -94,7 +94,7 @@ def _check_shared_memory(processes: int) -> None:
         )
 
 
-def _pass_on(source: IO[bytes]) -> None:
+def _print_all(source: IO[bytes]) -> None:
     """Print what the processes print. mpiexec itself ends them all when the terminal is gone that it prints to."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     while data := os.read(source.fileno(), 1 << 16):
@@ -109,8 +109,6 @@ def _environment() -> dict[str, str]:
     return own | HERE | ({TERMINAL: str(width)} if width else {})
 
 
-def _begin(mask: set[int | signal.Signals]) -> None:
-    """In mpiexec's process: hear signals, and die with the process that started it."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,9 +1,10 @@
 """The signals that ask to stop: the first is heard; a second Ctrl-C ends at once, other further ones change nothing."""
 
 import signal
-from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 
 from alexnet.machine.world import started
 
@@ -11,51 +12,61 @@ from alexnet.machine.world import started
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
-class Signalled(BaseException):
-    """A signal to stop came. Not a KeyboardInterrupt, which Typer would take for its own."""
+@contextmanager
+def heard(act: Callable[[int], None], *, once: bool = False) -> Iterator[None]:
+    """Within this context `act` is called with the first signal to stop; afterwards they mean what they did before.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def hear(act: Callable[[int], None]) -> dict[int, Any]:
-    """Let `act` be called with the first signal to stop; returns the handlers of before.
-
-    What was ignored stays so: a hang-up under nohup, Ctrl-C in a script's background.
+    What is ignored stays so: a hang-up under nohup, Ctrl-C in a script's background. `once`: after a first signal
+    they go on to change nothing also afterwards. `act` may be called between any two lines: it raises nothing, for
+    what was interrupted may be an import or a start of a process, which then would be neither done nor undone.
     """
-    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    came = False
 
     def first(number: int, frame: FrameType | None) -> None:
-        for each in heard:
-            signal.signal(each, signal.SIG_DFL if each == signal.SIGINT else signal.SIG_IGN)
+        nonlocal came
+        came = True
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL if each == signal.SIGINT else _nothing)
         act(number)
 
-    return {number: signal.signal(number, first) for number in heard}
+    before = {number: signal.signal(number, first) for number in numbers}
+    try:
+        yield
+    finally:
+        if not (once and came):
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
-def raise_signalled(number: int) -> None:
-    """End whatever is done, where nothing else was arranged."""
-    raise Signalled(number)
+def hold() -> None:
+    """Let signals wait: one of several processes that ended before MPI joins them would leave the others waiting."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
 
 
+def release() -> None:
+    """Hear the signals that waited."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """In the place of SIG_IGN, which the processes that are started would inherit."""
+
+
+@dataclass
 class StopRequest:
-    """Within its context a signal to stop only raises a flag; afterwards the signals mean what they did before."""
+    """Whether a signal to stop came."""
 
-    def __init__(self) -> None:
-        self.raised = False
+    raised: bool = False
 
-    def __enter__(self) -> "StopRequest":
-        self._before = hear(self._note)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.raised and started() > 1:
-            return  # every process ends now, and the launcher may pass on one signal twice
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Within this context a signal to stop only raises a flag. Of several processes, all end once it was raised."""
+    stop = StopRequest()
 
-    def _note(self, number: int) -> None:
-        self.raised = True
+    def note(number: int) -> None:
+        stop.raised = True
+
+    with heard(note, once=started() > 1):
+        yield stop

@@ -7,6 +7,7 @@ import sys
 import termios
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -76,7 +77,7 @@ def neighbours(value: Value) -> list[Value]:
     return values
 
 
-def end(line: str, code: int = 1) -> NoReturn:
+def end(line: str, code: int = 1, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
     """Print one line and end; of several processes all end, and the first one speaks if it can."""
     first, world = not rank(), None
     if first:
@@ -91,7 +92,7 @@ def end(line: str, code: int = 1) -> NoReturn:
         _heard()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI would add lines of its own
         world.Abort(code)
-    sys.exit(code)
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

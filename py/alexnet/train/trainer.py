@@ -13,7 +13,7 @@ from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats
 from alexnet.errors import Failure
 from alexnet.links import Link
-from alexnet.machine.signals import StopRequest
+from alexnet.machine.signals import StopRequest, stop_request
 from alexnet.metrics import misses
 from alexnet.net.layers import Parameter, Pass
 from alexnet.net.net import Net
@@ -101,7 +101,7 @@ class Trainer:
         Raises Failure where the loss or a weight is not finite, or a file cannot be read or written.
         """
         self._listeners = listeners
-        with StopRequest() as stop:
+        with stop_request() as stop:
             return self._steps(last_step, stop)
 
     def _tell(self, row: Row) -> None:
