@@ -34,7 +34,7 @@ for precision in fp32 tf32 bf16; do  # each ends with 1 where a gradient is not 
     part "one_gpu_two_processes_$precision" env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py \
         tests/cuda/cuda_net_program.py "$recipe" "$precision" 8
 done
-part staged_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py staged bf16
+part staged_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py shared bf16
 if [ "$gpus" -ge 2 ]; then
     part nccl_link env ALEXNET_GPU=1 mpiexec -n 2 "$python" -m mpi4py tests/cuda/cuda_links_program.py nccl bf16
 else

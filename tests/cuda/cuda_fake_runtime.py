@@ -98,9 +98,15 @@ class Machine:
         chosen = self.streams[stream]
         sides = {"in": (chosen.device_id, None), "out": (None, chosen.device_id), "inside": (chosen.device_id,) * 2}
         found = self.owner(target, size), self.owner(source, size)
-        refuse(found == sides[kind], f"a copy '{kind}' from memory of {found[1]} to {found[0]} on {chosen}")
+        refuse(not size or found == sides[kind], f"a copy '{kind}' from memory of {found[1]} to {found[0]} on {chosen}")
         refuse(not chosen.captures or kind == "inside", "pageable memory in a graph")
         chosen.give(lambda: ctypes.memmove(target, source, size))
+
+    def fill(self, address: int, value: int, size: int, stream: int) -> None:
+        """cudaMemsetAsync."""
+        chosen = self.streams[stream]
+        refuse(not size or self.owner(address, size) == chosen.device_id, f"memory of another in {chosen}")
+        chosen.give(lambda: ctypes.memset(address, value, size))
 
     def Device(self, index: int) -> "Device":
         return Device(self, index)
@@ -272,6 +278,7 @@ def runtime(machine: Machine) -> SimpleNamespace:
         memcpyDeviceToHost="out",
         memcpyDeviceToDevice="inside",
         memcpyAsync=machine.copy,
+        memsetAsync=machine.fill,
         streamCaptureModeRelaxed="relaxed",
         runtimeGetVersion=lambda: 13020,
     )

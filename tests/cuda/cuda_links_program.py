@@ -1,7 +1,7 @@
 """Run by mpiexec in 2 or 4 processes: the links for device arrays, on whole numbers, bit for bit.
 
-`python cuda_links_program.py staged|nccl PRECISION`: nccl takes a GPU a process, which without ALEXNET_GPU=1 are
-likenesses.
+`python cuda_links_program.py shared|nccl PRECISION`: all processes share one GPU, or each has its own; without
+ALEXNET_GPU=1 these are likenesses.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_bench import REAL, device
+from cuda_bench import REAL
 from cuda_fake_cupy import FakeCupy, install
 from cuda_net import Run, images
 from mpi4py import MPI
@@ -19,27 +19,23 @@ from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Device
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.links.mpi import MpiLink
-from alexnet.links.nccl import link_gpus, own_gpu
+from alexnet.links.nccl import NcclLink, link_gpus, own_gpu
 from alexnet.links.staged import StagedLink
 from alexnet.recipe import load
 
 STEPS = 5
 
 
-def gpu(precision: Precision) -> GpuDevice:
-    """This process's GPU: of the likeness of a machine with one for each process, unless there are real ones."""
-    processes = MPI.COMM_WORLD.size
-    if not REAL:
-        install(FakeCupy(processes), pytest.MonkeyPatch())
-    return GpuDevice(own_gpu(range(processes)), precision)
-
-
 def main(kind: str, precision: Precision) -> None:
     def ended(why: str) -> None:
         raise AssertionError(why)
 
-    there = gpu(precision) if kind == "nccl" else device(precision, 1)
-    engine, connection = CudaEngine(there), link_gpus(2, there, ended) if kind == "nccl" else StagedLink(2)
+    gpus = 1 if kind == "shared" else MPI.COMM_WORLD.size
+    if not REAL:
+        install(FakeCupy(gpus), pytest.MonkeyPatch())
+    there = GpuDevice(own_gpu(range(gpus)), precision)
+    engine, connection = CudaEngine(there), link_gpus(2, there, ended)
+    assert isinstance(connection, StagedLink if kind == "shared" else NcclLink)
     for maps in (4, 3):  # of both columns; the second has one more of three
         exchanges(engine, connection, maps)
     gradients = [engine.upload(np.full(size, 1.0 + connection.rank, np.float32)) for size in (1, 7)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import references
-from cuda_bench import SEEDS, Bench, device
+from cuda_bench import RUNS, Bench, device
 
 from alexnet.engines.cuda import CudaEngine
 
@@ -76,7 +76,7 @@ def test_conv(bench: Bench, random: np.random.Generator, case: Case) -> None:
 def test_order_of_threads_changes_no_bit(random: np.random.Generator, precision: str) -> None:
     found = []
     x, w = random.standard_normal((4, 6, 9, 9)), random.standard_normal((8, 6, 3, 3))
-    for seed in SEEDS:
+    for seed in RUNS:
         bench = Bench(CudaEngine(device(precision, seed)), precision)  # type: ignore[arg-type]
         dw, db = bench.poisoned(w.astype(np.float32)), bench.poisoned(np.zeros(8, np.float32))
         dy = bench.maps(x.astype(np.float32)[:, :1].repeat(8, 1))

@@ -1,6 +1,7 @@
 """GpuDevice's own work, with a likeness of CuPy in CuPy's place (on a GPU the other tests run it)."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,15 +9,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from cuda_bench import Bench
+from cuda_bench import Bench, PoisonedGpu
 from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy, install
 from cuda_fake_runtime import Device
 from cuda_runner import every_kernel
 
-from alexnet.engines import Precision
+from alexnet.engines import Precision, Scalar
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, to_bf16
+from alexnet.engines.cuda.device import BF16, FLOAT, Array, Stream, to_bf16
 from alexnet.engines.cuda.gpu import GpuDevice
+from alexnet.engines.cuda.staging import Staging
+from alexnet.engines.cuda.workspace import Workspace
 from alexnet.errors import Failure
 
 T = TypeVar("T")
@@ -54,12 +57,12 @@ def test_every_kernel_is_launched(cupy: FakeCupy, precision: Precision, index: i
 def test_recorded_work_runs_on_its_gpu(cupy: FakeCupy, index: int, thread: Callable[..., Any]) -> None:
     engine = CudaEngine(GpuDevice(index, "fp32"))
     x, y = engine.upload(np.ones(8, np.float32)), engine.upload(np.zeros(8, np.float32))
-    begin = engine.mark()
+    start, begin = time.perf_counter(), engine.mark()
     for factor in (2.0, 3.0, 4.0):
         x[...] = np.full(8, factor, np.float32)
         thread(lambda: engine.repeat(lambda numbers: y.__setitem__(..., x), [], ()))
         assert (engine.download(y) == factor).all()
-    assert engine.seconds(begin, thread(engine.mark)) > 0
+    assert 0 < engine.seconds(begin, thread(engine.mark)) < time.perf_counter() - start
     assert cupy.machine.contexts == {index}
 
 
@@ -132,6 +135,71 @@ def test_memory_is_in_the_main_streams_order(cupy: FakeCupy) -> None:
     address = device.allocate(1000).address
     with cupy.cuda.Stream(non_blocking=True):
         assert device.allocate(1000).address == address
+
+
+def test_memory_under_test_is_nan_whatever_lay_in_it(cupy: FakeCupy) -> None:
+    device = PoisonedGpu(0, "fp32")
+    array = CudaEngine(device).upload(np.ones(100, np.float32))
+    address = array.address
+    del array
+    again = Array.empty(device, (100,), FLOAT)
+    assert again.address == address and np.isnan(again.download()).all()
+
+
+def test_processes_are_told_apart_by_their_gpus(cupy: FakeCupy) -> None:
+    first, same, other = (GpuDevice(index, "fp32").identity for index in (0, 0, 1))
+    assert first == same != other
+
+
+def augmented(engine: CudaEngine, out: Array, *pixels: int) -> None:
+    """Images of 9 x 9 x 3 equal pixels, cropped into `out`."""
+    mean = engine.upload(np.zeros((9, 9, 3), np.float32))
+    count = len(pixels)
+    view = np.zeros((count, 2), np.int32), np.zeros(count, np.uint8), np.zeros((count, 3), np.float32)
+    engine.ops.augment([np.full((9, 9, 3), value, np.uint8) for value in pixels], mean, out, *view, divide=1.0)
+
+
+def test_a_batch_is_whole_before_the_next_one_takes_its_place(cupy: FakeCupy) -> None:
+    engine = CudaEngine(GpuDevice(0, "fp32"))
+    outs = [engine.maps(2, 3, 5, 5) for _ in range(3)]
+    for value, out in enumerate(outs):
+        augmented(engine, out, value, value + 10)
+    found = [engine.unpack(out, 2)[:, 0, 0, 0].tolist() for out in outs]
+    assert found == [[0, 10], [1, 11], [2, 12]]
+
+
+def test_a_batch_s_arrays_begin_where_any_type_may(cupy: FakeCupy) -> None:
+    device, seen = GpuDevice(0, "fp32"), []
+    others = np.arange(3, dtype=np.uint8), np.arange(5, dtype=np.float64)
+
+    def kernel(stream: Stream, *arrays: Array) -> None:
+        stream.synchronize()
+        seen.extend(arrays)
+
+    Staging(device).run(kernel, [np.full((3, 3, 3), 7, np.uint8)] * 3, *others)
+    assert [each.address % 256 for each in seen] == [0, 0, 0]
+    assert [each.shape for each in seen] == [(3, 3, 3, 3), (3,), (5,)]
+    assert (seen[0].download() == 7).all()
+    assert all(np.array_equal(there.download(), here) for there, here in zip(seen[1:], others, strict=True))
+
+
+def test_records_keep_the_scratch_memory_that_was_outgrown(cupy: FakeCupy) -> None:
+    """A larger use takes new memory; what was recorded still runs on the old, which nobody else may be given."""
+    device = GpuDevice(0, "fp32")
+    engine, workspace = CudaEngine(device), Workspace(device)
+    source, target = engine.upload(np.ones(256, np.float32)), engine.upload(np.zeros(256, np.float32))
+
+    def work(numbers: Sequence[Scalar]) -> None:
+        scratch = workspace.take("scratch", (256,), FLOAT)
+        scratch[...] = source
+        target[...] = scratch
+
+    engine.repeat(work, [], ())
+    engine.repeat(work, [], ())
+    workspace.take("scratch", (1000,), FLOAT)
+    kept = engine.upload(np.full(256, 7, np.float32))
+    engine.repeat(work, [], ())
+    assert (engine.download(kept) == 7).all() and (engine.download(target) == 1).all()
 
 
 def test_a_batch_is_not_copied_into_memory_still_in_use(cupy: FakeCupy) -> None:

@@ -29,7 +29,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
 
 @pytest.mark.parametrize("processes", [2, 4])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("kind", ["staged", "nccl"])
+@pytest.mark.parametrize("kind", ["shared", "nccl"])
 def test_exchanges(kind: str, precision: str, processes: int) -> None:
     compile_engine(precision)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), "OPENBLAS_NUM_THREADS": "1"}

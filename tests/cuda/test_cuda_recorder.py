@@ -88,6 +88,17 @@ def test_more_numbers_than_before_are_recorded_anew() -> None:
     assert float(work.engine.download(work.w)[0]) == before - 3 * (1 + 2)
 
 
+def test_numbers_that_moved_are_not_read_where_they_were() -> None:
+    """A form with more numbers moves them all: what was recorded before reads the new ones."""
+    work = Descent()
+    work.run(RATES)
+    work.engine.repeat(lambda numbers: None, [9.0] * 64, ("longer",))
+    before = float(work.engine.download(work.w)[0])
+    for rate in (0.5, 2.0):
+        work.engine.repeat(work, [rate, 0.0, 0.0], (0,))
+    assert float(work.engine.download(work.w)[0]) == before - 0.5 - 2.0
+
+
 @pytest.mark.skipif(REAL, reason="CUDA has its own rules, which the simulated device imitates")
 @pytest.mark.parametrize(
     ("act", "refused"),
