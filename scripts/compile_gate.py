@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from alexnet.engines.cuda.sizes import defines
+from alexnet.engines.cuda.sizes import SIZES, defines
 
 SOURCES = Path(__file__).resolve().parents[1] / "engine" / "cuda"
 # NVRTC's library and what it compiles for: the releases that the extras cuda13 and cuda12 bring.
@@ -26,7 +26,11 @@ COMPILERS = {
     "nvidia/cuda_nvrtc/lib/libnvrtc.so.12": ("sm_80", "sm_90"),
 }
 PRECISIONS = ("FP32", "TF32", "BF16")
-PRODUCTS = ("conv_forward", "conv_backward_data", "conv_backward_weights")
+PRODUCTS = {
+    f"{product}_{tile}": SIZES[f"CONV_{tile.upper()}_BLOCKS"]  # of them on a multiprocessor
+    for product in ("conv_forward", "conv_backward_data", "conv_backward_weights")
+    for tile in ("low", "middle", "tall")
+}
 ELEMENTWISE = ("relu_forward", "relu_backward", "lrn_forward", "lrn_backward", "max_pool_forward", "dropout", "scale")
 ELEMENTWISE += (
     "lrn_spatial_forward",
@@ -38,7 +42,8 @@ ELEMENTWISE += (
 )
 INSTRUCTIONS = {"FP32": ("FFMA", "LDGSTS"), "TF32": ("HMMA", "LDGSTS"), "BF16": ("HMMA", "LDGSTS", "LDSM")}
 WIDE = ("LDG.E.128", "STG.E.128")  # 16 bytes a thread
-MOST_REGISTERS = 168  # three blocks of a convolution's 128 threads on a multiprocessor
+REGISTERS = 65536  # of a multiprocessor
+MOST_REGISTERS = 168  # three blocks of 128 threads on a multiprocessor
 MOST_SHARED = 48 * 1024  # what a kernel may use without asking
 ABSENT = 77
 FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -56,12 +61,19 @@ class Kernel:
     loads: int
     shared: int
 
+    @property
+    def most_registers(self) -> int:
+        """They are given out to warps in pieces of eight a thread; one thread has 255 at most."""
+        if self.name not in PRODUCTS:
+            return MOST_REGISTERS
+        return min(REGISTERS // (SIZES["CONV_THREADS"] * PRODUCTS[self.name]) // 8 * 8, 255)
+
     def faults(self) -> list[str]:
         found = []
         if self.stack or self.stores or self.loads:
             found.append(f"{self.name}: {self.stack} bytes of stack, spills {self.stores} + {self.loads}; none allowed")
-        if self.registers > MOST_REGISTERS:
-            found.append(f"{self.name}: {self.registers} registers; at most {MOST_REGISTERS}")
+        if self.registers > self.most_registers:
+            found.append(f"{self.name}: {self.registers} registers; at most {self.most_registers}")
         if self.shared > MOST_SHARED:
             found.append(f"{self.name}: {self.shared} bytes of shared memory; at most {MOST_SHARED}")
         return found

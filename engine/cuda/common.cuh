@@ -54,9 +54,10 @@ __device__ __forceinline__ void store_lanes(Chunk* to, const Lanes& lanes) {
 }
 
 /// Two neighbouring elements at once; `to` is the first of an even place.
-__device__ __forceinline__ void put_pair(Map* to, float first, float second) {
-    struct alignas(2 * sizeof(Map)) Pair {
-        Map at[2];
+template <class T>
+__device__ __forceinline__ void put_pair(T* to, float first, float second) {
+    struct alignas(2 * sizeof(T)) Pair {
+        T at[2];
     } pair;
     put(pair.at[0], first);
     put(pair.at[1], second);
@@ -81,14 +82,6 @@ __device__ __forceinline__ float inverse_power(float base, float exponent) {
 /// side is short.
 __device__ __forceinline__ long long flat_index() { return (long long)blockIdx.y * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long flat_step() { return (long long)gridDim.y * blockDim.x; }
-
-/// Division by a number known only at run time, for dividends up to a million, without a divide instruction.
-struct Divider {
-    int divisor;
-    float inverse;
-    __device__ __forceinline__ explicit Divider(int d) : divisor(d), inverse(1.0f / d) {}
-    __device__ __forceinline__ int of(int value) const { return int((value + 0.5f) * inverse); }
-};
 
 /// The sum over the block's threads, in thread 0; `threads` is a multiple of 32.
 template <int threads, class T>

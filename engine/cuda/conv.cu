@@ -1,9 +1,10 @@
 // Convolution (paper, 3.5) and its gradients as implicit matrix products: no column matrix is ever written.
-//   forward        y[k][p, n]  = b[k] + sum over r = (c, ky, kx) of w[k][r] x[c][p * stride - pad + (ky, kx), n]
-//   data gradient  dx[c][q, n] = sum over r = (k, ky, kx) of w[k][c, ky, kx] dy[k][(q + pad - (ky, kx)) / stride, n]
+//   forward        y[k][p, n]  = b[k] + sum over r = (ky, kx, c) of w[k][r] x[c][p * stride - pad + (ky, kx), n]
+//   data gradient  dx[c][q, n] = sum over r = (ky, kx, k) of w[r][c] dy[k][(q + pad - (ky, kx)) / stride, n]
 //   weights        dw[k][r]    = sum over j = (p, n) of dy[k][j] x[c][p * stride - pad + (ky, kx), n]
-// Columns are (pixel, image), images innermost, so 16 bytes of a column never span two pixels. Taps beyond an
-// edge read zeros. Weights come packed: rows and depth padded with zeros to whole tiles.
+// Columns are (pixel, image), images innermost, so 16 bytes of a column never span two pixels; depth is (tap,
+// map), so that what a thread copies at once is one pixel of neighbouring maps. Taps beyond an edge read
+// zeros. Weights come packed (conv_pack.cu).
 #include "conv_shape.cuh"
 #include "tile.cuh"
 
@@ -28,80 +29,147 @@ struct Backward {
     }
 };
 
-/// The target's tile at (blockIdx.y, blockIdx.x) of group blockIdx.z.
-template <class Way>
-__device__ __forceinline__ void convolve(Accumulator& sum, const Map* source, const Map* packed,
-                                         const ConvShape& s) {
-    constexpr int kColumnCopies = kColumns / kChunk * kDepth / kThreads;
-    constexpr int kRowThreads = kThreads / kDepth;
-    const int taps = s.size_y * s.size_x, depth = s.source_maps * taps;
-    const int steps = (depth + kDepth - 1) / kDepth, padded = steps * kDepth;
-    const int columns = s.target_height * s.target_width * s.images;
-    const long long plane = (long long)s.source_height * s.source_width * s.images;
-    const Divider by_taps(taps), by_width(s.size_x);
-
-    const Map* weights = packed + ((long long)blockIdx.z * gridDim.y + blockIdx.y) * kRows * padded;
-    const Map* maps = source + blockIdx.z * s.source_maps * plane;
-    const int row = threadIdx.x / kRowThreads, part = threadIdx.x % kRowThreads;
-    int origin_y[kColumnCopies], origin_x[kColumnCopies], image[kColumnCopies];
-    bool inside[kColumnCopies];
-    for (int i = 0; i < kColumnCopies; ++i) {
-        const int column = blockIdx.x * kColumns + (part + i * kRowThreads) * kChunk,
-                  pixel = column / s.images;
-        inside[i] = column < columns;
-        image[i] = column - pixel * s.images;
-        origin_y[i] = Way::origin(pixel / s.target_width, s);
-        origin_x[i] = Way::origin(pixel % s.target_width, s);
+/// The block's tile of the target's maps of group blockIdx.y. Tiles of the same columns are neighbours in
+/// blockIdx.x: what they both read is still near.
+template <int rows>
+struct Target {
+    int tile, first_row, first_column, columns;
+    __device__ __forceinline__ explicit Target(const ConvShape& s) {
+        const int tiles = (s.target_maps + rows - 1) / rows;
+        tile = blockIdx.y * tiles + blockIdx.x % tiles;
+        first_row = blockIdx.x % tiles * rows, first_column = blockIdx.x / tiles * kColumns;
+        columns = s.target_height * s.target_width * s.images;
     }
+};
 
-    accumulate<WideTile>(sum, steps, [&](int step, Stage<WideTile>& stage) {
-        for (int copy = threadIdx.x; copy < kRows * kParts; copy += kThreads) {
-            const int at = copy % kParts * kChunk;
-            cp_async16(&stage.a.at[copy / kParts][at], weights + copy / kParts * padded + step * kDepth + at,
-                       true);
-        }
-        const int r = step * kDepth + row, map = by_taps.of(r), tap = r - map * taps;
-        const int tap_y = by_width.of(tap), tap_x = tap - tap_y * s.size_x;
-        for (int i = 0; i < kColumnCopies; ++i) {
+/// Adds up the tile. A thread copies a run of maps of one tap, at one place in the columns.
+template <class Way, int rows>
+__device__ __forceinline__ void convolve(Accumulator<rows>& sum, const Target<rows>& target,
+                                         const Map* source, const Map* packed, const ConvShape& s) {
+    constexpr int kAcross = kColumns / kChunk;
+    using Tiles = Stage<rows, WideTile>;
+    const int maps = padded(s.source_maps);
+    const int steps = (maps * s.size_y * s.size_x + kDepth - 1) / kDepth;
+    const long long plane = (long long)s.source_height * s.source_width * s.images;
+    const Map* weights = packed + (long long)target.tile * steps * rows * kDepth + threadIdx.x * kChunk;
+    const Map* maps_here = source + blockIdx.y * s.source_maps * plane;
+
+    const unsigned part = threadIdx.x % kAcross, run = threadIdx.x / kAcross * kTogether;
+    const int column = target.first_column + part * kChunk, pixel = column / s.images;
+    const int origin_y = Way::origin(pixel / s.target_width, s);
+    const int origin_x = Way::origin(pixel % s.target_width, s);
+    maps_here += column - pixel * s.images;
+    const unsigned to_a = DeepTile<rows>::place(threadIdx.x / kParts, threadIdx.x % kParts);
+    const unsigned to_b = WideTile::place(run, part);
+    Digits tap(run, s.size_x, maps);  // its row, its column, the run's first map
+    const Digits jump(kDepth, s.size_x, maps);
+
+    pipeline<Tiles>(
+        steps,
+        [&](Tiles& stage) {
+            for (int row = 0; row < rows; row += kAtOnce, weights += kAtOnce * kDepth)
+                cp_async16(stage.a.at(to_a + row * kDepth), weights, true);
             int y, x;
-            const bool in_y = Way::at(origin_y[i], tap_y, s, s.source_height, y);
-            const bool in_x = Way::at(origin_x[i], tap_x, s, s.source_width, x);
-            const bool take = inside[i] && r < depth && in_y && in_x;
-            const long long from = map * plane + (long long)(y * s.source_width + x) * s.images + image[i];
-            cp_async16(&stage.b.at[row][(part + i * kRowThreads) * kChunk], take ? maps + from : maps, take);
-        }
+            const bool in_y = Way::at(origin_y, tap.high, s, s.source_height, y);
+            const bool in_x = Way::at(origin_x, tap.middle, s, s.source_width, x);
+            const bool inside = column < target.columns && tap.high < s.size_y && in_y && in_x;
+            const int real = inside ? s.source_maps - tap.low : 0;
+            const Map* from = maps_here + tap.low * plane + (y * s.source_width + x) * s.images;
+            for (int i = 0; i < kTogether; ++i, from += plane)
+                cp_async16(stage.b.at(to_b ^ WideTile::place(i, 0)), from, i < real);
+            tap.add(jump, s.size_x, maps);
+        },
+        [&](const Tiles& stage) { sum.multiply(stage.a, stage.b); });
+}
+
+/// Writes what exists of the block's tile into `out`, all target maps: finish(sum), after finish.row(map).
+template <int rows, class Finish>
+__device__ __forceinline__ void store(const Accumulator<rows>& sum, const Target<rows>& target,
+                                      const ConvShape& s, Map* out, Finish finish) {
+    const int column = target.first_column + sum.column();
+    sum.each_row([&](int row, const typename Accumulator<rows>::Pairs& pairs) {
+        if (target.first_row + row >= s.target_maps) return;
+        const int map = blockIdx.y * s.target_maps + target.first_row + row;
+        Map* to = out + (long long)map * target.columns + column;
+        finish.row(map);
+#pragma unroll
+        for (int j = 0; j < sum.kPairs; ++j)
+            if (column + j * sum.kApart < target.columns)
+                put_pair(to + j * sum.kApart, finish(pairs.at[j][0]), finish(pairs.at[j][1]));
     });
 }
 
-/// Calls write(map, index, first, second) for each pair of columns of the block's tile that exists; `index`
-/// is the first one's in all target maps.
-template <class Write>
-__device__ __forceinline__ void store(const Accumulator& sum, const ConvShape& s, const Write& write) {
-    const int columns = s.target_height * s.target_width * s.images;
-    sum.each([&](int row, int column, float first, float second) {
-        row += blockIdx.y * kRows, column += blockIdx.x * kColumns;
-        if (row >= s.target_maps || column >= columns) return;
-        const int map = blockIdx.z * s.target_maps + row;
-        write(map, (long long)map * columns + column, first, second);
-    });
+struct AsItIs {
+    __device__ __forceinline__ void row(int) {}
+    __device__ __forceinline__ float operator()(float sum) const { return sum; }
+};
+
+/// With the map's bias; no less than `least`, but a NaN stays one.
+struct Biased {
+    const float* biases;
+    float least, bias;
+    __device__ __forceinline__ void row(int map) { bias = biases[map]; }
+    __device__ __forceinline__ float operator()(float sum) const {
+        return sum + bias < least ? least : sum + bias;
+    }
+};
+
+template <int rows>
+__device__ __forceinline__ void forward(const Map* x, const Map* packed, const float* b, Map* y,
+                                        const ConvShape& s, int relu) {
+    const Target<rows> target(s);
+    Accumulator<rows> sum;
+    convolve<Forward>(sum, target, x, packed, s);
+    const float minus_infinity = __uint_as_float(0xff800000u);
+    store(sum, target, s, y, Biased{b, relu ? 0.0f : minus_infinity, 0.0f});
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
-    conv_forward(const Map* x, const Map* packed, const float* b, Map* y, ConvShape s, int relu) {
-    Accumulator sum;
-    convolve<Forward>(sum, x, packed, s);
-    store(sum, s, [&](int map, long long index, float first, float second) {
-        first += b[map], second += b[map];
-        put_pair(y + index, relu && first < 0 ? 0.0f : first, relu && second < 0 ? 0.0f : second);
-    });
+template <int rows>
+__device__ __forceinline__ void backward_data(const Map* dy, const Map* packed, Map* dx, const ConvShape& s) {
+    const Target<rows> target(s);
+    Accumulator<rows> sum;
+    convolve<Backward>(sum, target, dy, packed, s);
+    store(sum, target, s, dx, AsItIs{});
 }
-KERNEL(conv_forward);
 
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
-    conv_backward_data(const Map* dy, const Map* packed, Map* dx, ConvShape s) {
-    Accumulator sum;
-    convolve<Backward>(sum, dy, packed, s);
-    store(sum, s,
-          [&](int, long long index, float first, float second) { put_pair(dx + index, first, second); });
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
+    conv_forward_low(const Map* __restrict__ x, const Map* __restrict__ packed, const float* __restrict__ b,
+                     Map* __restrict__ y, ConvShape s, int relu) {
+    forward<kLow>(x, packed, b, y, s, relu);
 }
-KERNEL(conv_backward_data);
+KERNEL(conv_forward_low);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_MIDDLE_BLOCKS)
+    conv_forward_middle(const Map* __restrict__ x, const Map* __restrict__ packed,
+                        const float* __restrict__ b, Map* __restrict__ y, ConvShape s, int relu) {
+    forward<kMiddle>(x, packed, b, y, s, relu);
+}
+KERNEL(conv_forward_middle);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_TALL_BLOCKS)
+    conv_forward_tall(const Map* __restrict__ x, const Map* __restrict__ packed, const float* __restrict__ b,
+                      Map* __restrict__ y, ConvShape s, int relu) {
+    forward<kTall>(x, packed, b, y, s, relu);
+}
+KERNEL(conv_forward_tall);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
+    conv_backward_data_low(const Map* __restrict__ dy, const Map* __restrict__ packed, Map* __restrict__ dx,
+                           ConvShape s) {
+    backward_data<kLow>(dy, packed, dx, s);
+}
+KERNEL(conv_backward_data_low);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_MIDDLE_BLOCKS)
+    conv_backward_data_middle(const Map* __restrict__ dy, const Map* __restrict__ packed,
+                              Map* __restrict__ dx, ConvShape s) {
+    backward_data<kMiddle>(dy, packed, dx, s);
+}
+KERNEL(conv_backward_data_middle);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_TALL_BLOCKS)
+    conv_backward_data_tall(const Map* __restrict__ dy, const Map* __restrict__ packed, Map* __restrict__ dx,
+                            ConvShape s) {
+    backward_data<kTall>(dy, packed, dx, s);
+}
+KERNEL(conv_backward_data_tall);

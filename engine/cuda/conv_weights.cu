@@ -1,87 +1,121 @@
-// The gradient of convolution's weights, and the packing of weights for the other two products (conv.cu).
-// The sum over (pixel, image) is long and the result small: it is split over blocks, the parts added in order.
+// The gradient of convolution's weights and biases (conv.cu). The sum over (pixel, image) is long and the
+// result small, so it is split over blocks; the parts are added in order. A row of a partial sum holds depth
+// = (tap, map), padded maps included, and then the bias.
 #include "conv_shape.cuh"
 #include "tile.cuh"
 
-/// partial: [splits][groups * kernels][depth]; grid (tiles of depth, tiles of kernels, groups * splits).
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
-    conv_backward_weights(const Map* x, const Map* dy, float* partial, ConvShape s, int groups) {
-    constexpr int kTapCopies = kColumns * kParts / kThreads;
-    const int taps = s.size_y * s.size_x, depth = s.source_maps * taps;
+/// partial: [splits][groups * kernels][depth + kTogether] float32; grid (tiles of depth, tiles of kernels,
+/// groups * splits). A thread copies a run of maps of one tap; the blocks of the first tile of depth also
+/// sum the rows of dy, each row in one thread.
+template <int rows>
+__device__ __forceinline__ void backward_weights(const Map* source, const Map* gradients, float* partial,
+                                                 const ConvShape& s, int groups) {
+    using Tiles = Stage<rows, DeepTile<kColumns>>;
+    const int maps = padded(s.source_maps), depth = maps * s.size_y * s.size_x;
     const int columns = s.target_height * s.target_width * s.images;
     const int all = (columns + kDepth - 1) / kDepth, splits = gridDim.z / groups, split = blockIdx.z / groups;
     const int begin = (long long)all * split / splits, end = (long long)all * (split + 1) / splits;
     const long long plane = (long long)s.source_height * s.source_width * s.images;
-    const int group = blockIdx.z % groups;
-    const Map* maps = x + group * s.source_maps * plane;
-    const Map* gradients = dy + (long long)group * s.target_maps * columns;
+    const int group = blockIdx.z % groups, first_kernel = blockIdx.y * rows;
+    source += group * s.source_maps * plane, gradients += (long long)group * s.target_maps * columns;
 
-    const int row = threadIdx.x / kParts, at = threadIdx.x % kParts * kChunk;
-    int map[kTapCopies], tap_y[kTapCopies], tap_x[kTapCopies];
-    for (int i = 0; i < kTapCopies; ++i) {
-        const int r = blockIdx.x * kColumns + row + i * (kThreads / kParts), tap = r % taps;
-        map[i] = r < depth ? r / taps : -1;
-        tap_y[i] = tap / s.size_x, tap_x[i] = tap % s.size_x;
-    }
+    const unsigned part = threadIdx.x % kParts, row = threadIdx.x / kParts, run = row * kTogether;
+    const Digits tap(blockIdx.x * kColumns + run, s.size_x, maps);
+    const int reach_y = tap.high - s.pad, reach_x = tap.middle - s.pad;
+    const int real = tap.high < s.size_y ? s.source_maps - tap.low : 0,
+              kernels = s.target_maps - first_kernel;
+    const int first = begin * kDepth + part * kChunk;
+    source += tap.low * plane, gradients += (long long)(first_kernel + row) * columns + first;
+    const unsigned to_a = DeepTile<rows>::place(row, part), to_b = DeepTile<kColumns>::place(run, part);
+    Digits place(first, s.target_width, s.images);  // y, x, image
+    const Digits jump(kDepth, s.target_width, s.images);
 
-    Accumulator sum;
-    accumulate<DeepTile<kColumns>>(sum, end - begin, [&](int step, Stage<DeepTile<kColumns>>& stage) {
-        const int column = (begin + step) * kDepth + at, pixel = column / s.images,
-                  image = column - pixel * s.images;
-        const bool inside = column < columns;
-        for (int i = 0; i < kRows * kParts / kThreads; ++i) {
-            const int line = row + i * (kThreads / kParts), kernel = blockIdx.y * kRows + line;
-            const bool take = inside && kernel < s.target_maps;
-            cp_async16(&stage.a.at[line][at], gradients + (take ? (long long)kernel * columns + column : 0),
-                       take);
-        }
-        const int from_y = pixel / s.target_width * s.stride - s.pad;
-        const int from_x = pixel % s.target_width * s.stride - s.pad;
-        for (int i = 0; i < kTapCopies; ++i) {
-            const int y = from_y + tap_y[i], place_x = from_x + tap_x[i];
-            const bool take = inside && map[i] >= 0 && unsigned(y) < unsigned(s.source_height) &&
-                              unsigned(place_x) < unsigned(s.source_width);
-            const long long from =
-                map[i] * plane + (long long)(y * s.source_width + place_x) * s.images + image;
-            cp_async16(&stage.b.at[row + i * (kThreads / kParts)][at], take ? maps + from : maps, take);
-        }
+    Accumulator<rows> sum;
+    float bias = 0;
+    pipeline<Tiles>(
+        end - begin,
+        [&](Tiles& stage) {
+            const bool inside = place.high < s.target_height;
+            const Map* from = gradients;
+            for (int i = 0; i < rows; i += kAtOnce, from += (long long)kAtOnce * columns)
+                cp_async16(stage.a.at(to_a + i * kDepth), from, inside && int(row) + i < kernels);
+            gradients += kDepth;
+            const int y = place.high * s.stride + reach_y, x = place.middle * s.stride + reach_x;
+            const bool there =
+                inside && unsigned(y) < unsigned(s.source_height) && unsigned(x) < unsigned(s.source_width);
+            from = source + (y * s.source_width + x) * s.images + place.low;
+            for (int i = 0; i < kTogether; ++i, from += plane)
+                cp_async16(stage.b.at(to_b ^ DeepTile<kColumns>::place(i, 0)), from, there && i < real);
+            place.add(jump, s.target_width, s.images);
+        },
+        [&](const Tiles& stage) {
+            sum.multiply(stage.a, stage.b);
+            if (blockIdx.x || threadIdx.x >= rows) return;
+            for (int at = 0; at < kParts; ++at) {
+                const Map* chunk = stage.a.at(stage.a.place(threadIdx.x, at));
+                const Lanes lanes = load_lanes(reinterpret_cast<const Chunk*>(chunk));
+                each_lane([&](int lane) { bias += lanes.at[lane]; });
+            }
+        });
+
+    const int width = depth + kTogether;
+    float* out = partial + (((long long)split * groups + group) * s.target_maps + first_kernel) * width;
+    const int r = blockIdx.x * kColumns + sum.column();
+    sum.each_row([&](int line, const typename Accumulator<rows>::Pairs& pairs) {
+        if (line >= kernels) return;
+#pragma unroll
+        for (int j = 0; j < sum.kPairs; ++j)
+            if (const int at = r + j * sum.kApart; at < depth)
+                put_pair(out + (long long)line * width + at, pairs.at[j][0], pairs.at[j][1]);
     });
-
-    float* out = partial + ((long long)split * groups + group) * s.target_maps * depth;
-    sum.each([&](int line, int r, float first, float second) {
-        line += blockIdx.y * kRows, r += blockIdx.x * kColumns;
-        if (line >= s.target_maps) return;
-        if (r < depth) out[(long long)line * depth + r] = first;
-        if (r + 1 < depth) out[(long long)line * depth + r + 1] = second;
-    });
+    if (blockIdx.x == 0 && threadIdx.x < min(rows, kernels))
+        out[(long long)threadIdx.x * width + depth] = bias;
 }
-KERNEL(conv_backward_weights);
 
-/// dw[i] = the sum of `splits` partial sums, in their order.
-extern "C" __global__ void conv_add_splits(const float* partial, float* dw, long long count, int splits) {
-    for (long long i = flat_index(); i < count; i += flat_step()) {
-        float sum = 0;
-        for (int split = 0; split < splits; ++split) sum += partial[split * count + i];
-        dw[i] = sum;
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
+    conv_backward_weights_low(const Map* __restrict__ x, const Map* __restrict__ dy,
+                              float* __restrict__ partial, ConvShape s, int groups) {
+    backward_weights<kLow>(x, dy, partial, s, groups);
+}
+KERNEL(conv_backward_weights_low);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_MIDDLE_BLOCKS)
+    conv_backward_weights_middle(const Map* __restrict__ x, const Map* __restrict__ dy,
+                                 float* __restrict__ partial, ConvShape s, int groups) {
+    backward_weights<kMiddle>(x, dy, partial, s, groups);
+}
+KERNEL(conv_backward_weights_middle);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_TALL_BLOCKS)
+    conv_backward_weights_tall(const Map* __restrict__ x, const Map* __restrict__ dy,
+                               float* __restrict__ partial, ConvShape s, int groups) {
+    backward_weights<kTall>(x, dy, partial, s, groups);
+}
+KERNEL(conv_backward_weights_tall);
+
+struct alignas(kTogether * sizeof(float)) Run {
+    float at[kTogether];
+};
+
+/// Adds the parts in their order: dw [kernels][maps][taps], db [kernels]. A thread takes a run of maps.
+extern "C" __global__ void conv_add_splits(const float* __restrict__ partial, float* __restrict__ dw,
+                                           float* __restrict__ db, int kernels, int maps, int taps,
+                                           int splits) {
+    const int together = padded(maps), runs = (together * taps) / kTogether + 1;
+    const long long size = (long long)kernels * runs * kTogether;
+    for (long long i = flat_index(); i < (long long)kernels * runs; i += flat_step()) {
+        float sum[kTogether] = {};
+        for (int split = 0; split < splits; ++split) {
+            const auto part = *reinterpret_cast<const Run*>(partial + split * size + i * kTogether);
+            for (int at = 0; at < kTogether; ++at) sum[at] += part.at[at];
+        }
+        const int kernel = i / runs, r = i % runs * kTogether, tap = r / together, map = r % together;
+        if (tap == taps) {
+            db[kernel] = sum[0];
+            continue;
+        }
+        float* out = dw + ((long long)kernel * maps + map) * taps + tap;
+        for (int at = 0; at < min(kTogether, maps - map); ++at) out[(long long)at * taps] = sum[at];
     }
 }
 KERNEL(conv_add_splits);
-
-/// How plain weights are read as [group][row][depth = (outer, tap)], and the padded sizes they are packed to.
-struct PackShape {
-    int groups, rows, outers, taps, padded_rows, padded_depth;
-    int group_stride, row_stride, outer_stride;
-};
-
-/// packed: [groups][padded_rows][padded_depth], zeros beyond rows and depth.
-extern "C" __global__ void conv_pack(const float* w, Map* packed, PackShape s) {
-    const long long count = (long long)s.groups * s.padded_rows * s.padded_depth;
-    for (long long i = flat_index(); i < count; i += flat_step()) {
-        const int r = i % s.padded_depth, outer = r / s.taps;
-        const int row = i / s.padded_depth % s.padded_rows, group = i / s.padded_depth / s.padded_rows;
-        const bool real = row < s.rows && outer < s.outers;
-        const int from = group * s.group_stride + row * s.row_stride + outer * s.outer_stride + r % s.taps;
-        put(packed[i], real ? w[from] : 0.0f);
-    }
-}
-KERNEL(conv_pack);

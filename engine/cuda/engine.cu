@@ -2,6 +2,7 @@
 #include "augment.cu"
 #include "average_pool.cu"
 #include "conv.cu"
+#include "conv_pack.cu"
 #include "conv_weights.cu"
 #include "dropout.cu"
 #include "local.cu"

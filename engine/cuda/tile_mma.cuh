@@ -1,21 +1,28 @@
-// The block's accumulators on the tensor cores: four warps, 2 x 2, each 32 rows x 64 columns in 16 x 8
-// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as in the PTX ISA.
+// The block's accumulators on the tensor cores: four warps, 2 x 2, each rows / 2 x 64 columns in 16 x 8
+// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays
+// them out. A row of an 8 x 8 matrix that ldmatrix loads is 16 bytes: eight bf16, or four tf32 as they are.
 #pragma once
 
+template <int rows>
 class Accumulator {
   public:
+    static constexpr int kPairs = 8, kApart = 8;  // of a row, and their distance
+    struct Pairs {
+        float at[kPairs][2];
+    };
+
     template <class B>
-    __device__ __forceinline__ void multiply(const DeepTile<kRows>& a, const B& b) {
-        constexpr int kStep = PRECISION == BF16 ? 16 : 8;
+    __device__ __forceinline__ void multiply(const DeepTile<rows>& a, const B& b) {
+        constexpr int kStep = 2 * kChunk;
 #pragma unroll
         for (int depth = 0; depth < kDepth; depth += kStep) {
-            unsigned left[2][4];
-            for (int i = 0; i < 2; ++i) load_a(left[i], a, depth, first_row() + 16 * i);
+            unsigned left[kHigh][4];
+            for (int i = 0; i < kHigh; ++i) load_a(left[i], a, depth, first_row() + 16 * i);
 #pragma unroll
-            for (int j = 0; j < 8; j += 2) {
+            for (int j = 0; j < kPairs; j += 2) {
                 unsigned right[4];
-                load_b(right, b, depth, first_column() + 8 * j);
-                for (int i = 0; i < 2; ++i) {
+                load_b(right, b, depth, kApart * j);
+                for (int i = 0; i < kHigh; ++i) {
                     product(sum_[i][j], left[i], right);
                     product(sum_[i][j + 1], left[i], right + 2);
                 }
@@ -23,52 +30,70 @@ class Accumulator {
         }
     }
 
-    /// Calls visit(row, column, first, second) for each pair of columns this thread holds.
+    /// The first column of this thread's pairs.
+    __device__ static __forceinline__ int column() { return first_column() + lane() % 4 * 2; }
+
+    /// Calls visit(row, pairs) for each row of which this thread holds pairs.
     template <class Visit>
-    __device__ __forceinline__ void each(const Visit& visit) const {
-        const int row = first_row() + lane() / 4, column = first_column() + lane() % 4 * 2;
+    __device__ __forceinline__ void each_row(const Visit& visit) const {
 #pragma unroll
-        for (int i = 0; i < 2; ++i)
-#pragma unroll
-            for (int j = 0; j < 8; ++j)
-                for (int half = 0; half < 2; ++half)
-                    visit(row + 16 * i + 8 * half, column + 8 * j, sum_[i][j][2 * half],
-                          sum_[i][j][2 * half + 1]);
+        for (int i = 0; i < 2 * kHigh; ++i) {
+            Pairs pairs;
+            for (int j = 0; j < 2 * kPairs; ++j)
+                pairs.at[j / 2][j % 2] = sum_[i / 2][j / 2][i % 2 * 2 + j % 2];
+            visit(first_row() + lane() / 4 + 8 * i, pairs);
+        }
     }
 
   private:
-    __device__ static __forceinline__ int lane() { return threadIdx.x % 32; }
-    __device__ static __forceinline__ int first_row() { return threadIdx.x / 64 * 32; }
+    static constexpr int kHigh = rows / 32;
+
+    __device__ static __forceinline__ unsigned lane() { return threadIdx.x % 32; }
+    __device__ static __forceinline__ int first_row() { return threadIdx.x / 64 * (rows / 2); }
     __device__ static __forceinline__ int first_column() { return threadIdx.x / 32 % 2 * 64; }
 
-#if PRECISION == BF16
-    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth,
+    /// Rows row..+15 at depths depth..+kStep - 1.
+    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<rows>& a, int depth,
                                                   int row) {
-        ldmatrix_x4(out, &a.at[row + lane() % 16][depth + lane() / 16 * 8]);
+        ldmatrix_x4(out, a.at(a.place(lane() % 16, depth / kChunk ^ lane() / 16) + row * kDepth));
+        round(out);
     }
-    template <class B>
-    __device__ static __forceinline__ void load_b(unsigned (&out)[4], const B& b, int depth, int column) {
-        b.load(out, depth, column, lane());
+    /// Columns column..+7 and column+8..+15 of this warp's at the same depths; each takes two of the four.
+    template <int columns>
+    __device__ static __forceinline__ void load_b(unsigned (&out)[4], const DeepTile<columns>& b, int depth,
+                                                  int column) {
+        ldmatrix_x4(out, b.at(b.place(lane() / 16 * 8 + lane() % 8, depth / kChunk ^ lane() / 8 % 2) +
+                              (first_column() + column) * kDepth));
+        round(out);
     }
+
+#if PRECISION == BF16
+    __device__ static __forceinline__ void load_b(unsigned (&out)[4], const WideTile& b, int depth,
+                                                  int column) {
+        ldmatrix_x4_trans(out, b.at(b.place(lane() % 16, column / kChunk ^ lane() / 16) + first_column() +
+                                    depth * kColumns));
+    }
+    __device__ static __forceinline__ void round(unsigned (&)[4]) {}
     __device__ static __forceinline__ void product(float (&d)[4], const unsigned (&a)[4], const unsigned* b) {
         mma_bf16(d, a, b);
     }
 #else
-    __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<kRows>& a, int depth,
-                                                  int row) {
-        for (int i = 0; i < 4; ++i)
-            out[i] = round_to_tf32(a.at[row + lane() / 4 + i % 2 * 8][depth + lane() % 4 + i / 2 * 4]);
+    __device__ static __forceinline__ void load_b(unsigned (&out)[4], const WideTile& b, int depth,
+                                                  int column) {
+        const unsigned first = b.place(lane() % 4, lane() / 16) + lane() / 4 % 4;
+        for (int i = 0; i < 4; ++i) {
+            const unsigned place = first ^ b.place(0, column / kChunk + i / 2 * 2);
+            out[i] = __float_as_uint(*b.at(place + first_column() + (depth + i % 2 * 4) * kColumns));
+        }
+        round(out);
     }
-    template <class B>
-    __device__ static __forceinline__ void load_b(unsigned (&out)[4], const B& b, int depth, int column) {
-        for (int i = 0; i < 4; ++i)
-            out[i] =
-                round_to_tf32(b.element(depth + lane() % 4 + i % 2 * 4, column + lane() / 4 + i / 2 * 8));
+    __device__ static __forceinline__ void round(unsigned (&bits)[4]) {
+        for (int i = 0; i < 4; ++i) bits[i] = round_to_tf32(__uint_as_float(bits[i]));
     }
     __device__ static __forceinline__ void product(float (&d)[4], const unsigned (&a)[4], const unsigned* b) {
         mma_tf32(d, a, b);
     }
 #endif
 
-    float sum_[2][8][4] = {};
+    float sum_[kHigh][kPairs][4] = {};
 };

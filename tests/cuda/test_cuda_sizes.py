@@ -31,10 +31,10 @@ def test_a_structure_has_the_kernel_s_fields_in_its_order(name: str) -> None:
 def test_each_size_is_used_and_none_is_written_twice() -> None:
     text = sources()
     assert [name for name in sizes.SIZES if not re.search(rf"\b{name}\b", text)] == []
-    assert re.findall(r"constexpr int k(?:Threads|Rows|Columns|Stages|Images|Sharers|Tile)\w* = \d+", text) == []
+    assert re.findall(r"constexpr int k(?:Threads|Rows|Columns|Stages|Low|Middle|Tall|Images|Sharers|Tile)\w* = \d+", text) == []
 
 
-OTHERS = {"CONV_STAGES": 4, "CONV_DEPTH_BYTES": 32, "ROW_THREADS": 64, "SOFTMAX_IMAGES": 4, "SOFTMAX_SHARERS": 16}
+OTHERS = {"CONV_STAGES": 2, "CONV_LOW": 32, "CONV_MIDDLE": 64, "CONV_TALL": 96, "ROW_THREADS": 64, "SOFTMAX_IMAGES": 4, "SOFTMAX_SHARERS": 16}
 OTHERS |= {"AUGMENT_TILE": 16, "AUGMENT_ROWS": 4, "LOCAL_ROWS": 3}
 
 

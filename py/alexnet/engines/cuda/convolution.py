@@ -1,4 +1,4 @@
-"""Convolution on a device: tiles, packed weights, split sums (engine/cuda/conv.cu, conv_weights.cu)."""
+"""Convolution on a device: tiles, packed weights, split sums (engine/cuda/conv.cu, conv_pack.cu, conv_weights.cu)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,39 @@ from alexnet.engines.cuda.shapes import CONV, PACK, check, check_kind, check_sid
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.workspace import Workspace
 
-ROWS, COLUMNS, THREADS = SIZES["CONV_ROWS"], SIZES["CONV_COLUMNS"], SIZES["CONV_THREADS"]
+COLUMNS, THREADS, TOGETHER = SIZES["CONV_COLUMNS"], SIZES["CONV_THREADS"], SIZES["CONV_TOGETHER"]
 
-# Enough blocks to fill the largest GPU twice; a constant, so that sums have one order on every device.
-BLOCKS = 264
+# The largest GPU's, to be filled once by the parts of a split sum; a constant, so that sums have one order everywhere.
+MULTIPROCESSORS = 132
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One kind of block: what ends a kernel's name, the rows of its tile, how many share a multiprocessor."""
+
+    name: str
+    rows: int
+    blocks: int
+
+    def over(self, rows: int) -> int:
+        """Tiles that cover so many rows."""
+        return -(-rows // self.rows)
+
+
+TILES = [
+    Tile(name, SIZES[f"CONV_{name.upper()}"], SIZES[f"CONV_{name.upper()}_BLOCKS"])
+    for name in ("low", "middle", "tall")
+]
+
+
+def tile_for(rows: int) -> Tile:
+    """The kind that leaves the fewest of its rows empty, of equals the tallest: it reads the columns least often."""
+    return min(TILES, key=lambda tile: (tile.over(rows) * tile.rows, -tile.rows))
+
+
+def padded(maps: int) -> int:
+    """Maps of one tap in the order of depth, (tap, map)."""
+    return -(-maps // TOGETHER) * TOGETHER
 
 
 @dataclass(frozen=True)
@@ -65,47 +94,45 @@ class Convolutions:
 
     def __init__(self, device: Device, workspace: Workspace) -> None:
         self._device, self._workspace = device, workspace
-        self._depth = SIZES["CONV_DEPTH_BYTES"] // (2 if device.precision == "bf16" else 4)
+        self._depth = SIZES["CONV_DEPTH_BYTES"] // map_type(device.precision).itemsize
 
     def forward(self, g: Geometry, b: Array, relu: bool) -> None:
-        taps, maps, kernels = g.taps, g.maps, g.kernels
-        packed = self._pack(g, kernels, maps, (kernels * maps * taps, maps * taps, taps))
+        packed = self._pack(g, g.kernels, g.maps, (g.maps * g.taps, g.taps))
         arguments = [g.x.argument, packed.argument, b.argument, g.y.argument, g.structure(g.x, g.y), np.int32(relu)]
-        self._launch("conv_forward", g, g.y, kernels, arguments)
+        self._launch("conv_forward", g, g.y, g.kernels, arguments)
 
     def backward_data(self, g: Geometry) -> None:
-        taps, maps, kernels = g.taps, g.maps, g.kernels
-        packed = self._pack(g, maps, kernels, (kernels * maps * taps, taps, maps * taps))
+        packed = self._pack(g, g.maps, g.kernels, (g.taps, g.maps * g.taps))
         arguments = [g.y.argument, packed.argument, g.x.argument, g.structure(g.y, g.x)]
-        self._launch("conv_backward_data", g, g.x, maps, arguments)
+        self._launch("conv_backward_data", g, g.x, g.maps, arguments)
 
     def backward_weights(self, g: Geometry, dw: Array, db: Array) -> None:
-        depth, columns = g.maps * g.taps, g.y.size // g.y.shape[0]
-        tiles = -(-depth // COLUMNS), -(-g.kernels // ROWS)
-        splits = max(1, min(BLOCKS // (tiles[0] * tiles[1] * g.groups), columns // (8 * self._depth)))
-        partial = self._workspace.take("partial", (splits, *dw.shape), FLOAT)
-        grid = (*tiles, g.groups * splits)
+        depth, columns = padded(g.maps) * g.taps, g.y.size // g.y.shape[0]
+        tile = tile_for(g.kernels)
+        across, along = -(-depth // COLUMNS), tile.over(g.kernels)
+        fill = MULTIPROCESSORS * tile.blocks // (across * along * g.groups)
+        splits = max(1, min(fill, columns // (8 * self._depth)))
+        partial = self._workspace.take("partial", (splits, g.y.shape[0], depth + TOGETHER), FLOAT)
         arguments = [g.x.argument, g.y.argument, partial.argument, g.structure(g.x, g.y), np.int32(g.groups)]
-        self._device.launch("conv_backward_weights", grid, (THREADS, 1, 1), [np.asarray(each) for each in arguments])
-        count = np.int64(dw.size)
-        flat(self._device, "conv_add_splits", dw.size, partial.argument, dw.argument, count, np.int32(splits))
-        self.sum_rows(g.y, db)
+        grid = (across, along, g.groups * splits)
+        name = f"conv_backward_weights_{tile.name}"
+        self._device.launch(name, grid, (THREADS, 1, 1), [np.asarray(each) for each in arguments])
+        runs = partial.size // splits // TOGETHER
+        sizes = [np.int32(each) for each in (g.y.shape[0], g.maps, g.taps, splits)]
+        flat(self._device, "conv_add_splits", runs, partial.argument, dw.argument, db.argument, *sizes)
 
-    def sum_rows(self, dy: Array, db: Array) -> None:
-        """db[row] = the sum of dy[row]."""
-        columns = dy.size // dy.shape[0]
-        arguments = [dy.argument, db.argument, np.asarray(np.int32(columns))]
-        self._device.launch("sum_rows", (dy.shape[0], 1, 1), (SIZES["ROW_THREADS"], 1, 1), arguments)
-
-    def _pack(self, g: Geometry, rows: int, outers: int, strides: tuple[int, int, int]) -> Array:
-        """The weights as [group][row][depth = (outer, tap)], zeros up to whole tiles."""
-        padded_rows, depth = -(-rows // ROWS) * ROWS, -(-outers * g.taps // self._depth) * self._depth
-        packed = self._workspace.take("packed", (g.groups, padded_rows, depth), g.x.dtype)
-        shape = make(PACK, g.groups, rows, outers, g.taps, padded_rows, depth, *strides)
+    def _pack(self, g: Geometry, rows: int, maps: int, strides: tuple[int, int]) -> Array:
+        """The weights as the product reads them that makes `rows` of `maps`; strides of a row and of a map."""
+        tile, steps = tile_for(rows), -(-padded(maps) * g.taps // self._depth)
+        tiles = tile.over(rows)
+        packed = self._workspace.take("packed", (g.groups * tiles * steps, tile.rows, self._depth), g.x.dtype)
+        group = g.kernels * g.maps * g.taps
+        shape = make(PACK, g.groups, rows, maps, g.taps, tile.rows, tiles, steps, group, *strides)
         flat(self._device, "conv_pack", packed.size, g.w.argument, packed.argument, shape)
         return packed
 
     def _launch(self, kernel: str, g: Geometry, target: Array, rows: int, arguments: Sequence[Any]) -> None:
-        columns = target.size // target.shape[0]
-        grid = (-(-columns // COLUMNS), -(-rows // ROWS), g.groups)
-        self._device.launch(kernel, grid, (THREADS, 1, 1), [np.asarray(each) for each in arguments])
+        tile, columns = tile_for(rows), target.size // target.shape[0]
+        grid = (-(-columns // COLUMNS) * tile.over(rows), g.groups, 1)
+        name = f"{kernel}_{tile.name}"
+        self._device.launch(name, grid, (THREADS, 1, 1), [np.asarray(each) for each in arguments])

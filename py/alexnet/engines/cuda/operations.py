@@ -152,7 +152,8 @@ class CudaOperations:
         rows, outputs = self._rows("fc_backward_weights", x, dw, dy)
         check_bias("fc_backward_weights", dw, db)
         self._device.gemm(outputs, rows, dw, transpose_b=True)
-        self._convolutions.sum_rows(outputs, db)
+        arguments = [outputs.argument, db.argument, np.asarray(np.int32(outputs.shape[1]))]
+        self._device.launch("sum_rows", (len(outputs), 1, 1), (SIZES["ROW_THREADS"], 1, 1), arguments)
 
     def dropout(
         self,

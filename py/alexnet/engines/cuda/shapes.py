@@ -20,7 +20,7 @@ def _structure(integers: str, reals: str = "") -> np.dtype[Any]:
 CONV = _structure(
     "images source_maps source_height source_width target_maps target_height target_width size_y size_x stride pad"
 )
-PACK = _structure("groups rows outers taps padded_rows padded_depth group_stride row_stride outer_stride")
+PACK = _structure("groups rows maps taps tile_rows tiles steps group_stride row_stride map_stride")
 POOL = _structure("chunks height width out_height out_width size stride")
 LRN = _structure("plane group n", "k alpha beta")
 SPATIAL = _structure("chunks height width n", "k alpha beta")

@@ -10,11 +10,17 @@ from pathlib import Path
 SIZES = {
     # a block's share of a convolution (tile.cuh)
     "CONV_THREADS": 128,
-    "CONV_ROWS": 64,
     "CONV_COLUMNS": 128,
     "CONV_DEPTH_BYTES": 64,  # of one stage's depth
     "CONV_STAGES": 3,
-    "CONV_BLOCKS": 3,  # on a multiprocessor at once: what registers and shared memory allow
+    "CONV_TOGETHER": 4,  # maps of one tap that a thread copies at once
+    # rows of the three kinds of tile, and how many blocks registers and shared memory allow on a multiprocessor
+    "CONV_LOW": 64,
+    "CONV_LOW_BLOCKS": 3,
+    "CONV_MIDDLE": 96,
+    "CONV_MIDDLE_BLOCKS": 2,
+    "CONV_TALL": 128,
+    "CONV_TALL_BLOCKS": 2,
     "LOCAL_ROWS": 4,  # local.cu: kernels or maps of a thread
     # rows.cu
     "ROW_THREADS": 256,
