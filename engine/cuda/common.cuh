@@ -82,16 +82,3 @@ __device__ __forceinline__ float inverse_power(float base, float exponent) {
 /// side is short.
 __device__ __forceinline__ long long flat_index() { return (long long)blockIdx.y * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long flat_step() { return (long long)gridDim.y * blockDim.x; }
-
-/// The sum over the block's threads, in thread 0; `threads` is a multiple of 32.
-template <int threads, class T>
-__device__ T block_sum(T value) {
-    using Partial = T[threads / 32];
-    SHARED(Partial, partial);
-    for (int distance = 16; distance; distance /= 2) value += __shfl_xor_sync(0xffffffffu, value, distance);
-    if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = value;
-    __syncthreads();
-    if (threadIdx.x == 0)
-        for (int warp = 1; warp < threads / 32; ++warp) value += partial[warp];
-    return value;
-}

@@ -1,23 +1,32 @@
-// Rows of [rows][columns], one a kernel or unit: the bias of a fully connected layer, every bias's gradient.
+// Rows of chunks, one a kernel or unit: the bias of a fully connected layer, and the gradient of biases where
+// no kernel of the weights' has summed it up.
 #include "common.cuh"
 
-/// y[row][column] += b[row], then ReLU if asked; blockIdx.x is the row.
-extern "C" __global__ void add_bias(Map* y, const float* b, int columns, int relu) {
-    Map* row = y + (long long)blockIdx.x * columns;
-    const float bias = b[blockIdx.x];
-    for (int i = flat_index(); i < columns; i += flat_step()) {
-        const float value = to_float(row[i]) + bias;
-        put(row[i], relu && value < 0 ? 0.0f : value);
+/// y[row] += b[row], then ReLU if asked; y: [rows][chunks], `count` chunks in all.
+extern "C" __global__ void add_bias(Chunk* y, const float* b, int chunks, long long count, int relu) {
+    for (long long i = flat_index(); i < count; i += flat_step()) {
+        const float bias = b[i / chunks];
+        Lanes v = load_lanes(y + i);
+        each_lane([&](int lane) {
+            v.at[lane] += bias;
+            if (relu && v.at[lane] < 0) v.at[lane] = 0;
+        });
+        store_lanes(y + i, v);
     }
 }
 KERNEL(add_bias);
 
-/// db[row] = the sum of dy[row][...]; a block of ROW_THREADS a row.
-extern "C" __global__ void sum_rows(const Map* dy, float* db, int columns) {
-    const Map* row = dy + (long long)blockIdx.x * columns;
-    float sum = 0;
-    for (int i = threadIdx.x; i < columns; i += ROW_THREADS) sum += to_float(row[i]);
-    sum = block_sum<ROW_THREADS>(sum);
-    if (threadIdx.x == 0) db[blockIdx.x] = sum;
+/// db[row] = the sum of dy[row]; dy: [rows][chunks]. A warp sums a row.
+extern "C" __global__ void sum_rows(const Chunk* dy, float* db, int rows, int chunks) {
+    const int lane = threadIdx.x % 32;
+    for (int row = flat_index() / 32; row < rows; row += flat_step() / 32) {
+        float sum = 0;
+        for (int i = lane; i < chunks; i += 32) {
+            const Lanes v = load_lanes(dy + (long long)row * chunks + i);
+            each_lane([&](int at) { sum += v.at[at]; });
+        }
+        for (int distance = 16; distance; distance /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+        if (lane == 0) db[row] = sum;
+    }
 }
 KERNEL(sum_rows);

@@ -57,10 +57,13 @@ class Bench:
         return self.engine.ops
 
     def values(self, random: np.random.Generator, *shape: int) -> NDArray[np.float32]:
-        """Normal values that the precision's maps hold exactly."""
+        """Normal values that the precision's products take exactly."""
         return self.rounded(random.standard_normal(shape).astype(np.float32))
 
     def rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.precision == "tf32":
+            bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+            return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
         return from_bf16(to_bf16(values)) if self.precision == "bf16" else values
 
     def maps(self, values: NDArray[np.float32]) -> Array:
@@ -85,9 +88,21 @@ class Bench:
         """Memory for such values, all NaN."""
         return self.engine.upload(np.full(values.shape, np.nan, values.dtype))
 
-    def close(self, found: Any, wanted: Any, bound: float | None = None) -> None:
-        """The largest difference is within the bound, relative to the largest value."""
+    def close(self, found: Any, wanted: Any, size: Any = None, through: Any = 0.0) -> None:
+        """Maps are right but for their type's rounding, and 1e-5 of the largest value, or of each one's `size`.
+
+        `through`: maps that were rounded on the way.
+        """
+        rounding = (np.abs(wanted) + np.abs(through)) * (2**-8 if self.precision == "bf16" else 0.0)
+        self._within(found, wanted, 1e-5 * (np.abs(wanted).max() if size is None else size) + rounding)
+
+    def near(self, found: Any, wanted: Any, bound: float = 1e-5) -> None:
+        """Float32 results, in every precision, are within a bound of the largest value."""
+        self._within(found, wanted, bound * np.abs(wanted).max())
+
+    def _within(self, found: Any, wanted: Any, allowed: Any) -> None:
         assert found.shape == wanted.shape
         assert np.isfinite(found).all(), "a NaN came through"
-        error = np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-30)
-        assert error <= (BOUND[self.precision] if bound is None else bound), f"relative error {error:.2e}"
+        error = np.abs(found - wanted)
+        worst = np.unravel_index((error - allowed).argmax(), error.shape)
+        assert (error <= allowed + 1e-30).all(), f"at {worst}: {found[worst]} for {wanted[worst]}"

@@ -67,17 +67,26 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
     library = _cache() / f"{source.stem}-{precision}-{sanitizer}-{digest(source, [compiler, *common])}.so"
     if library.exists():
         return library
-    runtime = [each for each in common if each != "-fsanitize=thread"]
+    uninstrumented = [each for each in common if each != "-fsanitize=thread"]
     if sanitizer == "thread":
-        runtime.append("-DSIMT_TSAN")
+        uninstrumented.append("-DSIMT_TSAN")
+    runtime = [_object(_SIMT / name, [compiler, *uninstrumented]) for name in ("block.cpp", "simt.cpp")]
     with tempfile.TemporaryDirectory(dir=_cache()) as work:
-        made = [f"{work}/kernels.o", f"{work}/block.o", f"{work}/simt.o"]
-        _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", made[0]])
-        for name, target in zip(("block.cpp", "simt.cpp"), made[1:], strict=True):
-            _compile([compiler, *runtime, "-c", str(_SIMT / name), "-o", target])
+        _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", f"{work}/kernels.o"])
+        made = [f"{work}/kernels.o", *map(str, runtime)]
         _compile([compiler, *common, "-shared", *made, "-pthread", "-o", f"{work}/all.so"])
         Path(f"{work}/all.so").replace(library)
     return library
+
+
+def _object(source: Path, command: list[str]) -> Path:
+    """A part of the runtime, built once for all kernels."""
+    made = _cache() / f"{source.stem}-{digest(source, command)}.o"
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=_cache()) as work:
+            _compile([*command, "-c", str(source), "-o", f"{work}/{made.name}"])
+            Path(f"{work}/{made.name}").replace(made)
+    return made
 
 
 def digest(source: Path, command: list[str]) -> str:

@@ -6,17 +6,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import references
-from cuda_bench import BOUND, Bench
 from cuda_runner import FAULTS, fault
-from simulated import Options, SimulatedDevice, compile_kernels
+from simulated import compile_kernels
 
 from alexnet.engines import Precision
-from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.sources import source_directory
 
 HERE = Path(__file__).parent
@@ -44,6 +43,16 @@ CAUGHT_BY_SANITIZER = [
     ("barrier_removed", "thread"),
     ("syncwarp_missing", "thread"),
 ]
+FILES = {  # of the engine, for each of cuda_cases
+    "convolutions": ("conv", "conv_pack", "conv_weights"),
+    "local": ("local", "rows"),
+    "pooling": ("max_pool", "average_pool"),
+    "responses": ("lrn", "lrn_spatial"),
+    "units": ("relu", "tanh", "scale", "dropout"),
+    "fully_connected": ("rows", "scale", "softmax"),
+    "descent": ("sgd",),
+    "augmented": ("augment",),
+}
 MUTANTS = tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))["mutant"]
 
 
@@ -107,38 +116,40 @@ def test_every_kernel_is_clean(precision: Precision, sanitizer: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def run_case(folder: Path, into: Path, precision: str, case: str, file: Path) -> int:
+    """cuda_runner.py on what one case needs of the engine in `folder`: in a process of its own, which may crash."""
+    source = into / f"{case}.cu"
+    source.write_text("".join(f'#include "{folder / name}.cu"\n' for name in FILES[case]), encoding="utf-8")
+    command = [sys.executable, HERE / "cuda_runner.py", "case", source, precision, case, file]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
+    assert "Failure" not in done.stderr, done.stderr  # it does not compile
+    return done.returncode
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """What a case makes with the engine as it is."""
+    folder = tmp_path_factory.mktemp("sound")
+
+    @cache
+    def made(precision: str, case: str) -> Path:
+        file = folder / f"{case}-{precision}.npz"
+        assert run_case(source_directory(), folder, precision, case, file) == 0
+        return file
+
+    return made
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant["name"])
-def test_a_fault_in_convolution_is_caught(mutant: dict[str, str], tmp_path: Path) -> None:
+def test_a_fault_in_a_kernel_is_caught(
+    mutant: dict[str, str], sound: Callable[[str, str], Path], tmp_path: Path
+) -> None:
     for file in source_directory().glob("*.cu*"):
         shutil.copy(file, tmp_path)
     path = tmp_path / mutant["file"]
     text = path.read_text(encoding="utf-8")
     assert text.count(mutant["line"]) == 1, "the line to be changed is not there; bring mutants.toml up to date"
     path.write_text(text.replace(mutant["line"], mutant["becomes"]), encoding="utf-8")
-    shutil.copy(HERE / "convolutions.cu", tmp_path)
-    assert convolutions_are_right(HERE / "convolutions.cu")
-    assert not convolutions_are_right(tmp_path / "convolutions.cu")
-
-
-def convolutions_are_right(source: Path) -> bool:
-    """Whether the three products agree with the reference, over several orders of threads."""
-    random = np.random.default_rng(0)
-    x, dy = (random.standard_normal(shape).astype(np.float32) for shape in ((9, 8, 7, 7), (9, 6, 7, 7)))
-    w, b = random.standard_normal((6, 4, 3, 3)).astype(np.float32), np.ones(6, np.float32)
-    settings = {"stride": 1, "pad": 1, "groups": 2}
-    wanted = [references.conv(x, w, b, dy.shape[2:], 1, 1, 2), *references.conv_gradients(x, w, dy, 1, 1, 2)[:2]]
-    for seed in (1, 2, 3):
-        bench = Bench(CudaEngine(SimulatedDevice("tf32", Options(seed=seed), source=source)), "tf32")
-        y, dx, dw, db = bench.empty(*dy.shape), bench.empty(*x.shape), bench.poisoned(w), bench.poisoned(b)
-        try:
-            bench.ops.conv_forward(bench.maps(x), bench.upload(w), bench.upload(b), y, **settings)
-            bench.ops.conv_backward_data(bench.maps(dy), bench.upload(w), dx, **settings)
-            bench.ops.conv_backward_weights(bench.maps(x), bench.maps(dy), dw, db, **settings)
-        except RuntimeError:
-            return False
-        found = [bench.plain(y, 9), bench.plain(dx, 9), bench.engine.download(dw)]
-        for one, other in zip(found, wanted, strict=True):
-            error = np.abs(one - other).max() / np.abs(other).max()
-            if not error <= BOUND["tf32"]:
-                return False
-    return True
+    case, precision = mutant["case"], mutant.get("precision", "tf32")
+    assert run_case(tmp_path, tmp_path, precision, case, sound(precision, case))

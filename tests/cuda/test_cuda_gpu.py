@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from cuda_bench import Bench, PoisonedGpu
+from cuda_cases import run
 from cuda_fake_cupy import FLOAT_SUMS, TF32_SUMS, FakeCupy, install
 from cuda_fake_runtime import Device
-from cuda_runner import every_kernel
 
 from alexnet.engines import Precision, Scalar
 from alexnet.engines.cuda import CudaEngine
@@ -47,7 +47,7 @@ def here(work: Callable[[], T]) -> T:
 @pytest.mark.parametrize("index", [0, 1])
 def test_every_kernel_is_launched(cupy: FakeCupy, precision: Precision, index: int, thread: Callable[..., Any]) -> None:
     bench = Bench(CudaEngine(GpuDevice(index, precision)), precision)
-    thread(lambda: every_kernel(bench))
+    thread(lambda: run(bench))
     assert f"-DPRECISION={precision.upper()}" in cupy.options
     assert cupy.machine.contexts == {index}, "a context on a GPU that is another process's"
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from cuda_bench import Bench
-from cuda_runner import every_kernel
+from cuda_cases import run
 from simulated import Options, SimulatedDevice
 
 from alexnet.engines.cuda import CudaEngine, shapes, sizes
@@ -31,10 +31,20 @@ def test_a_structure_has_the_kernel_s_fields_in_its_order(name: str) -> None:
 def test_each_size_is_used_and_none_is_written_twice() -> None:
     text = sources()
     assert [name for name in sizes.SIZES if not re.search(rf"\b{name}\b", text)] == []
-    assert re.findall(r"constexpr int k(?:Threads|Rows|Columns|Stages|Low|Middle|Tall|Images|Sharers|Tile)\w* = \d+", text) == []
+    assert (
+        re.findall(r"constexpr int k(?:Threads|Rows|Columns|Stages|Low|Middle|Tall|Images|Sharers|Tile)\w* = \d+", text)
+        == []
+    )
 
 
-OTHERS = {"CONV_STAGES": 2, "CONV_LOW": 32, "CONV_MIDDLE": 64, "CONV_TALL": 96, "ROW_THREADS": 64, "SOFTMAX_IMAGES": 4, "SOFTMAX_SHARERS": 16}
+OTHERS = {
+    "CONV_STAGES": 2,
+    "CONV_LOW": 32,
+    "CONV_MIDDLE": 64,
+    "CONV_TALL": 96,
+    "SOFTMAX_IMAGES": 4,
+    "SOFTMAX_SHARERS": 16,
+}
 OTHERS |= {"AUGMENT_TILE": 16, "AUGMENT_ROWS": 4, "LOCAL_ROWS": 3}
 
 
@@ -45,6 +55,6 @@ def test_other_sizes_change_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, size in changed.items():
             monkeypatch.setitem(sizes.SIZES, name, size)
         bench = Bench(CudaEngine(SimulatedDevice("fp32", Options(seed=1))), "fp32")
-        found.append(every_kernel(bench))
+        found.append(run(bench))
     for name, values in found[0].items():
         assert np.allclose(found[1][name], values, rtol=1e-5, atol=1e-6), name

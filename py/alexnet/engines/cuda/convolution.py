@@ -30,15 +30,11 @@ class Tile:
         return -(-rows // self.rows)
 
 
-TILES = [
-    Tile(name, SIZES[f"CONV_{name.upper()}"], SIZES[f"CONV_{name.upper()}_BLOCKS"])
-    for name in ("low", "middle", "tall")
-]
-
-
 def tile_for(rows: int) -> Tile:
     """The kind that leaves the fewest of its rows empty, of equals the tallest: it reads the columns least often."""
-    return min(TILES, key=lambda tile: (tile.over(rows) * tile.rows, -tile.rows))
+    names = "low", "middle", "tall"
+    tiles = [Tile(name, SIZES[f"CONV_{name.upper()}"], SIZES[f"CONV_{name.upper()}_BLOCKS"]) for name in names]
+    return min(tiles, key=lambda tile: (tile.over(rows) * tile.rows, -tile.rows))
 
 
 def padded(maps: int) -> int:

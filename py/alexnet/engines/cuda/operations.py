@@ -88,7 +88,7 @@ class CudaOperations:
         banks = local.Banks(x, dw, dy, stride, pad, groups)
         banks.check("local_backward_weights", db)
         local.backward_weights(self._device, banks)
-        self._convolutions.sum_rows(dy.reshape(db.size, dy.shape[3]), db)
+        self._sum_rows(dy, db)
 
     def max_pool_forward(self, x: Array, y: Array, argmax: Array, /, *, size: int, stride: int) -> None:
         check_places("max_pool_forward", y, argmax, size)
@@ -141,8 +141,8 @@ class CudaOperations:
         rows, outputs = self._rows("fc_forward", x, w, y)
         check_bias("fc_forward", w, b)
         self._device.gemm(self._operand(w), rows, outputs)
-        units, columns = outputs.shape
-        flat(self._device, "add_bias", columns, y.argument, b.argument, np.int32(columns), np.int32(relu), rows=units)
+        sizes = np.int32(y.chunks // b.size), np.int64(y.chunks), np.int32(relu)
+        flat(self._device, "add_bias", y.chunks, y.argument, b.argument, *sizes)
 
     def fc_backward_data(self, dy: Array, w: Array, dx: Array, /) -> None:
         rows, outputs = self._rows("fc_backward_data", dx, w, dy)
@@ -152,8 +152,7 @@ class CudaOperations:
         rows, outputs = self._rows("fc_backward_weights", x, dw, dy)
         check_bias("fc_backward_weights", dw, db)
         self._device.gemm(outputs, rows, dw, transpose_b=True)
-        arguments = [outputs.argument, db.argument, np.asarray(np.int32(outputs.shape[1]))]
-        self._device.launch("sum_rows", (len(outputs), 1, 1), (SIZES["ROW_THREADS"], 1, 1), arguments)
+        self._sum_rows(dy, db)
 
     def dropout(
         self,
@@ -250,6 +249,11 @@ class CudaOperations:
             self._device.launch("augment", grid, (tile, rows, 1), arguments, stream)
 
         self._staging.run(kernel, images, offsets, reflect, shift)
+
+    def _sum_rows(self, dy: Array, db: Array) -> None:
+        """db[row] = the sum of dy[row]; dy as so many rows."""
+        sizes = np.int32(db.size), np.int32(dy.chunks // db.size)
+        flat(self._device, "sum_rows", 32 * db.size, dy.argument, db.argument, *sizes)
 
     def _elementwise(self, kernel: str, *arrays: Array) -> None:
         check_maps(kernel, *arrays)

@@ -22,8 +22,6 @@ SIZES = {
     "CONV_TALL": 128,
     "CONV_TALL_BLOCKS": 2,
     "LOCAL_ROWS": 4,  # local.cu: kernels or maps of a thread
-    # rows.cu
-    "ROW_THREADS": 256,
     # softmax.cu: images of a block, a divisor of 8; threads that share the classes of one
     "SOFTMAX_IMAGES": 8,
     "SOFTMAX_SHARERS": 32,
