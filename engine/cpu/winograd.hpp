@@ -8,6 +8,9 @@
 // Lagrange polynomial that is 1 at p_q and 0 at the other finite points; for infinity, of the product of all
 // (x - p_q). The same three maps serve the weight gradient: there dy is evaluated, and r taps are combined.
 //
+// An input that is infinite or not a number spoils all outputs of its tile, where the direct sum spoils only those
+// that have it under their kernel. So be it: it should be seen.
+//
 // All of them run over vectors: get(i) gives the i-th input, put(i, v) takes the i-th output.
 #pragma once
 

@@ -53,6 +53,12 @@ def close(got: NDArray[Any], expected: NDArray[Any], bound: float = 1e-5) -> Non
     assert error.max() <= bound * np.abs(expected).max()
 
 
+def close_each(got: NDArray[Any], expected: NDArray[Any], size: NDArray[Any], bound: float) -> None:
+    """Asserts that each element's error is at most `bound` times its own `size`, the sum of its terms' sizes."""
+    assert got.shape == expected.shape
+    assert (np.abs(got.astype(np.float64) - expected) <= bound * size).all()
+
+
 def finite_difference(f: Any, x: F32, gradient: F32, rng: np.random.Generator, step: float, bound: float) -> None:
     """Asserts that sum(gradient * d) is the slope of f (a float64 scalar of a float32 array) along random
     directions d, within `bound` of the gradient's length. Kinks must lie further than 3 steps away."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import references
-from comparison import F32, close, finite_difference, pack, poisoned_maps, same_for_any_threads, unpack
+from comparison import F32, close_each, finite_difference, pack, poisoned_maps, same_for_any_threads, unpack
 
 SHAPES = [(1, 1, 1, 1), (15, 8, 5, 7), (17, 6, 3, 3), (130, 3, 2, 1), (2, 20, 5, 9)]
 PARAMETERS = [
@@ -18,6 +18,7 @@ PARAMETERS = [
     {"n": 1, "k": 1.0, "alpha": 0.4, "beta": 0.75},
     {"n": 99, "k": 1.0, "alpha": 0.01, "beta": 0.75},
 ]
+POWER = 1e-6  # of a response: sums of 5 to 99 squares and a power -0.75 made by roots, each rounded to 6e-8
 KINDS = [("lrn", 1), ("lrn", 2), ("lrn_spatial", None)]
 
 
@@ -45,8 +46,22 @@ def test_both_passes(ops: Any, kind: str, groups: int | None, shape: tuple[int, 
     given = [np.float32(v).astype(np.float64) if name != "n" else v for name, v in p.items()]  # as the engine has it
     more = [] if groups is None else [groups]
     exact, slopes = x.astype(np.float64), dy.astype(np.float64)
-    close(unpack(y, len(x)), getattr(references, kind)(exact, *given, *more))
-    close(unpack(dx, len(x)), getattr(references, f"{kind}_gradient")(exact, slopes, *given, *more))
+    expected = getattr(references, kind)(exact, *given, *more)
+    close_each(unpack(y, len(x)), expected, np.abs(expected), POWER)
+    gradient = getattr(references, f"{kind}_gradient")
+    direct = slopes * expected / exact
+    terms = np.abs(direct) + np.abs(gradient(np.abs(exact), np.abs(slopes), *given, *more) - np.abs(direct))
+    close_each(unpack(dx, len(x)), gradient(exact, slopes, *given, *more), terms, 2 * POWER)
+
+
+@pytest.mark.parametrize("kind", ["lrn", "lrn_spatial"])
+def test_squares_beyond_all_numbers(engine: Any, kind: str) -> None:
+    """Where x^2 is infinite, the response is as small as it should be, and not what is not a number."""
+    x = np.full((16, 6, 3, 3), 3e19, np.float32)
+    more = {"groups": 1} if kind == "lrn" else {}
+    y = poisoned_maps(*x.shape)
+    getattr(engine, f"{kind}_forward")(pack(x), y, **PARAMETERS[0], **more)
+    assert (np.abs(y) <= 1e-6).all()
 
 
 @pytest.mark.parametrize(("kind", "groups"), KINDS)
