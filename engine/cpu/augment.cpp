@@ -2,7 +2,8 @@
 //   out[b, c, y, x, lane] = ((pixel - mean) + shift[c]) / divide
 // with pixel and mean at row crop.y + y and column crop.x + x of image 16 b + lane, or counted from the
 // crop's right edge where it is reflected. Images and mean (side, side, 3), RGB; out (B, 3, crop, crop, 16);
-// lanes and blocks beyond the last image are zero.
+// lanes and blocks beyond the last image are zero. A smaller mean (crop, crop, 3) is every crop's, at row y and
+// column x of what comes out.
 #include <algorithm>
 
 #include "check.hpp"
@@ -16,12 +17,15 @@ namespace {
 
 constexpr Index CHANNELS = 3;
 
-void check_augment(const std::vector<Crop>& images, Index side, const Maps& out, float divide) {
+void check_augment(const std::vector<Crop>& images, Index side, const MeanImage& mean, const Maps& out,
+                   float divide) {
     const char* op = "augment";
     const Index count = static_cast<Index>(images.size());
     CHECK(out.maps == CHANNELS && out.height == out.width && out.height >= 1 && out.height <= side, op,
           "out ", out, " must be (blocks, 3, crop, crop, 16) with crop <= ", side);
     CHECK(count >= 1 && count <= out.blocks * LANES, op, count, " images do not fit out ", out);
+    CHECK(mean.side == side || mean.side == out.height, op, "mean (", mean.side, ", ", mean.side,
+          ", 3) is neither like the images of ", side, " nor like the crops of ", out.height);
     CHECK(divide != 0, op, "divide is zero");
     for (const Crop& c : images)
         CHECK(c.y >= 0 && c.x >= 0 && c.y + out.height <= side && c.x + out.width <= side, op,
@@ -29,21 +33,23 @@ void check_augment(const std::vector<Crop>& images, Index side, const Maps& out,
 }
 
 // One row of one image and channel, into every LANES-th number of `to`.
-void copy_row(const Crop& image, const float* mean, Index side, Index y, Index channel, Index columns,
+void copy_row(const Crop& image, const MeanImage& mean, Index side, Index y, Index channel, Index columns,
               float* to) {
     const Index last = image.x + columns - 1;
     const Index first = ((image.y + y) * side + (image.reflect ? last : image.x)) * CHANNELS + channel;
     const Index step = image.reflect ? -CHANNELS : CHANNELS;
+    const bool whole = mean.side == side;
     const std::uint8_t* pixel = image.pixels + first;
-    const float* average = mean + first;
+    const float* average = mean.data + (whole ? first : y * columns * CHANNELS + channel);
+    const Index average_step = whole ? step : CHANNELS;
     const float shift = image.shift[channel];
-    for (Index x = 0; x < columns; ++x) to[x * LANES] = (pixel[x * step] - average[x * step]) + shift;
+    for (Index x = 0; x < columns; ++x) to[x * LANES] = (pixel[x * step] - average[x * average_step]) + shift;
 }
 
 }  // namespace
 
-void augment(const std::vector<Crop>& images, Index side, const float* mean, Maps out, float divide) {
-    check_augment(images, side, out, divide);
+void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Maps out, float divide) {
+    check_augment(images, side, mean, out, divide);
     parallel(out.blocks * out.height, [&](Index i) {
         const Index b = i / out.height, y = i % out.height;
         for (Index channel = 0; channel < CHANNELS; ++channel) {

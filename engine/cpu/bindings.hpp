@@ -176,19 +176,17 @@ using Offsets = Array<const std::int32_t, nb::shape<-1, 2>>;
 using Reflect = Array<const std::uint8_t, nb::ndim<1>>;
 using Shift = Array<const float, nb::shape<-1, 3>>;
 
-inline std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Mean& mean, const Offsets& offsets,
+inline std::vector<Crop> crops_of(const std::vector<Pixels>& images, const Offsets& offsets,
                                   const Reflect& reflect, const Shift& shift) {
     const size_t count = images.size();
     CHECK(offsets.shape(0) == count && reflect.shape(0) == count && shift.shape(0) == count, "augment",
           "offsets, reflect and shift must be one for each of ", count, " images, got ", offsets.shape(0),
           ", ", reflect.shape(0), " and ", shift.shape(0));
-    const Index size = side(mean, 0);
-    CHECK(size == side(mean, 1), "augment", "mean (", size, ", ", side(mean, 1), ", 3) is not square");
     std::vector<Crop> crops;
     for (size_t n = 0; n < count; ++n) {
+        const Index size = side(images[0], 0);
         CHECK(side(images[n], 0) == size && side(images[n], 1) == size, "augment", "image ", n, " (",
-              side(images[n], 0), ", ", side(images[n], 1), ", 3) is not like mean (", size, ", ", size,
-              ", 3)");
+              side(images[n], 0), ", ", side(images[n], 1), ", 3) is not (", size, ", ", size, ", 3)");
         crops.push_back({images[n].data(), offsets.data()[2 * n], offsets.data()[2 * n + 1],
                          reflect.data()[n] != 0, shift.data() + 3 * n});
     }
@@ -201,10 +199,13 @@ void def_augment(C& c, F f) {
         "augment",
         [f](const typename C::Type& operations, const std::vector<Pixels>& images, Mean mean, Out out,
             Offsets offsets, Reflect reflect, Shift shift, float divide) {
-            const auto crops = crops_of(images, mean, offsets, reflect, shift);
+            const auto crops = crops_of(images, offsets, reflect, shift);
+            const Index size = images.empty() ? side(mean, 0) : side(images[0], 0);
+            CHECK(side(mean, 0) == side(mean, 1), "augment", "mean (", side(mean, 0), ", ", side(mean, 1),
+                  ", 3) is not square");
             nb::gil_scoped_release released;  // only here: the list of images holds Python objects
             const Call call(operations.threads);
-            f(crops, side(mean, 0), mean.data(), view(out), divide);
+            f(crops, size, MeanImage{mean.data(), side(mean, 0)}, view(out), divide);
         },
         array("images"), array("mean"), array("out"), array("offsets"), array("reflect"), array("shift"),
         nb::kw_only(), "divide"_a);

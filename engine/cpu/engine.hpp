@@ -30,6 +30,10 @@ struct DropoutDraw {
     std::uint32_t seed, step, layer;
     Index first_unit, first_image;
 };
+struct MeanImage {  // (side, side, 3)
+    const float* data;
+    Index side;
+};
 struct Crop {  // one image of a batch
     const std::uint8_t* pixels;
     Index y, x;
@@ -103,6 +107,6 @@ void scale(ConstMaps x, Maps y, float factor);
 void softmax_loss(ConstMaps logits, Matrix<const std::int32_t> labels, Maps probs, Maps dlogits,
                   Matrix<double> losses, Index images, float factor);
 void sgd(Numbers w, Numbers v, ConstNumbers g, float rate, float momentum, float decay);
-void augment(const std::vector<Crop>& images, Index side, const float* mean, Maps out, float divide);
+void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Maps out, float divide);
 
 }  // namespace alexnet

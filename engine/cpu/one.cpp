@@ -208,7 +208,7 @@ void softmax_loss(Image<const float> logits, Matrix<const std::int32_t> labels, 
     take_first(gradient, dlogits);
 }
 
-void augment(const std::vector<Crop>& images, Index side, const float* mean, Image<float> out, float divide) {
+void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Image<float> out, float divide) {
     thread_local Scratch scratch;
     const Maps views = block_like(scratch, out);
     alexnet::augment(images, side, mean, views, divide);

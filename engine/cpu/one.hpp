@@ -29,7 +29,7 @@ void tanh_forward(Image<const float> x, Image<float> y);
 void scale(Image<const float> x, Image<float> y, float factor);
 void softmax_loss(Image<const float> logits, Matrix<const std::int32_t> labels, Image<float> probs,
                   Image<float> dlogits, Matrix<double> losses, Index images, float factor);
-void augment(const std::vector<Crop>& images, Index side, const float* mean, Image<float> out, float divide);
+void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Image<float> out, float divide);
 
 }  // namespace one
 }  // namespace alexnet

@@ -3,8 +3,8 @@
 // images.
 //   out[c][y][x][i] = ((pixel - mean) + shift[i][c]) / divide
 // at row offset_y + y and column offset_x + x, or offset_x + crop - 1 - x where it is reflected.
-// images: [images][size][size][3] bytes; mean: [size][size][3]; offsets: [images][2];
-// out: [3][crop][crop][columns].
+// images: [images][size][size][3] bytes; mean: [size][size][3], or [crop][crop][3] of every crop, at row y and
+// column x; offsets: [images][2]; out: [3][crop][crop][columns].
 #include "common.cuh"
 
 constexpr int kTile = AUGMENT_TILE, kTileRows = AUGMENT_ROWS;
@@ -12,7 +12,7 @@ constexpr int kTile = AUGMENT_TILE, kTileRows = AUGMENT_ROWS;
 /// grid (tiles of columns, tiles of x, crop); block (kTile, kTileRows). Columns beyond `images` are zero.
 extern "C" __global__ void augment(const unsigned char* bytes, const float* mean, Map* out,
                                    const int* offsets, const unsigned char* reflect, const float* shift,
-                                   int images, int columns, int size, int crop, float divide) {
+                                   int images, int columns, int size, int mean_size, int crop, float divide) {
     using Tile = float[kTile][3 * kTile + 1];
     SHARED(Tile, tile);
     const int first_image = blockIdx.x * kTile, first_x = blockIdx.y * kTile, y = blockIdx.z;
@@ -25,7 +25,8 @@ extern "C" __global__ void augment(const unsigned char* bytes, const float* mean
                 const int from_x = offsets[2 * image + 1] + (reflect[image] ? crop - 1 - x : x);
                 const int from = ((offsets[2 * image] + y) * size + from_x) * 3 + c;
                 const float pixel = bytes[(long long)image * size * size * 3 + from];
-                value = ((pixel - mean[from]) + shift[3 * image + c]) / divide;
+                const float average = mean[mean_size == size ? from : (y * crop + x) * 3 + c];
+                value = ((pixel - average) + shift[3 * image + c]) / divide;
             }
             tile[row][i] = value;
         }

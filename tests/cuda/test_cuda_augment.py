@@ -7,9 +7,11 @@ from cuda_bench import Bench
 
 
 @pytest.mark.parametrize(("images", "size", "crop"), [(1, 5, 5), (3, 40, 33), (35, 9, 4)])
-def test_augment(bench: Bench, random: np.random.Generator, images: int, size: int, crop: int) -> None:
+@pytest.mark.parametrize("mean_of", ["images", "crops"])
+def test_augment(bench: Bench, random: np.random.Generator, images: int, size: int, crop: int, mean_of: str) -> None:
     pixels = random.integers(0, 256, (images, size, size, 3)).astype(np.uint8)
-    mean = random.uniform(0, 255, (size, size, 3)).astype(np.float32)
+    side = size if mean_of == "images" else crop
+    mean = random.uniform(0, 255, (side, side, 3)).astype(np.float32)
     offsets = random.integers(0, size - crop + 1, (images, 2)).astype(np.int32)
     reflect = random.integers(0, 2, images).astype(np.uint8)
     shift = random.standard_normal((images, 3)).astype(np.float32) * 10

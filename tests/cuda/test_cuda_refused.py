@@ -200,6 +200,7 @@ MISTAKES = {
     "gradients of another size": descent(g=9),
     "a mean that is not square": views(mean=(6, 7, 3), image=(6, 7, 3)),
     "images unlike the mean": views(image=(5, 5, 3)),
+    "a mean like neither images nor crops": views(mean=(5, 5, 3)),
     "a crop beyond the image": views(at=3),
     "a crop before the image": views(at=-1),
     "a crop larger than the image": views(out=(2, 3, 7, 7), at=0),

@@ -40,6 +40,16 @@ def flip(path: Path, place: int, mask: int = 1) -> None:
     path.write_bytes(content)
 
 
+def test_splits_one_after_the_other(data: Path) -> None:
+    dataset = Dataset(data)
+    train, val, both = dataset.split("train"), dataset.split("val"), dataset.split("train", "val")
+    assert len(both) == len(train) + len(val) and both.name == "train+val"
+    assert (both.labels == np.concatenate([train.labels, val.labels])).all()
+    assert both.names == [*train.names, *val.names]
+    assert (both.image(len(train) - 1) == train.image(len(train) - 1)).all()
+    assert (both.image(len(train)) == val.image(0)).all()
+
+
 def refused(data: Path, match: str, split: str = "train") -> None:
     with pytest.raises(Failure, match=match) as caught:
         Dataset(data).split(split)

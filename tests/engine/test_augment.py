@@ -29,8 +29,11 @@ def run(engine: Any, p: dict[str, Any], crop: int, divide: float) -> Any:
 
 @pytest.mark.parametrize(("count", "side", "crop"), [(1, 1, 1), (1, 9, 7), (15, 6, 6), (17, 11, 5), (130, 4, 3)])
 @pytest.mark.parametrize("divide", [1.0, 1.1])
-def test_every_pixel(engine: Any, count: int, side: int, crop: int, divide: float) -> None:
+@pytest.mark.parametrize("mean_of", ["images", "crops"])
+def test_every_pixel(engine: Any, count: int, side: int, crop: int, divide: float, mean_of: str) -> None:
     p = problem(count, side, crop)
+    if mean_of == "crops":
+        p["mean"] = np.ascontiguousarray(p["mean"][:crop, :crop])
     p["offsets"][0] = side - crop  # the last place possible
     out = run(engine, p, crop, divide)
     expected = [
@@ -66,6 +69,7 @@ def test_same_for_any_threads(engine: Any) -> None:
         ({"shift": np.zeros((1, 3), np.float32)}, "2 images"),
         ({"images": [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 7, 3), np.uint8)]}, r"image 1 \(8, 7, 3\)"),
         ({"mean": np.zeros((8, 7, 3), np.float32)}, r"mean \(8, 7, 3\)"),
+        ({"mean": np.zeros((7, 7, 3), np.float32)}, r"mean \(7, 7, 3\) .* images of 8 .* crops of 6"),
         ({"crop": 9}, r"out \(1, 3, 9, 9, 16\)"),
         ({"divide": 0.0}, "divide"),
     ],

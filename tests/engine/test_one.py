@@ -116,12 +116,13 @@ def test_loss(one: Any) -> None:
 
 def test_crop(engine: Any, one: Any) -> None:
     pixels = np.random.default_rng(3).integers(256, size=(9, 9, 3), dtype=np.uint8)
-    mean = np.full((9, 9, 3), 100, np.float32)
-    views, out = poisoned_maps(1, 3, 5, 5), poisoned(1, 3, 5, 5)
     view = (np.array([[2, 3]], np.int32), np.ones(1, np.uint8), np.zeros((1, 3), np.float32))
-    engine.augment([pixels], mean, views, *view, divide=1.0)
-    one.augment([pixels], mean, out, *view, divide=1.0)
-    np.testing.assert_array_equal(out, unpack(views, 1))
+    for side in (9, 5):
+        mean = np.random.default_rng(4).uniform(0, 255, (side, side, 3)).astype(np.float32)
+        views, out = poisoned_maps(1, 3, 5, 5), poisoned(1, 3, 5, 5)
+        engine.augment([pixels], mean, views, *view, divide=1.0)
+        one.augment([pixels], mean, out, *view, divide=1.0)
+        np.testing.assert_array_equal(out, unpack(views, 1))
 
 
 def test_shapes_that_do_not_fit(one: Any) -> None:

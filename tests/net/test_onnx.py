@@ -54,6 +54,7 @@ def exported(recipe, classes, weights, path, images):
         ("krizhevsky-146", 11, SMALL),
         ("alexnet-one-column", 10, SMALL),
         ("cifar-lrn", 10, []),
+        ("cifar-11", 10, ["net.conv*.kernels=16", "net.local3.kernels=20"]),
         ("cifar-relu", 10, ["net.crop=29", "net.pool*.size=2"]),
     ],
 )

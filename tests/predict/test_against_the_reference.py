@@ -35,7 +35,7 @@ def best(pairs, name):
 
 
 @pytest.mark.parametrize("crops", ["ten", "centre"])
-@pytest.mark.parametrize("name", ["paper", "authors"])
+@pytest.mark.parametrize("name", ["paper", "authors", "cifar"])
 def test_probabilities_and_errors_of_the_best_checkpoint(pairs, tmp_path, name, crops):
     reference = best(pairs, name)
     found, probs, labels = evaluated(tmp_path, pairs.trained(name).run, "--crops", crops)

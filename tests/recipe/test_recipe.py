@@ -5,11 +5,24 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet.errors import Failure
 from alexnet.recipe import Recipe, bundled, header, load, parse
-from alexnet.recipe.spec import KINDS, AveragePool, Conv, Exchange, Softmax, Tanh
+from alexnet.recipe.spec import (
+    KINDS,
+    AugmentSpec,
+    AveragePool,
+    Conv,
+    Exchange,
+    Lrn,
+    LrnSpatial,
+    Softmax,
+    Tanh,
+    Weighted,
+)
+from alexnet.runs import control
 
 SMALL = """
 [net]
@@ -77,6 +90,8 @@ def test_set_reaches_every_key(key):
         "net.columns": 1,
         "net.conv1.edge": "floor",
         "data.access": "blocks",
+        "data.mean": "centre",
+        "data.train": "train+val",
         "augment.crop": "centre",
         "augment.colour_by": "eigenvalues",
         "train.schedule": "plateau",
@@ -106,7 +121,7 @@ def advised(text):
     return [each.strip("'").rstrip(".") for each in found if not each.endswith("...")]
 
 
-@pytest.mark.parametrize("name", ["krizhevsky-145", "krizhevsky-146", "cifar-lrn", "cifar-relu"])
+@pytest.mark.parametrize("name", ["krizhevsky-145", "krizhevsky-146", "cifar-lrn", "cifar-relu", "cifar-11"])
 def test_what_a_header_advises_works(name):
     changes = advised("\n".join(header(name)))
     assert changes
@@ -282,6 +297,45 @@ def test_every_kind_is_read():
         assert type(found) is layer and found.name == "a"
     assert type(load("alexnet").net.layers[-1]) is Softmax
     assert any(type(each) is Exchange for each in load("alexnet").net.layers)
+
+
+def test_the_numbers_of_the_cifar_nets():
+    """Section 3.3, as their author ran them (PAPER.md)."""
+    without, with_lrn = load("cifar-13"), load("cifar-11")
+    nets = [(without, (100, 140, 150, 160), [0, 0, 1, 1, 1]), (with_lrn, (350, 500, 510, 520), [0, 0, 1, 1, 2.5])]
+    for recipe, ends, decays in nets:
+        train, data = recipe.train, recipe.data
+        assert (train.batch, train.rate, train.momentum, train.decay) == (128, 0.001, 0.9, 0.004)
+        (event,) = train.events
+        assert (event.epoch, *train.drop_epochs, train.epochs) == ends
+        assert event.set == {"data.train": "train+val"} and data.splits == ("train",)
+        assert train.schedule == "epochs" and train.drop_factor == 0.1 and not train.bias_drops
+        assert recipe.at_epoch(ends[0]).data.splits == ("train", "val")
+        assert not data.shuffle and data.mean == "centre" and recipe.net.crop == 24
+        assert recipe.augment == AugmentSpec(offsets=9, reflect=True, colour=False)
+        weighted = [each for each in recipe.net.layers if isinstance(each, Weighted)]
+        assert [each.std for each in weighted] == [1e-4, 0.01, 0.04, 0.04, 0.01]
+        assert [each.decay_times for each in weighted] == decays
+        assert all((each.bias, each.bias_rate_times, each.bias_decay_times) == (0, 2, 0) for each in weighted)
+    assert not any("lrn" in each.kind for each in without.net.layers)
+    for recipe, kind, n, scale in ((with_lrn, Lrn, 9, 0.001), (load("cifar-lrn"), LrnSpatial, 3, 5e-5)):
+        norms = [(each.n, each.k, each.alpha, each.beta) for each in recipe.net.layers if isinstance(each, kind)]
+        assert norms == [(n, 1, pytest.approx(scale / 9, rel=1e-4), 0.75)] * 2
+
+
+def test_splits_change_between_epochs_and_by_plan_alone():
+    plan = "train.events=[{epoch=%s,set={'data.train'='train+val'}}]"
+    assert load("cifar-relu", [plan % 3]).at_epoch(3).data.splits == ("train", "val")
+    with pytest.raises(Failure, match=r"'data.train' changes between epochs: give a whole one for 2\.5"):
+        load("cifar-relu", [plan % 2.5])
+    with pytest.raises(Failure, match=r"data.train: cannot change by hand"):
+        control.check(load("cifar-relu"), {"data.train": "train+val"})
+
+
+def test_what_is_subtracted():
+    mean = np.arange(32 * 32 * 3, dtype=np.float32).reshape(32, 32, 3)
+    assert load("cifar-relu").subtracted(mean) is mean
+    assert np.array_equal(load("cifar-13").subtracted(mean), mean[4:28, 4:28])
 
 
 def test_the_papers_numbers():

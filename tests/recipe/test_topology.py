@@ -67,6 +67,16 @@ def test_other_recipes():
         assert net.parameters == 2432 + 25_632 + 51_264 + 10_250
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("cifar-13", 1_116_490), ("cifar-11", 2_112_970)])
+def test_the_locally_connected_nets(name, parameters):
+    """The authors' "13 %" and "11 %" nets: banks for 6 x 6 places."""
+    net = topology(load(name).net, 10)
+    assert net.parameters == parameters
+    maps = net["local3"].output.maps
+    assert net["pool2"].output == (64, 6, 6) and net["local4"].output == (32, 6, 6)
+    assert net.weights()["local3.weight"] == (maps, 6, 6, 64, 3, 3) and net.weights()["local3.bias"] == (maps, 6, 6)
+
+
 @pytest.mark.parametrize("removed", ["conv2,relu2", "conv4,relu4", "conv3,relu3,cross3", "fc7,relu7,drop7,cross8"])
 def test_a_middle_layer_left_out(removed):
     """S11."""

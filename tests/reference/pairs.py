@@ -11,7 +11,7 @@ from command import alexctl
 from reference.trainer import Data, Tables, Training
 
 CLASSES, SIDE, SEED, STEPS = 8, 20, 3, 20
-RECIPES = ("paper", "authors", "still")
+RECIPES = ("paper", "authors", "still", "cifar")
 
 
 @dataclass(frozen=True)

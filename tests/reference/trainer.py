@@ -1,5 +1,6 @@
 """Training and evaluation: views, schedule, events, updates, validation, crops (paper, 4 and 5)."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from fnmatch import fnmatchcase
@@ -31,11 +32,18 @@ class Data:
             self.images[split] = np.concatenate([shard["images"][...] for shard in shards])
             self.labels[split] = np.concatenate([shard["labels"][...] for shard in shards])
 
-    def view(self, image: F64, at: Sequence[int], crop: int, reflect: bool, shift: Any = 0.0) -> F64:
-        """(3, crop, crop): the image less the mean, its colours shifted, cut out, and reflected (2, 4.1)."""
-        whole = image - self.mean + shift
+    def view(self, image: F64, at: Sequence[int], crop: int, reflect: bool, mean: str, shift: Any = 0.0) -> F64:
+        """(3, crop, crop): the image less the mean, its colours shifted, cut out, and reflected (2, 4.1).
+
+        The mean's "centre" is subtracted last, from what is seen (the authors' CIFAR-10 nets).
+        """
+        whole = image + shift - (self.mean if mean == "pixels" else 0)
         cut = whole[at[0] : at[0] + crop, at[1] : at[1] + crop]
-        return (cut[:, ::-1] if reflect else cut).transpose(2, 0, 1)
+        seen = cut[:, ::-1] if reflect else cut
+        if mean == "centre":
+            middle = slice((len(self.mean) - crop) // 2, (len(self.mean) + crop) // 2)
+            seen = seen - self.mean[middle, middle]
+        return seen.transpose(2, 0, 1)
 
 
 class Training:
@@ -48,15 +56,16 @@ class Training:
         self.step = self.drops = self.stale = 0
         self.best, self.best_step, self.finished = np.inf, 0, False
         self.rows: list[Tables] = []
+        self.first = (0, 0)  # the step and the epoch since which these are trained on:
+        self.images, self.labels = self._taken_in(recipe)
 
     def run(self, steps: int) -> None:
         """Up to step `steps`, or to the end of the last plateau."""
-        images = len(self.data.labels["train"])
         while self.step < steps and not self.finished:
-            before = self.step * self.recipe["train"]["batch"] / images
+            before = self.epoch()
             self.now = self._recipe(before)
             self._train()
-            done = self.step * self.recipe["train"]["batch"] / images
+            done = self.epoch()
             if self.now["train"]["schedule"] == "epochs":
                 self.drops = sum(at <= done for at in self.now["train"]["drop_epochs"])
             if int(done) > int(before) and int(done) % self.now["train"]["validate_epochs"] == 0:
@@ -71,6 +80,17 @@ class Training:
             for key, value in changes.items():
                 _set(now, key, value)
         return now
+
+    def epoch(self) -> float:
+        """Epochs that are done, of the images trained on."""
+        step, epoch = self.first
+        return epoch + (self.step - step) * self.recipe["train"]["batch"] / len(self.labels)
+
+    def _taken_in(self, recipe: Tables) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """The images and labels of the splits that a recipe trains on, one after the other."""
+        splits = recipe["data"]["train"].split("+")
+        images, labels = ([kind[split] for split in splits] for kind in (self.data.images, self.data.labels))
+        return np.concatenate(images), np.concatenate(labels)
 
     def _rate(self) -> float:
         return self.now["train"]["rate"] * self.now["train"]["drop_factor"] ** self.drops
@@ -94,38 +114,47 @@ class Training:
                 v -= decay * rate * w + rate * self.net.gradients[name]
                 w += v
         self.step += 1
+        epoch = math.floor(self.epoch())
+        taken_in = self._taken_in(self._recipe(epoch))
+        if len(taken_in[0]) != len(self.images):
+            (self.images, self.labels), self.first = taken_in, (self.step, epoch)
         own = {"loss": cross_entropy(probs, labels), "top1_error": misses(probs, labels, 1), "rate": self._rate()}
         self._log(**own)
 
     def batch(self, step: int) -> tuple[F64, NDArray[np.int32]]:
         """The training images of a step in their views (4.1), and their labels."""
-        count, spec, net = len(self.data.labels["train"]), self.now["augment"], self.now["net"]
-        uses = step * self.now["train"]["batch"] + np.arange(self.now["train"]["batch"])
-        epochs, images = uses // count, self._images(uses)
-        leads = uses - uses % spec["share"]
-        place = draws.words(self.seed, draws.AUGMENT, self._images(leads), leads // count, 0)
+        spec, net, batch = self.now["augment"], self.now["net"], self.now["train"]["batch"]
+        uses = step * batch + np.arange(batch)
+        epochs, images = self._images(uses)
+        lead_epochs, lead_images = self._images(uses - uses % spec["share"])
+        place = draws.words(self.seed, draws.AUGMENT, lead_images, lead_epochs, 0)
         middle = (self.data.mean.shape[0] - net["crop"]) // 2
         alpha = draws.colour(self.seed, images, epochs) * spec["colour_std"] * spec["colour"]
         by_axis = {"eigenvalues": self.data.eigenvalues / 255, "deviations": np.sqrt(self.data.eigenvalues)}
         views = []
-        for i, image in enumerate(self.data.images["train"][images]):
+        for i, image in enumerate(self.images[images]):
             at = place[i, :2] * np.uint64(spec["offsets"]) >> np.uint64(32)
             start = at.astype(int) if spec["crop"] == "random" else (middle, middle)
             shift = self.data.eigenvectors @ (alpha[i] * by_axis[spec["colour_by"]])
             reflect = spec["reflect"] and bool(place[i, 2] >> np.uint64(31))
-            views.append(self.data.view(image, start, net["crop"], reflect, shift))
-        return np.stack(views) / (spec["divide"] if spec["colour"] else 1), self.data.labels["train"][images]
+            views.append(self.data.view(image, start, net["crop"], reflect, self.recipe["data"]["mean"], shift))
+        return np.stack(views) / (spec["divide"] if spec["colour"] else 1), self.labels[images]
 
-    def _images(self, uses: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The image at each place of the stream: every epoch is in an order of its own, or in that of the shards."""
-        count = len(self.data.labels["train"])
-        if not self.recipe["data"]["shuffle"]:
-            return uses % count
-        return np.array([draws.order(self.seed, use // count, count)[use % count] for use in uses.tolist()])
+    def _images(self, uses: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The epoch and the image of each use: every epoch is in an order of its own, or in that of the shards."""
+        (step, epoch), count = self.first, len(self.labels)
+        rounds, places = np.divmod(uses - step * self.recipe["train"]["batch"], count)
+        if self.recipe["data"]["shuffle"]:
+            orders = {each: draws.order(self.seed, epoch + each, count) for each in np.unique(rounds).tolist()}
+            places = np.array([orders[each][place] for each, place in zip(rounds.tolist(), places, strict=True)])
+        return epoch + rounds, places
 
     def _validate(self) -> None:
         """The centre crop's errors; on a plateau the rate drops, after the last drop the training ends (5)."""
         train = self.now["train"]
+        if "val" in self.now["data"]["train"]:  # nothing is held out: nothing better is known than the last
+            self.best_step = self.step
+            return
         probs, labels = self.probs("val", "centre"), self.data.labels["val"]
         error = misses(probs, labels, 1)
         if error < self.best:
@@ -139,8 +168,7 @@ class Training:
         self._log(**found, val_top5_error=misses(probs, labels, 5), drops=self.drops)
 
     def _log(self, **row: Any) -> None:
-        epoch = self.step * self.recipe["train"]["batch"] / len(self.data.labels["train"])
-        self.rows.append({"step": self.step, "epoch": epoch} | row)
+        self.rows.append({"step": self.step, "epoch": self.epoch()} | row)
 
     def probs(self, split: str, crops: str) -> F64:
         """(images, classes): the softmax's outputs averaged over the crops (4.1), outputs times 1 - dropout (4.2)."""
@@ -149,7 +177,8 @@ class Training:
     def see(self, split: str, y: int, x: int, reflect: bool) -> F64:
         """The logits of a split's images, each seen in one view."""
         crop, images = self.recipe["net"]["crop"], self.data.images[split]
-        views = np.stack([self.data.view(image, (y, x), crop, reflect) for image in images])
+        mean = self.recipe["data"]["mean"]
+        views = np.stack([self.data.view(image, (y, x), crop, reflect, mean) for image in images])
         return self.net.forward(views, Pass(self.now["dropout"]))
 
     def crops(self, name: str) -> list[tuple[int, int, bool]]:

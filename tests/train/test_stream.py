@@ -11,10 +11,11 @@ import pytest
 from alexnet.data.shards import Dataset, Split
 from alexnet.engines import draws
 from alexnet.errors import Failure
+from alexnet.recipe import load
 from alexnet.runs.checkpoint import Shelf, read
 from alexnet.train import stream
 from alexnet.train.ahead import Ahead
-from alexnet.train.stream import Stream, Window
+from alexnet.train.stream import Stream, Window, streams
 
 
 @pytest.fixture
@@ -46,6 +47,28 @@ def test_steps_and_epochs():
     made = Stream(images=50, batch=8, seed=3, shuffle=True)
     assert (made.passes(6), made.passes(7), made.steps(1), made.steps(2)) == (0, 1, 7, 13)
     assert made.epoch(25) == 4
+
+
+def test_a_stream_that_begins_later_goes_on_as_the_same_epochs_do():
+    whole, later = Stream(24, 8, 3, shuffle=True), Stream(24, 8, 3, shuffle=True, first_step=9, first_epoch=3)
+    assert (later.epoch(9), later.passes(11), later.passes(12), later.steps(5)) == (3, 3, 4, 15)
+    there = np.arange(9 * 8, 15 * 8)
+    assert all(np.array_equal(*pair) for pair in zip(whole.at(there), later.at(there), strict=True))
+
+
+def test_streams_follow_each_other_where_splits_are_taken_in():
+    """50 images an epoch, 7 steps of 8 until the first is over; then 62."""
+    counts, taking = {"train": 50, "val": 12}, "train.events=[{epoch=%d,set={'data.train'='train+val'}}]"
+    recipe = load("cifar-relu", ["train.batch=8", taking % 3])
+    first, second = streams(recipe, counts, 5)
+    assert first == Stream(50, 8, 5, shuffle=True)
+    assert second == Stream(62, 8, 5, shuffle=True, first_step=19, first_epoch=3)
+    assert second.epoch(19) == 3 and first.epoch(19) == pytest.approx(3.04)
+    assert streams(load("cifar-relu", ["data.train=train+val"]), counts, 5)[0].images == 62
+    with pytest.raises(Failure, match=r'data.train = "train\+val": this data has no val images'):
+        streams(recipe, {"train": 50, "val": 0}, 5)
+    with pytest.raises(Failure, match=r"plateau"):
+        streams(load("alexnet", [taking % 3]), counts, 5)
 
 
 @pytest.mark.parametrize("seed, epoch", [(0, 0), (5, 3)])

@@ -42,7 +42,7 @@ def test_twenty_steps_are_the_reference(pairs, name):
     assert_alike(pairs.trained(name).run, pairs.trained(name).reference)
 
 
-@pytest.mark.parametrize("name, processes", [("paper", 2), ("paper", 4), ("authors", 2)])
+@pytest.mark.parametrize("name, processes", [("paper", 2), ("paper", 4), ("authors", 2), ("cifar", 2)])
 def test_a_column_a_process_and_replicas_are_the_reference(workshop, pairs, tmp_path, name, processes):
     options = ("--device", "cpu", "--procs", processes, "--threads", 1, "--seed", SEED, "--steps", STEPS)
     workshop.alexctl("train", pairs.data, "--recipe", pairs.recipe(name), "--out", tmp_path / "run", *options)
@@ -56,7 +56,7 @@ BY_HAND = {  # before the step of so many; of patterns that overlap the later ho
 }
 
 
-@pytest.mark.parametrize("name", ["paper", "authors"])
+@pytest.mark.parametrize("name", ["paper", "authors", "cifar"])
 def test_stopped_and_resumed_with_changes_by_hand_it_is_the_reference(pairs, tmp_path, monkeypatch, name):
     """The seed, events, drops, the best so far and what was changed by hand are all part of a checkpoint."""
     write = Log.write
@@ -86,9 +86,14 @@ def test_another_seed_is_another_training(pairs, tmp_path):
 
 def test_the_recipes_reach_what_they_are_for(pairs):
     """A plateau's drop while training goes on, a plateau's end, drops by epochs; the best before the last; top-5."""
-    paper, authors, still = (pairs.trained(name).reference for name in RECIPES)
+    paper, authors, still, cifar = (pairs.trained(name).reference for name in RECIPES)
     assert [row["drops"] for row in paper.rows if "drops" in row] == [0, 0, 1, 1, 2]
     assert still.finished and still.step < STEPS and still.drops == 2
     assert authors.rows[-1]["drops"] == 2
+    assert [row["epoch"] for row in cifar.rows if "drops" in row] == [
+        pytest.approx(50 / 48),
+        2,
+    ]  # then nothing is held out
+    assert len(cifar.labels) == 72 and cifar.best_step == 18 and cifar.drops == 1
     assert all(each.best_step < each.step for each in (paper, authors, still))
     assert all(0 < row["val_top5_error"] < row["val_top1_error"] < 1 for row in paper.rows if "drops" in row)

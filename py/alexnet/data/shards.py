@@ -202,11 +202,15 @@ class Dataset:
         self._splits: dict[str, Split] = {}
         self._lock = threading.Lock()
 
-    def split(self, name: str) -> Split:
-        """The images of `name`: "train", "val" or "test"; opened at the first call."""
-        if not self.counts.get(name):
-            held = ", ".join(key for key, count in self.counts.items() if count)
-            raise Failure(f"{self.path} has no images in split {name!r}: it has {held}")
+    def split(self, name: str, *more: str) -> Split:
+        """The images of "train", "val" or "test", or of one after the other; opened at the first call."""
+        for each in (name, *more):
+            if not self.counts.get(each):
+                held = ", ".join(key for key, count in self.counts.items() if count)
+                raise Failure(f"{self.path} has no images in split {each!r}: it has {held}")
+        if more:
+            parts = [self.split(each) for each in (name, *more)]
+            return Split("+".join((name, *more)), [shard for part in parts for shard in part.shards])
         with self._lock:
             if name not in self._splits:
                 self._splits[name] = self._open(name)

@@ -168,6 +168,7 @@ class Operations(Protocol):
         """Writes out (3, crop, crop): each image's crop less the mean at its own pixels, plus a colour, divided (4.1).
 
         images (side, side, 3) bytes on the host, mean (side, side, 3) uploaded, offsets (n, 2) the crops' first row and
-        column, reflect (n) 1 where left and right change places, shift (n, 3) added to each pixel's R, G, B. Images
-        beyond those given become zero. May be called from another thread than the others.
+        column, reflect (n) 1 where left and right change places, shift (n, 3) added to each pixel's R, G, B. A smaller
+        mean (crop, crop, 3) is every crop's, at the pixels of what comes out. Images beyond those given become zero.
+        May be called from another thread than the others.
         """

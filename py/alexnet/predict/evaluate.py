@@ -59,7 +59,7 @@ def evaluate(
     Raises Failure where its classes are not theirs, or the data the runs were trained on was made anew since.
     """
     dataset = Dataset(data or runs[0].trained.data)
-    note = next((found for run in runs if (found := _belongs(run, dataset, data is not None))), "")
+    note = next((found for run in runs if (found := _belongs(run, dataset, split, data is not None))), "")
     images = dataset.split(split)
     total = np.zeros((len(images), len(dataset.classes)), np.float32)
     for run in runs:
@@ -73,15 +73,19 @@ def evaluate(
     return Errors(top1, top5, len(images), crops, dataset.path, mean, images.labels, note)
 
 
-def _belongs(run: Run, data: Dataset, named: bool) -> str:
-    """A note where `data` is another dataset than the run's. Raises Failure where that will not do."""
+def _belongs(run: Run, data: Dataset, split: str, named: bool) -> str:
+    """A note where `data` is another dataset than the run's, or the split was trained on in the end.
+
+    Raises Failure where that will not do.
+    """
     inputs = run.trained.inputs
     if [each.id for each in data.classes] != [each.id for each in inputs.classes]:
         raise Failure(f"{data.path}: its classes are not those of {run.path}; name the data it was trained on")
     if data.size != inputs.size:
         raise Failure(f"{data.path}: its images are {data.size} pixels wide, those of {run.path} {inputs.size}")
     if data.identity == inputs.identity:
-        return ""
+        seen = run.recipe.at_epoch(run.trained.checkpoint.state["epoch"]).data.splits
+        return f"{run.path} was trained on the {split} images too" if split != "train" and split in seen else ""
     what = f"{data.path} is not the dataset that {run.path} was trained on"
     if not named:
         raise Failure(f"{what}: it was made anew, and its images may have been trained on; --data evaluates on it")

@@ -97,7 +97,7 @@ class Run:
         """The net for so many images at once, or as many as there is room for; a `plain` one shows every layer."""
         views = CROPS[crops](self.size, self.recipe.net.crop)
         net = self._for(min(VIEWS, images * len(views)), plain)
-        return Predictor(net, self.trained.inputs.mean, views, self.recipe.dropout)
+        return Predictor(net, self.recipe.subtracted(self.trained.inputs.mean), views, self.recipe.dropout)
 
     def _for(self, views: int, plain: bool) -> Net:
         """The whole net with memory for so many views; the last one made where it will do."""

@@ -8,11 +8,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alexnet.errors import Failure, reason
 from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, EngineSpec, NetSpec, Share, TrainSpec
 from alexnet.recipe.tables import dotted, nearest, plain, read, shown, written
 
-# What an event may change while the net trains: never a shape, an order or the epoch's length.
+Pixels = NDArray[np.float32]
+
+# What may change while the net trains: never a shape or an order.
 LIVE = (
     "dropout",
     "augment.*",
@@ -21,6 +26,8 @@ LIVE = (
     "train.momentum",
     "train.decay",
 )
+# What an event may change besides, but nobody by hand: the epoch's length hangs on it.
+PLANNED = ("data.train",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,13 @@ class Recipe:
             if event.epoch <= epoch:
                 changes = overlaid(changes, event.set)
         return self.with_changes(changes) if changes else self
+
+    def subtracted(self, mean: Pixels) -> Pixels:
+        """What of the mean image (S, S, 3) is subtracted: the whole of it, or its middle from every crop."""
+        if self.data.mean == "pixels":
+            return mean
+        first = (len(mean) - self.net.crop) // 2
+        return mean[first : first + self.net.crop, first : first + self.net.crop]
 
     def to_toml(self) -> str:
         """Every key with its value; `load` reads it back equal."""
@@ -107,8 +121,10 @@ def parse(tables: Mapping[str, Any]) -> Recipe:
     for index, event in enumerate(recipe.train.events):
         where = f"train.events[{index}].set"
         for key in event.set:
-            if not any(fnmatchcase(key, live) for live in LIVE):
-                raise Failure(f"{where}: '{key}' cannot change while the net trains, only {', '.join(LIVE)}")
+            if not any(fnmatchcase(key, live) for live in LIVE + PLANNED):
+                raise Failure(f"{where}: '{key}' cannot change while the net trains, only {', '.join(LIVE + PLANNED)}")
+            if key in PLANNED and event.epoch != int(event.epoch):
+                raise Failure(f"{where}: '{key}' changes between epochs: give a whole one for {event.epoch}")
         try:
             still.with_changes(event.set)
         except Failure as failure:

@@ -218,10 +218,21 @@ class DataSpec:
 
     `access` changes no number: "mapped" takes single images from the mapped shards, "blocks" reads long runs ahead of
     their use, for disks that seek and file systems over a network.
+
+    `mean` is what is subtracted: the mean at each pixel of the image (section 2), or the middle of the mean image from
+    every crop alike (the authors' CIFAR-10 nets). `train` are the splits that are trained on; an event may take in val,
+    at a whole epoch, and from then on nothing is held out to be validated on.
     """
 
     shuffle: bool = True
     access: Literal["mapped", "blocks"] = "mapped"
+    mean: Literal["pixels", "centre"] = "pixels"
+    train: Literal["train", "train+val"] = "train"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of those trained on."""
+        return tuple(self.train.split("+"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 from alexnet.errors import Failure
 from alexnet.files import write_whole
 from alexnet.recipe import Recipe
+from alexnet.recipe.recipe import PLANNED
 
 NAME = "control.json"
 
@@ -24,7 +25,9 @@ def send(run: Path, recipe: Recipe, changes: dict[str, Any]) -> None:
 
 
 def check(recipe: Recipe, changes: dict[str, Any]) -> None:
-    """Raises Failure where a change is none that a recipe's event may make."""
+    """Raises Failure where a change is none that a recipe's event may make, or one that has to be planned."""
+    for key in set(changes) & set(PLANNED):
+        raise Failure(f"{key}: cannot change by hand: write it into the recipe's train.events")
     recipe.with_changes({"train.events": [{"epoch": 0, "set": changes}]})
 
 

@@ -74,10 +74,10 @@ class Loader:
         first_step: int,
     ) -> None:
         self._engine, self._data, self._recipe = engine.beside(), data, recipe
-        self._split, self._stream = data.split("train"), stream
+        self._split, self._stream = data.split(*recipe.data.splits), stream
         self._own = place.slice_of(stream.batch)
         self._ahead = Ahead(self._split, stream) if recipe.data.access == "blocks" else None
-        self._mean = engine.upload(data.mean)
+        self._mean = engine.upload(recipe.subtracted(data.mean))
         crop = recipe.net.crop
         self._free: queue.Queue[Tensor | None] = queue.Queue()
         for _ in range(AHEAD + 1):

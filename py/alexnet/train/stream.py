@@ -5,7 +5,8 @@ lie together: the blocks in an order of its own, and of each window of `WINDOW` 
 own. Whoever reads ahead reads whole blocks; a set of no more than a window is in one random order altogether.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import draws
+from alexnet.errors import Failure
+from alexnet.recipe import Recipe
 
 BLOCK = 256  # 48 MiB of 256x256: to a disk that seeks in 10 ms, 3 % more than one long run
 WINDOW = 32  # blocks; 1.5 GiB of 256x256, and 8192 images among which the next one is drawn
@@ -29,24 +32,29 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """The training images in the order of use: each epoch has each once, batches run on across epochs."""
+    """The training images in the order of use: each epoch has each once, batches run on across epochs.
+
+    It begins at `first_step` with epoch `first_epoch`.
+    """
 
     images: int
     batch: int
     seed: int
     shuffle: bool
+    first_step: int = 0
+    first_epoch: int = 0
 
     def epoch(self, step: int) -> float:
         """Epochs used up before `step`."""
-        return step * self.batch / self.images
+        return self.first_epoch + (step - self.first_step) * self.batch / self.images
 
     def passes(self, step: int) -> int:
         """Whole epochs used up before `step`."""
-        return step * self.batch // self.images
+        return self.first_epoch + (step - self.first_step) * self.batch // self.images
 
     def steps(self, epochs: float) -> int:
         """Steps until so many epochs are used up."""
-        return -int(-epochs * self.images // self.batch)
+        return self.first_step - int(-(epochs - self.first_epoch) * self.images // self.batch)
 
     def at(self, positions: Numbers) -> tuple[Numbers, Numbers]:
         """The epoch and the image at each position of the stream."""
@@ -74,7 +82,8 @@ class Stream:
 
     def _find(self, positions: Numbers) -> tuple[Numbers, Numbers, Numbers]:
         """Each position's epoch, its window's number there, and its place in the window."""
-        epochs, places = positions // self.images, positions % self.images
+        epochs, places = np.divmod(positions - self.first_step * self.batch, self.images)
+        epochs += self.first_epoch
         numbers = np.empty_like(places)
         for epoch in np.unique(epochs).tolist():
             chosen, starts = epochs == epoch, _layout(self, epoch).starts
@@ -86,6 +95,31 @@ class Stream:
     def _windows(epochs: Numbers, numbers: Numbers) -> list[Window]:
         pairs = np.unique(np.stack([epochs, numbers], axis=1), axis=0)
         return [Window(epoch, number) for epoch, number in pairs.tolist()]
+
+
+def streams(recipe: Recipe, counts: Mapping[str, int], seed: int) -> list[Stream]:
+    """The stream of a training, and those that follow where its events change the splits that are trained on.
+
+    `counts` are the images of each split. Raises Failure where there are none to take in or to be validated on.
+    """
+
+    def images(epoch: float) -> int:
+        splits = recipe.at_epoch(epoch).data.splits
+        if "val" in splits and not counts["val"]:
+            raise Failure(f'data.train = "{"+".join(splits)}": this data has no val images; leave it at "train"')
+        if "val" in splits and recipe.train.schedule == "plateau":
+            raise Failure(
+                f'data.train = "{"+".join(splits)}": train.schedule = "plateau" needs val images held out; '
+                'set train.schedule = "epochs", with train.drop_epochs'
+            )
+        return sum(counts[split] for split in splits)
+
+    found = [Stream(images(0), recipe.train.batch, seed, recipe.data.shuffle)]
+    for epoch in sorted({int(event.epoch) for event in recipe.train.events if "data.train" in event.set}):
+        if images(epoch) != found[-1].images:
+            step = found[-1].steps(epoch)
+            found.append(replace(found[-1], images=images(epoch), first_step=step, first_epoch=epoch))
+    return found
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from alexnet.runs.checkpoint import Checkpoint, Shelf, write
 from alexnet.runs.log import Row
 from alexnet.train.loader import Loader
 from alexnet.train.schedule import Schedule
-from alexnet.train.stream import Stream
+from alexnet.train.stream import Stream, streams
 
 Listener = Callable[[Row], None]  # gets each row of the log
 
@@ -65,8 +65,7 @@ class Trainer:
         self.run_path, self.data, self.recipe, self.seed = run, data, recipe, seed
         self.engine, self.link = engine, link
         self._listeners: Sequence[Listener] = ()
-        train = data.split("train")
-        self.stream = Stream(len(train), recipe.train.batch, seed, recipe.data.shuffle)
+        self._streams = streams(recipe, data.counts, seed)
         self.own = link.place.slice_of(recipe.train.batch)
         if not self.own:
             raise Failure(f"train.batch = {recipe.train.batch}: too small for {link.place.replicas} replicas")
@@ -75,10 +74,17 @@ class Trainer:
                 f"augment.offsets = {recipe.augment.offsets}: images of {data.size} leave "
                 f"{data.size - recipe.net.crop + 1} positions for a crop of {recipe.net.crop}; use at most that"
             )
+        if recipe.data.mean == "centre" and recipe.net.crop == data.size:
+            raise Failure(f'data.mean = "centre": crops of {data.size} have no other middle; leave it at "pixels"')
         shapes = topology(recipe.net, len(data.classes))
         self.net = Net(shapes, engine, link, len(self.own), training=True)
         self.at = Progress()
         self.shelf = Shelf(run)
+
+    @property
+    def stream(self) -> Stream:
+        """The images of the step at which the training stands."""
+        return next(each for each in reversed(self._streams) if each.first_step <= self.at.step)
 
     def begin(self, weights: Sequence[Mapping[str, Floats]]) -> None:
         """Start from random weights, and from those given for all or some layers."""
@@ -93,7 +99,10 @@ class Trainer:
 
     def last_step(self, asked: int | None) -> int:
         """The step at which a training ends: the one asked for, else that of the recipe's last epoch."""
-        return asked if asked is not None else self.stream.steps(self.recipe.train.epochs)
+        if asked is not None:
+            return asked
+        epochs = self.recipe.train.epochs
+        return next(each for each in reversed(self._streams) if each.first_epoch < epochs).steps(epochs)
 
     def run(self, last_step: int, listeners: Sequence[Listener] = ()) -> bool:
         """Train up to `last_step`, each row of the log told to `listeners`; false where a signal stopped it before.
@@ -194,13 +203,14 @@ class Trainer:
         return any(before < event.epoch <= now for event in self.recipe.train.events)
 
     def _validate(self) -> bool:
-        """Centre-crop error on the validation images; true where it is the best so far."""
+        """Centre-crop error on the validation images; true where it is the best so far, or nothing better is known."""
         if not self.data.counts["val"]:
             return False
+        if "val" in self.now.data.splits:
+            return True
         split = self.data.split("val")
-        predictor = Predictor(
-            self.net, self.data.mean, centre_crop(self.data.size, self.recipe.net.crop), self.now.dropout
-        )
+        mean, crops = self.recipe.subtracted(self.data.mean), centre_crop(self.data.size, self.recipe.net.crop)
+        predictor = Predictor(self.net, mean, crops, self.now.dropout)
         chosen = self.link.place.slice_of(len(split))
         probs = predict_split(predictor, split, chosen)
         labels = split.labels[chosen.start : chosen.stop]

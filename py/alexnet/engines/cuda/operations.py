@@ -232,17 +232,19 @@ class CudaOperations:
         check_maps("augment", out)
         check_kind("augment", FLOAT, mean)
         fits = 1 <= len(images) <= out.shape[3] and out.shape[0] == 3 and out.shape[1] == out.shape[2]
-        fits = fits and mean.shape[0] == mean.shape[1] and all(image.shape == mean.shape for image in images)
         fits = fits and len(offsets) == len(reflect) == len(shift) == len(images)
         check(fits, "augment", f"{len(images)} images", mean, out)
-        crop = out.shape[1]
-        inside = offsets.min() >= 0 and offsets.max() + crop <= mean.shape[0]
+        size, crop = len(images[0]), out.shape[1]
+        fits = all(image.shape == (size, size, 3) for image in images)
+        fits = fits and mean.shape in ((size, size, 3), (crop, crop, 3))
+        check(fits, "augment", f"images or mean are not {size} x {size}", mean, out)
+        inside = offsets.min() >= 0 and offsets.max() + crop <= size
         check(bool(inside), "augment", "a crop reaches beyond its image", mean, out)
         check(divide != 0, "augment", "division by zero", mean, out)
 
         def kernel(stream: Stream, bytes_: Array, offsets_: Array, reflect_: Array, shift_: Array) -> None:
             arrays = [each.argument for each in (bytes_, mean, out, offsets_, reflect_, shift_)]
-            sizes = [np.asarray(np.int32(each)) for each in (len(images), out.shape[3], mean.shape[0], crop)]
+            sizes = [np.asarray(np.int32(each)) for each in (len(images), out.shape[3], size, len(mean), crop)]
             tile, rows = SIZES["AUGMENT_TILE"], SIZES["AUGMENT_ROWS"]
             grid = (-(-out.shape[3] // tile), -(-crop // tile), crop)
             arguments = [*arrays, *sizes, np.asarray(np.float32(divide))]
