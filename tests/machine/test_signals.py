@@ -217,10 +217,13 @@ with stop_request() as stop:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_command_that_keeps_nothing_says_so(mind, workshop, tmp_path, number, code):
-    """`predict` waits for an image that nobody sends."""
+@pytest.mark.parametrize("tasks", ["1", "2"])
+def test_a_command_that_keeps_nothing_says_so(mind, workshop, tmp_path, number, code, tasks, monkeypatch):
+    """`predict` waits for an image that nobody sends; as one of two tasks it shares nothing with the other."""
     workshop.train(tmp_path / "run", "--procs", 1, "--steps", 1)
     os.mkfifo(tmp_path / "cat.png")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    monkeypatch.setenv("SLURM_PROCID", str(int(tasks) - 1))
     process = mind(workshop.start("predict", tmp_path / "run", tmp_path / "cat.png", "--device", "cpu"))
 
     def opened():

@@ -1,5 +1,6 @@
 """Who started this process, and whether MPI agrees: never two trainings of one run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -139,3 +140,38 @@ def test_a_failing_process_is_heard_before_all_end(tmp_path):
         command = [launch.mpiexec(), "-n", "2", sys.executable, "-m", "mpi4py", str(program)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (1, "alexctl: no room\n")
+
+
+def test_a_command_that_each_process_runs_by_itself_fails_by_itself(workshop, tmp_path, monkeypatch):
+    """The second of two tasks of `srun`, where MPI would wait for the first."""
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    done = workshop.alexctl("predict", tmp_path / "none", "cat.png", "--device", "cpu", code=1)
+    assert done.stderr.startswith(f"alexctl: {tmp_path}/none: ") and done.stderr.count("\n") == 1
+
+
+def test_doctor_names_the_launcher_that_fits(workshop, monkeypatch):
+    def launcher():
+        return json.loads(workshop.alexctl("doctor", "--json").stdout)["launcher"]
+
+    assert launcher() == "none is needed: alexctl starts its processes itself, with mpiexec"
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert launcher() == "srun --mpi=pmi2, over all nodes; or alexctl by itself, on this one"
+    monkeypatch.setenv("PMI_SIZE", "2")
+    assert launcher().startswith("2 processes were started, MPI joins 1: use srun --mpi=pmi2")
+
+
+def test_an_exchange_with_a_process_that_is_gone_is_a_failure():
+    program = """
+from mpi4py import MPI
+from alexnet.errors import Failure
+from alexnet.links.mpi import MpiLink
+link = MpiLink(1)
+link.world = MPI.COMM_NULL
+try:
+    link.any(True)
+except Failure as failure:
+    print(failure)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.startswith("another process is gone (MPI: "), done.stderr

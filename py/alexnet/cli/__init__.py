@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -36,6 +37,8 @@ def face(
 
 # Commands that go on, when they are run again, where a signal ended them.
 KEEPING = {"prep", "train"}
+# Commands whose work several processes share; of the others each does its own.
+SHARED = {"train", "bench"}
 
 app.command()(data.prep)
 app.command()(training.train)
@@ -57,22 +60,24 @@ def main() -> None:
     """Run a command; every failure ends in one line and an exit code."""
     from alexnet.machine import launch, signals, world
 
-    if world.started() > 1:
+    shared = _named(SHARED)
+    if shared and world.started() > 1:
         signals.hold()
     launch.up()
+    end = partial(world.end, shared=shared)
     try:
         with signals.heard(_stop):
             app(standalone_mode=True)
     except Failure as failure:
-        world.end(f"alexctl: {failure}")
+        end(f"alexctl: {failure}")
     except MemoryError:
-        world.end("alexctl: not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
+        end("alexctl: not enough memory; use a smaller batch (--set train.batch=...) or a smaller recipe")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        world.end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
+        end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
     except Exception as error:
-        world.end(f"alexctl: {unforeseen(error)}")
+        end(f"alexctl: {unforeseen(error)}")
 
 
 def _stop(number: int) -> None:
@@ -80,7 +85,12 @@ def _stop(number: int) -> None:
     from alexnet.machine import world
 
     line, code = "it keeps nothing half done, run it again from the start", 128 + number
-    if KEEPING.intersection(sys.argv[1:2]):
+    if _named(KEEPING):
         line, code = "what was done is kept, run the same command again to go on", STOPPED
     break_off()
-    world.end(f"alexctl: stopped; {line}", code, os._exit)
+    world.end(f"alexctl: stopped; {line}", code, shared=_named(SHARED), leave=os._exit)
+
+
+def _named(commands: set[str]) -> bool:
+    """Whether the command line names one of these."""
+    return bool(commands.intersection(sys.argv[1:2]))

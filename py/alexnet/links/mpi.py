@@ -1,14 +1,32 @@
 """Exchanges between processes over MPI, for arrays of the CPU engine: (blocks, maps, height, width, 16)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
+from alexnet.errors import Failure, reason
 from alexnet.links import place
+
+Given = ParamSpec("Given")
+Got = TypeVar("Got")
+
+
+def together(exchange: Callable[Given, Got]) -> Callable[Given, Got]:
+    """An exchange that raises Failure where another process is gone."""
+
+    @wraps(exchange)
+    def checked(*args: Given.args, **kwargs: Given.kwargs) -> Got:
+        try:
+            return exchange(*args, **kwargs)
+        except MPI.Exception as error:
+            raise Failure(f"another process is gone (MPI: {reason(error)}); run again with --resume") from error
+
+    return checked
 
 
 class MpiLink:
@@ -22,6 +40,7 @@ class MpiLink:
         self._replicas = self.world.Split(self.place.owned.start, self.rank)
         self._parcels: dict[int, Floats] = {}
 
+    @together
     def gather(self, own: Floats, whole: Floats) -> None:
         parts = self._parts(whole)
         parcel = self._parcel(whole.size)
@@ -30,6 +49,7 @@ class MpiLink:
         for part, packed in zip(parts, np.split(parcel, np.cumsum(counts)[:-1]), strict=True):
             part[...] = packed.reshape(part.shape)
 
+    @together
     def scatter(self, whole: Floats, own: Floats) -> None:
         parts = self._parts(whole)
         parcel = self._parcel(whole.size)
@@ -38,22 +58,27 @@ class MpiLink:
             packed.reshape(part.shape)[...] = part
         self._group.Reduce_scatter(parcel, own, counts, MPI.SUM)
 
+    @together
     def average(self, gradients: Sequence[Floats]) -> None:
         if self.place.replicas > 1:
             for gradient in gradients:
                 self._replicas.Allreduce(MPI.IN_PLACE, gradient, MPI.SUM)
 
+    @together
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         result = np.empty_like(values)
         self._replicas.Allreduce(values, result, MPI.SUM)
         return result
 
+    @together
     def any(self, flag: bool) -> bool:
         return bool(self.world.allreduce(int(flag), MPI.MAX))
 
+    @together
     def share(self, value: Any) -> Any:
         return self.world.bcast(value, root=0)
 
+    @together
     def rows(self, own: Floats) -> Floats | None:
         if self.place.replica:
             return None
@@ -65,12 +90,14 @@ class MpiLink:
         self._group.Gatherv(own, [whole, counts], root=0)
         return whole
 
+    @together
     def each(self, value: Any) -> list[Any]:
         return self.world.allgather(value)
 
     def close(self) -> None:
         pass
 
+    @together
     def images(self, own: NDArray[Any]) -> NDArray[Any] | None:
         if self.place.owned.start:
             return None

@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from alexnet.engines import Floats, Own
 from alexnet.engines.cuda.device import BF16, Array, to_bf16
-from alexnet.links.mpi import MpiLink
+from alexnet.links.mpi import MpiLink, together
 
 
 def column_sizes(whole: Array, columns: int) -> list[int]:
@@ -21,17 +21,20 @@ def column_sizes(whole: Array, columns: int) -> list[int]:
 class StagedLink(MpiLink):
     """Maps are (C, H, W, N): a column's maps are a contiguous part, so they travel as they lie; sums are float32."""
 
+    @together
     def gather(self, own: Own, whole: Own) -> None:
         values = np.empty(whole.shape, np.float32)
         counts = column_sizes(whole, self.place.columns)
         self._group.Allgatherv(own.download(), [values, counts])
         self._assign(whole, values)
 
+    @together
     def scatter(self, whole: Own, own: Own) -> None:
         values = np.empty(own.shape, np.float32)
         self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place.columns), MPI.SUM)
         self._assign(own, values)
 
+    @together
     def average(self, gradients: Sequence[Own]) -> None:
         if self.place.replicas > 1:
             for gradient in gradients:

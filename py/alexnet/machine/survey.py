@@ -1,6 +1,7 @@
 """What this machine has for training, and what is missing."""
 
 import importlib
+import os
 import platform
 from collections.abc import Callable
 from importlib import metadata
@@ -23,6 +24,7 @@ def survey() -> dict[str, str]:
         "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": _asked(_mpi),
         "mpiexec": _asked(launch.mpiexec),
+        "launcher": _asked(_launcher),
         "gpus": _asked(lambda: ", ".join(gpu.name for gpu in devices.gpus()) or devices.no_gpu()),
         "onnx export": _asked(_onnx),
         **facts(),
@@ -46,6 +48,19 @@ def _best() -> str:
 
 def _mpi() -> str:
     return f"{world.library()}, mpi4py {metadata.version('mpi4py')}"
+
+
+def _launcher() -> str:
+    """Who started this process, and whether that fits; or what would."""
+    if (processes := world.started()) > 1:
+        try:
+            world.join()
+        except Failure as failure:
+            return str(failure)
+        return f"{processes} processes were started, and MPI joins them"
+    if "SLURM_JOB_ID" in os.environ:
+        return f"srun --mpi={world.fitting()}, over all nodes; or alexctl by itself, on this one"
+    return "none is needed: alexctl starts its processes itself, with mpiexec"
 
 
 def _onnx() -> str:

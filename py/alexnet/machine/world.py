@@ -50,15 +50,16 @@ def join() -> "MPI.Intracomm":
     """
     mpi, processes = _mpi(), started()
     if not mpi.Is_initialized():
-        _hide_pmix(mpi)
+        if fitting() != "pmix":
+            _hide_pmix()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of another MPI's launcher; it is said below
             mpi.Init_thread()
     world: MPI.Intracomm = mpi.COMM_WORLD
     if world.size != processes:
         raise Failure(
-            f"{processes} processes were started, MPI joins {world.size}: use srun --mpi=pmi2, or the mpiexec that "
-            f"belongs to {library()} (alexctl doctor names it)"
+            f"{processes} processes were started, MPI joins {world.size}: use srun --mpi={fitting()}, or the mpiexec "
+            f"that belongs to {library()} (alexctl doctor names it)"
         )
     return world
 
@@ -69,6 +70,12 @@ def library() -> str:
     return f"{name} {'.'.join(map(str, version))}"
 
 
+def fitting() -> str:
+    """The way of joining, of those that `srun --mpi=list` names, which the MPI in use knows."""
+    mpi = _mpi()
+    return "pmix" if mpi.get_vendor()[0] == "Open MPI" or "pmix" in mpi.Get_library_version().lower() else "pmi2"
+
+
 def neighbours(value: Value) -> list[Value]:
     """The values of all processes on this machine."""
     here = join().Split_type(_mpi().COMM_TYPE_SHARED)
@@ -77,14 +84,16 @@ def neighbours(value: Value) -> list[Value]:
     return values
 
 
-def end(line: str, code: int = 1, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
-    """Print one line and end; of several processes all end, and the first one speaks if it can."""
+def end(line: str, code: int = 1, *, shared: bool = True, leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
+    """Print one line and end. Of several processes that share the work all end, and the first one speaks if it can."""
+    if not shared or started() == 1:
+        say(line)
+        leave(code)
     first, world = not rank(), None
     if first:
         say(line)
-    if started() > 1:
-        with suppress(Failure):  # MPI joins nobody: each ends by itself
-            world = join()
+    with suppress(Failure):  # MPI joins nobody: each ends by itself
+        world = join()
     if not first:
         time.sleep(FIRST_SPEAKS_SECONDS)
         say(line)
@@ -122,11 +131,10 @@ def _mpi() -> ModuleType:
     return MPI
 
 
-def _hide_pmix(mpi: ModuleType) -> None:
-    """MPICH without PMIx ends the process, in many lines, where a launcher speaks PMIx."""
-    if mpi.get_vendor()[0] == "MPICH" and "pmix" not in mpi.Get_library_version().lower():
-        for name in [name for name in os.environ if name.startswith("PMIX_")]:
-            del os.environ[name]
+def _hide_pmix() -> None:
+    """An MPI without PMIx ends the process, in many lines, where a launcher speaks that."""
+    for name in [name for name in os.environ if name.startswith("PMIX_")]:
+        del os.environ[name]
 
 
 def _told(name: str) -> int:
