@@ -7,7 +7,7 @@ import sklearn.mixture
 
 from alexnet.baselines.fisher import FisherCoder, FisherPlan, evened, fisher_vector
 from alexnet.baselines.mixture import Mixture
-from alexnet.baselines.pca import Pca
+from alexnet.pca import Pca
 
 CELLS = ((1, 1), (2, 2), (3, 1))
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.baselines import mixture, pca, pyramid
+from alexnet import pca
+from alexnet.baselines import mixture, pyramid
 from alexnet.baselines.grid import Floats, Places
 from alexnet.baselines.mixture import Mixture
-from alexnet.baselines.pca import Pca
+from alexnet.pca import Pca
 
 
 def fisher_vector(rows: Floats, posteriors: Floats, model: Mixture) -> Floats:

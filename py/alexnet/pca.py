@@ -1,10 +1,12 @@
-"""Principal components of descriptors: the mean, and the axes of largest variance."""
+"""Principal components of rows of values: the mean, and the axes of largest variance."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from alexnet.baselines.grid import Floats
+Floats = NDArray[np.floating[Any]]
 
 BLOCK = 65_536  # rows whose products are summed at once in float64
 

@@ -3,7 +3,7 @@
 import numpy as np
 import sklearn.decomposition
 
-from alexnet.baselines import pca
+from alexnet import pca
 
 
 def test_components_are_scikit_learns_up_to_their_sign(monkeypatch):
