@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import baseline, bench, data, doctor, recipes, report, trained, training
+from alexnet.cli import baseline, bench, data, doctor, recipes, report, retrieval, trained, training
 from alexnet.console import break_off
 from alexnet.errors import STOPPED, Failure, unforeseen
 
@@ -36,7 +36,7 @@ def face(
 
 
 # Commands that go on, when they are run again, where a signal ended them.
-KEEPING = {"prep", "train"}
+KEEPING = {"prep", "train", "features"}
 # Commands whose work several processes share; of the others each does its own.
 SHARED = {"train", "bench"}
 
@@ -53,6 +53,8 @@ app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command()(data.show)
 app.command("recipes")(recipes.recipes)
+app.command()(retrieval.features)
+app.command()(retrieval.neighbours)
 app.command("baseline")(baseline.baseline)
 
 

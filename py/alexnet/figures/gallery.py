@@ -10,7 +10,7 @@ from alexnet.data.shards import Dataset
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.predict.run import Run
-from alexnet.recipe.spec import Conv, Fc, NetSpec, Relu, Tanh
+from alexnet.recipe.spec import Conv
 
 SHOWN, QUERIES, NEIGHBOURS = 8, 5, 6
 SEARCHED = 2000  # training images among which the nearest are sought
@@ -38,17 +38,9 @@ def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | 
     yield folder / "training.png"
 
 
-def last_hidden(net: NetSpec) -> str:
-    """The layer whose values describe an image (section 6.1): the last activation below the last FC layer."""
-    layers = list(net.layers)
-    last = max((at for at, layer in enumerate(layers) if isinstance(layer, Fc)), default=len(layers) - 1)
-    below = layers[:last] or layers
-    return next((each.name for each in reversed(below) if isinstance(each, Relu | Tanh)), below[-1].name)
-
-
 def _draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list[int], path: Path) -> None:
     """The training images whose last hidden layer is nearest by Euclidean distance (paper, 6.1)."""
-    hidden = last_hidden(run.recipe.net)
+    hidden = run.recipe.net.last_hidden
     train = data.split("train")
     pool = range(min(SEARCHED, len(train)))  # the shards are in a random order already
     features = run.features([train.image(index) for index in pool], hidden)

@@ -192,6 +192,13 @@ class NetSpec:
     crop: Count = 224
     layers: tuple[LayerSpec, ...]
 
+    @property
+    def last_hidden(self) -> str:
+        """The layer whose values describe an image (section 6.1): the last activation below the last FC layer."""
+        last = max((at for at, layer in enumerate(self.layers) if isinstance(layer, Fc)), default=len(self.layers))
+        below = self.layers[:last] or self.layers
+        return next((each.name for each in reversed(below) if isinstance(each, Relu | Tanh)), below[-1].name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSpec:
