@@ -1,5 +1,6 @@
 # Sourced: sets FASHION_MNIST to a folder with the four gzipped IDX files and the classes' names. The files are those
-# of Debian's package where it is or can be installed, else from their public address; their contents are checked.
+# of Debian's package where it is installed, else from their public address; as root the package is installed where
+# that cannot be reached. Their contents are checked.
 
 fashion_sums='c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte.gz
 bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte.gz
@@ -15,17 +16,17 @@ whole() {
     done <<<"$fashion_sums"
 }
 
+# Asks nobody for more rights than there are.
 install_package() {
-    command -v apt-get >/dev/null || return 1
-    local root=()
-    [ "$(id -u)" = 0 ] || root=(sudo -n)
-    { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq dataset-fashion-mnist; } >/dev/null 2>&1
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    echo "installing Debian's package dataset-fashion-mnist" >&2
+    { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; } >/dev/null 2>&1
 }
 
 download() {
     local sum name
     while read -r sum name; do
-        python -c 'import sys, urllib.request as u; u.urlretrieve(*sys.argv[1:])' "$fashion_url/$name" "$1/$name" ||
+        python -c 'import sys, urllib.request as u; u.urlretrieve(*sys.argv[1:])' "$fashion_url/$name" "$1/$name" 2>/dev/null ||
             return 1
     done <<<"$fashion_sums"
 }
@@ -34,16 +35,17 @@ download() {
 gather() {
     local package=/usr/share/datasets/fashion-mnist
     mkdir -p "$1"
-    if whole "$package" || { install_package && whole "$package"; }; then
+    if ! whole "$package" && download "$1"; then
+        :
+    elif whole "$package" || { install_package && whole "$package"; }; then
         ln -sf "$package"/*.gz "$1"
-    else
-        download "$1"
     fi
     printf '%s\n' T-shirt Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag 'Ankle boot' >"$1/classes.txt"
 }
 
 FASHION_MNIST=images/fashion-mnist
 if ! whole "$FASHION_MNIST" && ! { gather "$FASHION_MNIST" && whole "$FASHION_MNIST"; }; then
-    echo "Fashion-MNIST cannot be had: put its four .gz files into $PWD/$FASHION_MNIST and run this again" >&2
+    echo "Fashion-MNIST cannot be had: install Debian's package dataset-fashion-mnist, or put its four .gz files into" \
+        "$PWD/$FASHION_MNIST, and run this again" >&2
     exit 1
 fi
