@@ -24,7 +24,7 @@ for library in libasan.so libubsan.so libstdc++.so; do
 done
 sanitized_python() {
     ALEXNET_ENGINE_DIR=$build PYTHONPATH=$build LD_PRELOAD=$libraries \
-        ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 "$python" "$@"
+        ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 "$python" "$@"
 }
 
 mkdir -p build

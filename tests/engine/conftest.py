@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 ISAS = ("base", "avx2", "avx512")
 
 
+@cache  # a module that is read again would make its classes anew
 def load(isa: str) -> ModuleType:
     name = f"_engine_{isa}"
     folder = os.environ.get("ALEXNET_ENGINE_DIR")
