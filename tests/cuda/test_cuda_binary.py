@@ -162,7 +162,8 @@ def test_without_cublas_one_line_says_what_to_install(missing: type[Exception]) 
         Products(fake, "fp32", 0, 0)
 
 
-def test_without_nvrtc_one_line_says_what_to_install(cupy: FakeCupy) -> None:
+def test_without_nvrtc_one_line_says_what_to_install(cupy: FakeCupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "prebuilt", lambda precision: None)  # an nvcc on PATH made one with the package
     cupy.refused = (RuntimeError,)
     with pytest.raises(Failure, match=r"NVRTC makes no CUDA kernels here: .*pip install nvidia-cuda-nvrtc"):
         GpuDevice(0, "fp32")
