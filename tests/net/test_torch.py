@@ -71,7 +71,7 @@ def kinks(net: Net) -> torch_model.Kinks:
     unpacked = {name: net.engine.unpack(blob.value, BATCH) for name, blob in net.outputs.items()}
     choices = {name: values > 0 for name, values in unpacked.items() if name.startswith("relu")}
     pools = [layer for layer in net.layers if isinstance(layer, MaxPooling)]
-    choices |= {layer.spec.name: net.engine.unpack(layer.argmax, BATCH) for layer in pools}
+    choices |= {layer.name: net.engine.unpack(layer.argmax, BATCH) for layer in pools}
     return torch_model.Kinks({name: torch.from_numpy(values) for name, values in choices.items()})
 
 
