@@ -149,6 +149,7 @@ class Module:
         assert bool(path) != bool(code) and bool(options) == bool(code)
         assert not code or '#include "conv.cu"' in code
         self._cupy, self._options, self._path = cupy, options, path
+        self._library: Any = None
 
     def compile(self) -> None:
         if self._cupy.refused:
@@ -160,6 +161,8 @@ class Module:
         self._library = load(compile_kernels(source_directory() / "engine.cu", precision))
 
     def get_function(self, name: str) -> "Function":
+        if self._library is None:
+            self.compile()  # as CuPy does, at the first use
         return Function(self._cupy, self._library, name)
 
 
