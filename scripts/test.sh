@@ -24,4 +24,6 @@ say "tests"
 pytest "$@"
 
 say "planted faults: a sample, drawn by the commit"
-python scripts/mutants.py --minutes 3 --draw "$(git rev-parse HEAD)"
+# Told, and no failure yet: the list has faults that no whole run has been through.
+python scripts/mutants.py --minutes 3 --draw "$(git rev-parse HEAD)" ||
+    echo "some of the sample were not noticed, or could not be run: see above" >&2
