@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from alexnet.baselines.grid import Floats, Grid, Pixels, box
+from alexnet.baselines.grid import Floats, Grid, box
 from alexnet.baselines.sift import CELL, CELLS
+from alexnet.data.format import Pixels
 
 
 def colour(image: Pixels, step: int) -> Floats:

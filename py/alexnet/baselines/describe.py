@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 
 from alexnet.baselines.colour import colour
-from alexnet.baselines.grid import Floats, Grid, Pixels, Places, grey, scaled
+from alexnet.baselines.grid import Floats, Grid, Places, grey, scaled
 from alexnet.baselines.hog import hog
 from alexnet.baselines.lbp import lbp
 from alexnet.baselines.sift import sift
+from alexnet.data.format import Pixels
 
 Descriptor = Literal["sift", "colour", "hog", "lbp"]
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from alexnet.data.format import Pixels
+
 Floats = NDArray[np.floating[Any]]  # single precision at work, double in the tests
 Places = NDArray[np.floating[Any]]
 

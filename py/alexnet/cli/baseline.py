@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from alexnet.cli.options import Json
+
 
 def baseline(
     data: Annotated[Path, typer.Argument(help="The prepared data.")] = Path("data"),
@@ -17,9 +19,7 @@ def baseline(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer descriptors, codewords and training images.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Learn a baseline of the paper's Tables 1 and 2 on the training images, and measure it."""
     from alexnet.baselines.run import run

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.format import Pixels
 from alexnet.data.shards import Split
 from alexnet.engines import Floats
 from alexnet.net.layers import Pass
 from alexnet.net.net import Net
 
-Pixels = NDArray[np.uint8]
 CropsName = Literal["ten", "centre"]
 
 

@@ -15,7 +15,7 @@ from alexnet.errors import Failure, reason
 from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, EngineSpec, NetSpec, Share, TrainSpec
 from alexnet.recipe.tables import dotted, nearest, plain, read, shown, written
 
-Pixels = NDArray[np.float32]
+MeanImage = NDArray[np.float32]
 
 # What may change while the net trains: never a shape or an order.
 LIVE = (
@@ -70,7 +70,7 @@ class Recipe:
                 changes = overlaid(changes, event.set)
         return self.with_changes(changes) if changes else self
 
-    def subtracted(self, mean: Pixels) -> Pixels:
+    def subtracted(self, mean: MeanImage) -> MeanImage:
         """What of the mean image (S, S, 3) is subtracted: the whole of it, or its middle from every crop."""
         if self.data.mean == "pixels":
             return mean
