@@ -1,10 +1,12 @@
 """A signal to stop, whoever gets it: a checkpoint of the very last step and 75, or a line and the signal's code."""
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -231,6 +233,9 @@ def test_a_command_that_keeps_nothing_says_so(mind, workshop, tmp_path, number, 
             return os.open(tmp_path / "cat.png", os.O_WRONLY | os.O_NONBLOCK)
 
     image = until(opened, process)
+    os.write(image, b"x")
+    until(lambda: not fcntl.ioctl(image, termios.FIONREAD, b"\0" * 4).strip(b"\0"), process)
+    time.sleep(0.2)  # it waits for more: what comes between two reads is heard only when the second one ends
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     os.close(image)

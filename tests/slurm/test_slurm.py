@@ -56,7 +56,7 @@ def test_a_job_that_is_out_of_time_goes_on_and_a_cancelled_one_does_not(slurm, w
     run = tmp_path / "run"
     job = slurm.submit("--time=1", "--signal=TERM@40", then=(workshop.data, run, *options(workshop, *ENDLESS)))
     until(lambda: slurm.field(job, "Restarts") == "1", lambda: slurm.output(job))
-    slurm.call("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm waits two minutes before it begins again
+    slurm.begin(job)
     stopped = steps(run)[-1]
     assert read(Shelf(run).named("latest")).state["step"] == stopped
     until(lambda: steps(run)[-1] > stopped + 5, lambda: slurm.output(job))
@@ -118,8 +118,7 @@ def test_a_job_that_is_requeued_after_its_processes_were_killed_goes_on(slurm, w
     slurm.wait(job, "FAILED")
     kept = read(Shelf(run).named("latest")).state["step"]
     slurm.call("scontrol", "requeue", job)
-    slurm.wait(job, "PENDING")
-    slurm.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+    slurm.begin(job)
     starts = lambda: [row["step"] for row in read_log(run / "log.jsonl") if row.get("event") == "start"]  # noqa: E731
     until(lambda: len(starts()) == 2 and steps(run)[-1] > kept, lambda: slurm.output(job))
     assert starts() == [0, kept]
