@@ -117,7 +117,10 @@ def environment() -> dict[str, str]:
 
 
 def pytest(tests: str) -> tuple[bool, str]:
-    """Whether these tests pass in the copy, and what was said of the first that does not."""
+    """Whether these tests pass in the copy, and what was said of the first that does not.
+
+    Raises ValueError where they were killed, which says nothing of them.
+    """
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     try:
         run = subprocess.run(
@@ -125,6 +128,8 @@ def pytest(tests: str) -> tuple[bool, str]:
         )
     except subprocess.TimeoutExpired:
         return False, "it did not end"
+    if run.returncode < 0:
+        raise ValueError(f"{tests}: killed by signal {-run.returncode}")
     said = run.stdout.strip().splitlines()
     first = next((line for line in said if line.startswith(("FAILED", "ERROR"))), "\n".join(said[-8:]))
     return run.returncode == 0, first
