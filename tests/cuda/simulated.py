@@ -31,17 +31,18 @@ from alexnet.errors import Failure
 _HERE = Path(__file__).parent
 _SIMT = _HERE / "simt"
 
-Sanitizer = Literal["none", "address", "thread"]
+Sanitizer = Literal["none", "address", "thread", "counts"]  # the last counts what is accessed (simt/counting.h)
 
 _FLAGS: dict[Sanitizer, list[str]] = {
     "none": ["-O2", "-march=native", "-ffp-contract=off"],
     "address": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=alignment,vptr"],
     "thread": ["-O1", "-g", "-fsanitize=thread"],
+    "counts": ["-O2", "-march=native", "-ffp-contract=off", "-fsanitize=thread", "-DSIMT_COUNTS"],
 }
 
 
 class _Options(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint) for name in ("seed", "threads", "poison", "strict")]
+    _fields_ = [(name, ctypes.c_uint) for name in ("seed", "threads", "poison", "strict", "sample")]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Options:
     threads: int = 1
     poison: bool = True
     strict: bool = True
+    sample: int = 1  # run one block of so many, to be counted
 
 
 def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "none") -> Path:
@@ -70,11 +72,13 @@ def compile_kernels(source: Path, precision: Precision, sanitizer: Sanitizer = "
     uninstrumented = [each for each in common if each != "-fsanitize=thread"]
     if sanitizer == "thread":
         uninstrumented.append("-DSIMT_TSAN")
-    runtime = [_object(_SIMT / name, [compiler, *uninstrumented]) for name in ("block.cpp", "simt.cpp")]
+    parts = ["block.cpp", "simt.cpp", *(["counting.cpp"] if sanitizer == "counts" else [])]
+    runtime = [_object(_SIMT / name, [compiler, *uninstrumented]) for name in parts]
+    linked = uninstrumented if sanitizer == "counts" else common
     with tempfile.TemporaryDirectory(dir=_cache()) as work:
         _compile([compiler, *common, "-x", "c++", "-c", str(source), "-o", f"{work}/kernels.o"])
         made = [f"{work}/kernels.o", *map(str, runtime)]
-        _compile([compiler, *common, "-shared", *made, "-pthread", "-o", f"{work}/all.so"])
+        _compile([compiler, *linked, "-shared", *made, "-pthread", "-o", f"{work}/all.so"])
         Path(f"{work}/all.so").replace(library)
     return library
 
@@ -199,7 +203,7 @@ class SimulatedDevice:
                 (ctypes.c_uint * 3)(*grid),
                 (ctypes.c_uint * 3)(*block),
                 addresses,
-                _Options(o.seed, o.threads, o.poison, o.strict),
+                _Options(o.seed, o.threads, o.poison, o.strict, o.sample),
             )
             if error:
                 raise RuntimeError(f"{kernel}: {error.decode()}")

@@ -15,6 +15,8 @@ struct Options {
     unsigned threads;  // OS threads over the blocks
     unsigned poison;   // fill shared memory with NaN
     unsigned strict;   // a mask may not name a lane that has returned
+    unsigned
+        sample;  // run one block of so many, where there are many: what comes of it is only to be counted
 };
 
 struct Launch {

@@ -3,6 +3,24 @@
 #pragma once
 #include "simt.h"
 
+/// Rounds to nearest even; the upper half of a float.
+inline unsigned short round_to_bf16(float value) {
+    const unsigned bits = __float_as_uint(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return bits >> 16 | 0x40u;
+    return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+}
+
+/// Rounds to 10 bits of fraction, ties away from zero.
+inline unsigned round_to_tf32(float value) {
+    const unsigned bits = __float_as_uint(value);
+    if ((bits & 0x7f800000u) == 0x7f800000u) return bits;
+    return (bits + 0x1000u) & 0xffffe000u;
+}
+
+#ifdef SIMT_COUNTS
+#include "ptx_counted.h"
+#else
+
 inline void cp_async16(void* shared, const void* global, bool take) {
     std::memset(shared, 0xff, 16);
     simt::self->copies.push_back({shared, global, take ? 16u : 0u});
@@ -28,20 +46,6 @@ void cp_async_wait() {
         copies.erase(copies.begin(), copies.begin() + groups.front());
         groups.erase(groups.begin());
     }
-}
-
-/// Rounds to nearest even; the upper half of a float.
-inline unsigned short round_to_bf16(float value) {
-    const unsigned bits = __float_as_uint(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return bits >> 16 | 0x40u;
-    return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-}
-
-/// Rounds to 10 bits of fraction, ties away from zero.
-inline unsigned round_to_tf32(float value) {
-    const unsigned bits = __float_as_uint(value);
-    if ((bits & 0x7f800000u) == 0x7f800000u) return bits;
-    return (bits + 0x1000u) & 0xffffe000u;
 }
 
 namespace simt {
@@ -141,3 +145,5 @@ inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned* b) {
     simt::Product mine{d, a, b};
     simt::collective(0xffffffffu, "mma.m16n8k8.tf32", &mine, simt::multiply_tf32);
 }
+
+#endif

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "block.h"
+#include "counting.h"
 
 namespace simt {
 
@@ -38,6 +39,12 @@ char* stacks_for(unsigned threads) {
     return stacks.memory;
 }
 
+/// Whether block `number` is of the sample: drawn by its number, so that no regular kind of block is left out.
+bool chosen(unsigned number, unsigned blocks, unsigned sample) {
+    if (sample <= 1 || blocks < 16 * sample) return true;
+    return (number * 0x9e3779b1u >> 12) % sample == 0;
+}
+
 std::string run_grid(const Launch& launch) {
     const unsigned blocks = launch.grid.x * launch.grid.y * launch.grid.z;
     const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
@@ -56,6 +63,10 @@ std::string run_grid(const Launch& launch) {
             for (unsigned i; (i = next.fetch_add(1, std::memory_order_relaxed)) < end;) {
                 const unsigned turned = (i + first) % blocks;
                 const unsigned number = backward ? blocks - 1 - turned : turned;
+                if (!chosen(number, blocks, launch.options.sample)) continue;
+#ifdef SIMT_COUNTS
+                ++counts.blocks;
+#endif
                 auto one = std::make_unique<Block>(launch, number, stacks_for(threads));
                 const std::string why = one->run();
                 if (sanitizers::kThreadPerBlock)
@@ -111,6 +122,9 @@ const char* simt_launch(const char* name, const unsigned* grid, const unsigned* 
     const simt::Index g{grid[0], grid[1], grid[2]}, b{block[0], block[1], block[2]};
     if (g.x == 0 || g.y == 0 || g.z == 0) return "an empty grid";
     if (b.x * b.y * b.z > 1024 || g.y > 65535 || g.z > 65535) return "a grid or block too large for a GPU";
+#ifdef SIMT_COUNTS
+    simt::counts = {};
+#endif
     error = simt::run_grid({kernel->second.call, g, b, arguments, *options});
     return error.empty() ? nullptr : error.c_str();
 }

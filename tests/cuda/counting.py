@@ -1,0 +1,178 @@
+"""What the kernels of a training step move and multiply, counted on the simulated device, beside what they must.
+
+The step runs at its true size with nothing computed; of large grids one block in SAMPLE runs.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from simulated import Options, SimulatedDevice
+
+from alexnet.engines.cuda import CudaEngine
+from alexnet.engines.cuda.device import Array, Stream, Triple, Values
+from alexnet.links.solo import SoloLink
+from alexnet.net.layers import Pass
+from alexnet.net.net import Net
+from alexnet.recipe import Recipe
+from alexnet.recipe.topology import topology
+
+SAMPLE = 16
+ROOM = 4 << 30  # addresses of the device's memory; pages come as they are written
+ALIGNMENT = 256
+SIDE = 256  # of the images that `augment` crops
+
+
+@dataclass
+class Cost:
+    """Of one kernel in a step: bytes of device memory that its threads read and write, multiply-adds that they make.
+
+    `floor`: bytes that the operation must move, each operand and result once; `needed`: multiply-adds that it must
+    make. Both are 0 of a kernel that only helps another.
+    """
+
+    launches: int = 0
+    read: float = 0
+    written: float = 0
+    products: float = 0
+    floor: int = 0
+    needed: int = 0
+
+    @property
+    def moved(self) -> float:
+        return self.read + self.written
+
+
+class _Counts(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_ulonglong) for name in ("blocks", "loaded", "stored", "copied", "products")]
+
+
+@dataclass
+class _Place:
+    address: int
+
+
+class CountingDevice(SimulatedDevice):
+    """Runs kernels to be counted, not for what they make; `costs` by layer or operation, and kernel."""
+
+    def __init__(self) -> None:
+        super().__init__("bf16", Options(poison=False, sample=SAMPLE), sanitizer="counts")
+        self._memory = mmap.mmap(-1, ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._free = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._library.simt_counts.restype = _Counts
+        self._library.simt_count_within(ctypes.c_void_p(self._free), ctypes.c_size_t(ROOM))
+        self.costs: dict[tuple[str, str], Cost] = {}
+        self.layer = ""
+        self._operation, self._floor, self._needed = "", 0, 0
+
+    def allocate(self, size: int) -> Any:
+        place, self._free = _Place(self._free), self._free + -(-size // ALIGNMENT) * ALIGNMENT
+        return place
+
+    def launch(
+        self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
+    ) -> None:
+        super().launch(kernel, grid, block, arguments)
+        counts = self._library.simt_counts()
+        scale = grid[0] * grid[1] * grid[2] / counts.blocks
+        cost = self._cost(kernel)
+        cost.read += scale * (counts.loaded + counts.copied)
+        cost.written += scale * counts.stored
+        cost.products += scale * counts.products
+
+    def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        cost = self._cost(self._operation)
+        cost.read += a.nbytes + b.nbytes
+        cost.written += c.nbytes
+        cost.products += c.size * (a.shape[0] if transpose_a else a.shape[1])
+
+    @contextmanager
+    def within(self, layer: str) -> Iterator[None]:
+        """A net's `watch`."""
+        self.layer = layer.split()[0]
+        yield
+
+    @contextmanager
+    def operation(self, name: str, floor: int, needed: int) -> Iterator[None]:
+        """What is launched within it belongs to an operation."""
+        self._operation, self._floor, self._needed = name, floor, needed
+        yield
+
+    def _cost(self, kernel: str) -> Cost:
+        """Where a launch is noted: convolutions by layer, others together."""
+        own = kernel.startswith(self._operation)
+        key = (self.layer if kernel.startswith("conv_") and own else "", kernel)
+        cost = self.costs.setdefault(key, Cost())
+        cost.launches += 1
+        if own:
+            cost.floor, cost.needed = cost.floor + self._floor, cost.needed + self._needed
+        return cost
+
+
+@dataclass
+class Operations:
+    """An engine's operations, each told to the device with its floor."""
+
+    ops: Any
+    device: CountingDevice
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        operation = getattr(self.ops, name)
+
+        def act(*arguments: Any, **settings: Any) -> None:
+            with self.device.operation(name, _floor(name, arguments), _needed(name, arguments)):
+                operation(*arguments, **settings)
+
+        return act
+
+
+def _floor(name: str, arguments: Sequence[Any]) -> int:
+    """Bytes of an operation's operands and results."""
+    arrays = [each for each in arguments if isinstance(each, Array)]
+    floor = sum(each.nbytes for each in arrays)
+    if name == "sgd":  # weights and momenta are read and written, and weights again for the products
+        copies = [each.shadow.nbytes for each in arrays if each.shadow]
+        return sum([floor, arrays[0].nbytes, arrays[1].nbytes, *copies])
+    if name in ("fc_forward", "fc_backward_data"):
+        return floor - arrays[1].nbytes // 2  # it is the weights' copy in bf16 that is read
+    if name == "augment":
+        return floor + sum(each.nbytes for each in arguments[0])
+    return floor
+
+
+def _needed(name: str, arguments: Sequence[Any]) -> int:
+    """Multiply-adds of a product."""
+    places = {
+        "conv_forward": (1, 3),
+        "conv_backward_data": (1, 0),
+        "conv_backward_weights": (2, 1),
+        "fc_forward": (1, 3),
+        "fc_backward_data": (1, 0),
+        "fc_backward_weights": (2, 1),
+    }
+    if name not in places:
+        return 0
+    w, y = (arguments[at] for at in places[name])
+    return int(w.size * y.size // y.shape[0])
+
+
+def count_step(recipe: Recipe, classes: int, batch: int) -> dict[tuple[str, str], Cost]:
+    """Of each kernel of a training step in bf16 by one process, and of `augment`."""
+    device = CountingDevice()
+    engine = CudaEngine(device, records=False)
+    engine.ops = Operations(engine.ops, device)  # type: ignore[assignment]
+    shapes = topology(recipe.net, classes)
+    net = Net(shapes, engine, SoloLink(recipe.net.columns), batch, training=True, watch=device.within)
+    crop = recipe.net.crop
+    images = Array.empty(device, (3, crop, crop, batch), np.dtype(np.uint16))
+    now = Pass(batch, batch, dropout=recipe.dropout, training=True)
+    net.step(images, now, lambda parameter: (0.1, 0.1), 0.9)
+    device.costs.pop(("", "to_maps"))  # copies of weights, made once
+    mean = Array.empty(device, (SIDE, SIDE, 3), np.dtype(np.float32))
+    views = np.zeros((batch, 2), np.int32), np.zeros(batch, np.uint8), np.zeros((batch, 3), np.float32)
+    engine.ops.augment([np.zeros((SIDE, SIDE, 3), np.uint8)] * batch, mean, images, *views, divide=1.0)
+    return device.costs
