@@ -1,36 +1,12 @@
 """Convolution's three products against float64 loops, at awkward sizes; outputs are NaN before."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import references
 from cuda_bench import RUNS, Bench, device
+from cuda_moved import Case
 
 from alexnet.engines.cuda import CudaEngine
-
-
-@dataclass(frozen=True)
-class Case:
-    images: int
-    maps: int
-    height: int
-    width: int
-    kernels: int
-    size: int
-    stride: int
-    pad: int
-    groups: int
-    ceil: bool = False
-
-    @property
-    def output(self) -> tuple[int, int, int, int]:
-        def side(length: int) -> int:
-            reach = length + 2 * self.pad - self.size
-            return (-(-reach // self.stride) if self.ceil else reach // self.stride) + 1
-
-        return self.images, self.kernels, side(self.height), side(self.width)
-
 
 CASES = {
     "one of everything": Case(1, 1, 1, 1, 1, 1, 1, 0, 1),
@@ -56,22 +32,21 @@ def test_conv(bench: Bench, random: np.random.Generator, case: Case) -> None:
     w = bench.values(random, c.kernels, c.maps // c.groups, c.size, c.size)
     b = random.standard_normal(c.kernels).astype(np.float32)
     dy = bench.values(random, *c.output)
-    settings = {"stride": c.stride, "pad": c.pad, "groups": c.groups}
     x_there, w_there, dy_there = bench.maps(x), bench.upload(w), bench.maps(dy)
 
     y = bench.empty(*c.output)
-    bench.ops.conv_forward(x_there, w_there, bench.upload(b), y, **settings)
-    wanted = references.conv(x, w, b, c.output[2:], *settings.values())
+    bench.ops.conv_forward(x_there, w_there, bench.upload(b), y, **c.settings)
+    wanted = references.conv(x, w, b, c.output[2:], *c.settings.values())
     bench.close(bench.plain(y, c.images), wanted)
 
     rectified = bench.empty(*c.output)
-    bench.ops.conv_forward(x_there, w_there, bench.upload(b), rectified, relu=True, **settings)
+    bench.ops.conv_forward(x_there, w_there, bench.upload(b), rectified, relu=True, **c.settings)
     assert np.array_equal(bench.plain(rectified, c.images), np.maximum(bench.plain(y, c.images), 0))
 
     dx, dw, db = bench.empty(*x.shape), bench.poisoned(w), bench.poisoned(b)
-    bench.ops.conv_backward_data(dy_there, w_there, dx, **settings)
-    bench.ops.conv_backward_weights(x_there, dy_there, dw, db, **settings)
-    wanted_dx, wanted_dw, wanted_db = references.conv_gradients(x, w, dy, *settings.values())
+    bench.ops.conv_backward_data(dy_there, w_there, dx, **c.settings)
+    bench.ops.conv_backward_weights(x_there, dy_there, dw, db, **c.settings)
+    wanted_dx, wanted_dw, wanted_db = references.conv_gradients(x, w, dy, *c.settings.values())
     bench.close(bench.plain(dx, c.images), wanted_dx)
     bench.near(bench.engine.download(dw), wanted_dw)
     bench.near(bench.engine.download(db), wanted_db)

@@ -5,42 +5,22 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import references
 from comparison import F32, close, finite_difference, pack, poisoned, poisoned_maps, same_for_any_threads, unpack
+from moved import Case, Problem
 
 
 def winograd(conv: Any) -> bool:
     return type(conv).__name__ == "Winograd"
 
 
-class Case(NamedTuple):
-    images: int
-    maps: int
-    height: int
-    width: int
-    kernels: int
-    size: tuple[int, int]
-    stride: int
-    pad: int
-    groups: int
-    edge: str = "floor"
-
-    def sides(self) -> tuple[int, int]:
-        """The output's, by the floor, or by the authors' rule of the ceiling (224 -> 55)."""
-        room = (self.height + 2 * self.pad - self.size[0], self.width + 2 * self.pad - self.size[1])
-        up = self.stride - 1 if self.edge == "ceil" else 0
-        return (room[0] + up) // self.stride + 1, (room[1] + up) // self.stride + 1
-
-    def shape(self) -> dict[str, int]:
-        return {"stride": self.stride, "pad": self.pad, "groups": self.groups}
-
-    def has_form(self, conv: Any) -> bool:
-        """Winograd's needs 2 to 5 taps in each direction on the phases of a map, which a kernel of stride s sees."""
-        return not winograd(conv) or all(2 <= -(-taps // self.stride) <= 5 for taps in self.size)
+def has_form(conv: Any, case: Case) -> bool:
+    """Winograd's needs 2 to 5 taps in each direction on the phases of a map, which a kernel of stride s sees."""
+    return not winograd(conv) or all(2 <= -(-taps // case.stride) <= 5 for taps in case.size)
 
 
 CASES = [
@@ -62,17 +42,6 @@ CASES = [
     Case(2, 70, 4, 3, 5, (3, 2), 1, 0, 1),
     Case(3, 4, 8, 1, 6, (5, 2), 1, 4, 2),
 ]
-
-
-class Problem(NamedTuple):
-    x: F32
-    w: F32
-    b: F32
-    dy: F32
-    y: Any
-    dx: Any
-    dw: Any
-    db: Any
 
 
 @cache
@@ -103,7 +72,7 @@ def forward(ops: Any, case: Case, x: F32, w: F32, b: F32) -> F32:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_forward(any_conv: Any, case: Case) -> None:
     p = problem(case)
-    with refused(case.has_form(any_conv)):
+    with refused(has_form(any_conv, case)):
         close(unpack(forward(any_conv, case, p.x, p.w, p.b), case.images), p.y)
 
 
@@ -111,7 +80,7 @@ def test_forward(any_conv: Any, case: Case) -> None:
 def test_data_gradient(any_conv: Any, case: Case) -> None:
     p = problem(case)
     dx = poisoned_maps(case.images, case.maps, case.height, case.width)
-    with refused(case.has_form(any_conv) and not (winograd(any_conv) and case.stride > 1)):
+    with refused(has_form(any_conv, case) and not (winograd(any_conv) and case.stride > 1)):
         any_conv.conv_backward_data(pack(p.dy), p.w, dx, **case.shape())
         assert np.isfinite(dx).all()
         close(unpack(dx, case.images), p.dx)
@@ -121,7 +90,7 @@ def test_data_gradient(any_conv: Any, case: Case) -> None:
 def test_weight_gradient(any_conv: Any, case: Case) -> None:
     p = problem(case)
     dw, db = poisoned(*p.w.shape), poisoned(case.kernels)
-    with refused(case.has_form(any_conv)):
+    with refused(has_form(any_conv, case)):
         any_conv.conv_backward_weights(pack(p.x), pack(p.dy), dw, db, **case.shape())
         close(dw, p.dw)
         close(db, p.db)

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import references
 from comparison import F32, close, finite_difference, pack, poisoned, poisoned_maps, same_for_any_threads, unpack
+from moved import Case, Problem
 
 
-class Case(NamedTuple):
-    images: int
-    maps: int
-    height: int
-    width: int
-    kernels: int
-    size: tuple[int, int]
-    stride: int
-    pad: int
-    groups: int
-    edge: str = "floor"
-
-    def sides(self) -> tuple[int, int]:
-        room = (self.height + 2 * self.pad - self.size[0], self.width + 2 * self.pad - self.size[1])
-        up = self.stride - 1 if self.edge == "ceil" else 0
-        return (room[0] + up) // self.stride + 1, (room[1] + up) // self.stride + 1
-
-    def weights(self) -> tuple[int, ...]:
-        return (self.kernels, *self.sides(), self.maps // self.groups, *self.size)
-
-    def shape(self) -> dict[str, int]:
-        return {"stride": self.stride, "pad": self.pad, "groups": self.groups}
+def banks(case: Case) -> tuple[int, ...]:
+    """The weights' shape: a bank of kernels for each place."""
+    return (case.kernels, *case.sides(), case.maps // case.groups, *case.size)
 
 
 CASES = [
@@ -49,23 +31,12 @@ CASES = [
 ]
 
 
-class Problem(NamedTuple):
-    x: F32
-    w: F32
-    b: F32
-    dy: F32
-    y: Any
-    dx: Any
-    dw: Any
-    db: Any
-
-
 @cache
 def problem(case: Case) -> Problem:
     rng = np.random.default_rng(sum(case.size) + case.images)
     x = rng.standard_normal((case.images, case.maps, case.height, case.width), np.float32)
-    w = rng.standard_normal(case.weights(), np.float32)
-    b = rng.standard_normal(case.weights()[:3], np.float32)
+    w = rng.standard_normal(banks(case), np.float32)
+    b = rng.standard_normal(banks(case)[:3], np.float32)
     dy = rng.standard_normal((case.images, case.kernels, *case.sides()), np.float32)
     y = references.local(x, w, b, **case.shape())
     return Problem(x, w, b, dy, y, *references.local_gradients(x, w, dy, **case.shape()))
@@ -115,7 +86,7 @@ def test_the_layer_of_the_papers_net(engine: Any, naive: Any) -> None:
     case = Case(32, 64, 6, 6, 64, (3, 3), 1, 1, 1)
     rng = np.random.default_rng(2)
     x, dy = (rng.standard_normal((32, 64, 6, 6), np.float32) for _ in range(2))
-    w, b = rng.standard_normal(case.weights(), np.float32), rng.standard_normal((64, 6, 6), np.float32)
+    w, b = rng.standard_normal(banks(case), np.float32), rng.standard_normal((64, 6, 6), np.float32)
     close(forward(engine, case, x, w, b), forward(naive, case, x, w, b).astype(np.float64))
     for got, wanted in zip(gradients(engine, case, x, w, dy), gradients(naive, case, x, w, dy), strict=True):
         close(got, wanted.astype(np.float64))

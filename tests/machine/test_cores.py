@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from made_up import tree
 
 from alexnet.machine import cores
 from alexnet.machine.cores import Allowed, allowed, share
@@ -38,13 +39,6 @@ def test_a_quota_is_shared_by_those_in_its_group():
     apart = [on(*"01234567", quota=3.5, group=f"/task{number}") for number in range(2)]
     assert share(apart[0], apart) == 3
     assert share(on(*"01", quota=0.2, group="/job"), [on(*"01", quota=0.2, group="/job")]) == 1
-
-
-def tree(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text + "\n")
-    return root
 
 
 def machine(tmp_path, cgroup, files):

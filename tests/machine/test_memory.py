@@ -2,15 +2,14 @@
 
 import math
 
+from made_up import tree
+
 from alexnet.machine.memory import available
 
 
 def of(tmp_path, cgroup, files, left="MemTotal: 9999999 kB\nMemAvailable:    4000 kB\n"):
     """The memory of a made-up machine."""
-    for name, text in {"proc/self/cgroup": cgroup, "proc/meminfo": left, **files}.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
+    tree(tmp_path, {"proc/self/cgroup": cgroup, "proc/meminfo": left, **files})
     return available(tmp_path / "proc", tmp_path / "sys")
 
 
