@@ -86,6 +86,26 @@ def limited(build: ModuleType) -> None:
         assert np.isfinite(wide).all() and wide.tobytes() == narrow.tobytes()
 
 
+def test_products_by_as_many_threads_as_large_machines_have(build: ModuleType) -> None:
+    """OpenBLAS has a table of memory for threads that are in it at once, which grows once and then ends the process."""
+    in_a_process_of_its_own(build, "multiplied")
+
+
+def multiplied(build: ModuleType) -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((8, 64, 1, 1, 16), np.float32), rng.standard_normal((4096, 64), np.float32)
+    wanted = np.einsum("om,nmpqi->nopqi", w.astype(np.float64), x)
+    for threads in (64, 256):
+        ops, y, dx = build.Direct(threads=threads), poisoned_maps(128, 4096, 1, 1), poisoned_maps(128, 64, 1, 1)
+        dw, db = np.full_like(w, np.nan), np.full(4096, np.nan, np.float32)
+        for _ in range(5):
+            ops.fc_forward(x, w, np.zeros(4096, np.float32), y)
+            ops.fc_backward_data(y, w, dx)
+            ops.fc_backward_weights(x, y, dw, db)
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+        assert all(np.isfinite(each).all() for each in (dx, dw, db))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs memory that is only promised, as Linux has it")
 def test_what_a_worker_throws_reaches_the_caller(engine: Any) -> None:
     """Maps of 8 TB that nobody touches: the scratch that workers ask for first is more than there are addresses."""
