@@ -82,12 +82,31 @@ def test_what_cancels_in_single_precision_is_told_apart(kept):
     agree(kept(rows), rows, queries, 10)
 
 
-def test_rounding_stays_within_its_bound():
-    """The worst of many products, over lengths from 3 to 5000 values."""
+def test_copies_of_several_images_come_in_the_order_of_their_numbers(kept):
+    """Sixty rows that are three images: a sort that is not stable would mix those that are equally far."""
+    rows = made_up(300, 16)
+    copies = np.random.default_rng(1).permutation(300)[:60]
+    rows[copies] = rows[copies[np.arange(60) % 3]]
+    agree(kept(rows), rows, rows[copies[:3]], 55)
+
+
+def test_the_bound_is_that_of_the_longest_row_in_any_block(kept):
+    """The same values in thirty orders: equally far from 0 in truth, not as float32 sums them up; then a short row."""
+    random = np.random.default_rng(0)
+    values = random.normal(0, 1000, 500).astype(np.float16).astype(np.float32)
+    rows = np.concatenate([[random.permutation(values) for _ in range(30)], np.zeros((1, 500))]).astype(np.float32)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    assert squares[:3].max() > np.sort(squares)[3]
+    agree(kept(rows, 10), rows, np.zeros((1, 500), np.float32), 4)
+
+
+@pytest.mark.parametrize(("row_scale", "query_scale"), [(1, 1), (1, 100), (100, 1)])
+def test_rounding_stays_within_its_bound(row_scale, query_scale):
+    """The worst of many products, over lengths from 3 to 5000 values, of queries near the rows or far from them."""
     random = np.random.default_rng(0)
     for width in (3, 64, 5000):
-        rows = random.normal(5, 1, (200, width)).astype(np.float16).astype(np.float32)
-        queries = random.normal(5, 1, (20, width)).astype(np.float32)
+        rows = row_scale * random.normal(5, 1, (200, width)).astype(np.float16).astype(np.float32)
+        queries = query_scale * random.normal(5, 1, (20, width)).astype(np.float32)
         values = np.einsum("ij,ij->i", rows, rows) - 2 * (queries @ rows.T)
         truth = (rows.astype(np.float64) ** 2).sum(axis=1) - 2 * queries.astype(np.float64) @ rows.T.astype(np.float64)
         largest = float(np.linalg.norm(rows, axis=1).max())
