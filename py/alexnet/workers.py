@@ -11,6 +11,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from alexnet.errors import Failure
 
 Job = TypeVar("Job")
@@ -22,11 +24,14 @@ BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # read when NumPy is loaded
 def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Generator[Made, None, None]:
     """`work` of each job in so many processes (1: in this one), in the order in which they get done.
 
-    `work` is a function of a module, jobs and what is made of them can be pickled. At most `2 * workers` jobs are
-    taken ahead. Raises what `work` raises, and Failure where a process was killed.
+    `work` is a function of a module, jobs and what is made of them can be pickled; NumPy's products have one thread.
+    At most `2 * workers` jobs are taken ahead. Raises what `work` raises, and Failure where a process was killed.
     """
     if workers == 1:
-        yield from map(work, jobs)
+        for job in jobs:
+            with threadpool_limits(1, "blas"):
+                made = work(job)
+            yield made
     else:
         yield from _in_processes(work, jobs, workers)
 

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 
+import numpy  # noqa: F401  its BLAS is what is asked for
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from alexnet.errors import Failure
 from alexnet.workers import shared_out
@@ -52,3 +54,14 @@ def test_products_in_a_worker_have_one_thread_and_here_as_many_as_before(monkeyp
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
     assert set(shared_out(blas_threads, range(4), 2)) == {"1"}
     assert blas_threads(0) == before
+
+
+def product_threads(_: int) -> set[int]:
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_products_have_one_thread_wherever_a_job_is_done(workers):
+    with threadpool_limits(2, "blas"):
+        assert list(shared_out(product_threads, range(2), workers)) == [{1}, {1}]
+        assert product_threads(0) == {2}

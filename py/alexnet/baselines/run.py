@@ -1,12 +1,12 @@
 """The baselines of Tables 1 and 2 on any dataset: learn on its training images, measure on another split.
 
 Descriptors -> a coder learnt from a sample of them -> a signature an image, in a file of float16 -> a linear
-classifier a channel -> the channels' scores averaged.
+classifier a channel -> the channels' scores averaged. Channels with the same descriptor share its making.
 """
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,19 @@ import numpy as np
 from alexnet.baselines.describe import Describer, Descriptor
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.grid import Floats
-from alexnet.baselines.linear import Rows, Sgd, train
-from alexnet.baselines.signatures import Coder, Coding, Sampling, code, parts, sample
+from alexnet.baselines.linear import Sgd
+from alexnet.baselines.signatures import (
+    Classing,
+    Coder,
+    Coding,
+    Learning,
+    Sampling,
+    classify,
+    code,
+    learn,
+    parts,
+    sample,
+)
 from alexnet.baselines.sparse import SparsePlan
 from alexnet.console import progress
 from alexnet.data.shards import Dataset
@@ -93,62 +104,81 @@ def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int) ->
     """The same of any plan."""
     learnt, tested = data.split("train"), data.split(split)
     counts = {"train": min(len(learnt), chosen.most or len(learnt)), split: len(tested)}
-    mean = np.zeros((len(tested), len(data.classes)), np.float32)
-    found = {}
-    for channel in chosen.channels:
-        describer = Describer(channel.descriptor, chosen.step, chosen.scales)
-        rows = _sampled(data, describer, counts["train"], chosen.samples, seed, workers, channel.name)
-        coder = channel.plan.learn(rows, seed)
-        del rows
-        with tempfile.TemporaryDirectory(prefix="alexctl-baseline-") as name:
-            folder = Path(name)
-            _check_room(folder, sum(counts.values()) * coder.length * 2)
-            files = {
-                each: _coded(data, each, count, describer, coder, folder, workers, channel.name)
-                for each, count in counts.items()
-            }
-            labels = learnt.labels[: counts["train"]]
-            classifier = train(files["train"], labels, len(data.classes), chosen.sgd, seed)
-            scores = classifier(files[split])
-        found[channel.name] = _errors(scores, tested.labels)
-        mean += scores / len(chosen.channels)
-    return Scores(len(tested), counts["train"], _errors(mean, tested.labels), found)
+    with tempfile.TemporaryDirectory(prefix="alexctl-baseline-") as name:
+        folder = Path(name)
+        for descriptor, channels in _by_descriptor(chosen.channels):
+            describer = Describer(descriptor, chosen.step, chosen.scales)
+            rows = _sampled(data, describer, counts["train"], chosen.samples, seed, workers)
+            coders = _learnt(channels, rows, folder, seed, workers)
+            _check_room(folder, sum(counts.values()) * sum(coder.length for coder in coders.values()) * 2)
+            for each, count in counts.items():
+                _code(data, each, count, describer, coders, folder, workers)
+        labels = learnt.labels[: counts["train"]]
+        jobs = [
+            Classing(
+                each.name,
+                _file(folder, each.name, "train"),
+                labels,
+                len(data.classes),
+                _file(folder, each.name, split),
+                chosen.sgd,
+                seed,
+            )
+            for each in chosen.channels
+        ]
+        with progress("classifiers", len(jobs), "classifiers") as advance:
+            scores = {}
+            for channel, found in shared_out(classify, jobs, workers):
+                scores[channel] = found
+                advance(1)
+    mean = np.mean([scores[each.name] for each in chosen.channels], axis=0)
+    errors = {each.name: _errors(scores[each.name], tested.labels) for each in chosen.channels}
+    return Scores(len(tested), counts["train"], _errors(mean, tested.labels), errors)
 
 
-def _sampled(
-    data: Dataset, describer: Describer, images: int, samples: int, seed: int, workers: int, name: str
-) -> Floats:
+def _by_descriptor(channels: Sequence[Channel]) -> Iterator[tuple[Descriptor, list[Channel]]]:
+    """Each descriptor once, with its channels."""
+    for descriptor in dict.fromkeys(each.descriptor for each in channels):
+        yield descriptor, [each for each in channels if each.descriptor == descriptor]
+
+
+def _file(folder: Path, channel: str, split: str) -> Path:
+    """Where a channel's signatures of a split are."""
+    return folder / f"{channel} {split}.npy"
+
+
+def _sampled(data: Dataset, describer: Describer, images: int, samples: int, seed: int, workers: int) -> Floats:
     """Descriptors (n, D) of the first images, about `samples` in all, the same whatever the number of workers."""
     used = min(images, -(-samples // FEW))  # the shards are in a random order already
     each = -(-samples // used)
     jobs = [Sampling(part, describer, each, seed) for part in parts(data.path, "train", used)]
     taken = {}
-    with progress(f"{name}: sampling", used) as advance:
+    with progress(f"{describer.descriptor}: sampling", used) as advance:
         for start, rows in shared_out(sample, jobs, workers):
             taken[start] = rows
             advance(min(len(jobs[0].part.images), used - start))
     return np.concatenate([taken[start] for start in sorted(taken)])
 
 
-def _coded(
-    data: Dataset,
-    split: str,
-    images: int,
-    describer: Describer,
-    coder: Coder,
-    folder: Path,
-    workers: int,
-    name: str,
-) -> Rows:
-    """The signatures (images, length) of a split's first images, mapped."""
-    file = folder / f"{split}.npy"
-    np.lib.format.open_memmap(file, "w+", np.float16, (images, coder.length)).flush()
-    jobs = [Coding(part, describer, coder, file) for part in parts(data.path, split, images)]
-    with progress(f"{name}: {split}", images) as advance:
+def _learnt(channels: Sequence[Channel], rows: Floats, folder: Path, seed: int, workers: int) -> dict[str, Coder]:
+    """Each channel's coder."""
+    file = folder / "sample.npy"
+    np.save(file, rows)
+    jobs = [Learning(each.name, each.plan, file, seed) for each in channels]
+    return dict(shared_out(learn, jobs, workers))
+
+
+def _code(
+    data: Dataset, split: str, images: int, describer: Describer, coders: dict[str, Coder], folder: Path, workers: int
+) -> None:
+    """Write the signatures (images, length) of a split's first images, a file for each coder."""
+    files = [(coder, _file(folder, channel, split)) for channel, coder in coders.items()]
+    for coder, file in files:
+        np.lib.format.open_memmap(file, "w+", np.float16, (images, coder.length)).flush()
+    jobs = [Coding(part, describer, files) for part in parts(data.path, split, images)]
+    with progress(f"{describer.descriptor}: {split}", images) as advance:
         for made in shared_out(code, jobs, workers):
             advance(made)
-    signatures: Rows = np.load(file, mmap_mode="r")
-    return signatures
 
 
 def _check_room(folder: Path, needed: int) -> None:

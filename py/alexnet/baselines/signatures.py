@@ -1,6 +1,9 @@
-"""The work of the worker processes: samples of descriptors to learn from, and an image's descriptors to one row."""
+"""The work of the worker processes: samples of descriptors, coders learnt from them, signatures, classifiers' scores.
 
-from collections.abc import Iterator
+A product has one thread in a worker: these are small, and threads would wait for each other most of the time.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +12,7 @@ import numpy as np
 
 from alexnet.baselines.describe import Describer
 from alexnet.baselines.grid import Floats, Places
+from alexnet.baselines.linear import Labels, Sgd, train
 from alexnet.data.shards import Dataset
 
 SAMPLE = 1  # a purpose of random numbers
@@ -22,6 +26,12 @@ class Coder(Protocol):
     def length(self) -> int: ...
 
     def __call__(self, rows: Floats, places: Places) -> Floats: ...
+
+
+class CoderPlan(Protocol):
+    """Makes a coder from a sample of descriptors (n, D)."""
+
+    def learn(self, rows: Floats, seed: int) -> Coder: ...
 
 
 @dataclass(frozen=True)
@@ -64,19 +74,54 @@ def sample(job: Sampling) -> tuple[int, Floats]:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """Learn the coder of a channel from the descriptors (n, D) in `file`."""
+
+    channel: str
+    plan: CoderPlan
+    file: Path
+    seed: int
+
+
+def learn(job: Learning) -> tuple[str, Coder]:
+    """The channel, and its coder."""
+    return job.channel, job.plan.learn(np.load(job.file), job.seed)
+
+
+@dataclass(frozen=True)
 class Coding:
-    """Write images' signatures into their rows of `file`, an array (images, length) of float16 that is there."""
+    """Write images' signatures by each coder into their rows of its file, an array (images, length) that is there."""
 
     part: Part
     describer: Describer
-    coder: Coder
-    file: Path
+    coders: Sequence[tuple[Coder, Path]]
 
 
 def code(job: Coding) -> int:
-    """How many rows were written."""
-    file = np.lib.format.open_memmap(job.file, mode="r+")
+    """How many images were described."""
+    files = [np.lib.format.open_memmap(file, mode="r+") for _, file in job.coders]
     for index, rows, places in job.part.described(job.describer):
-        file[index] = job.coder(rows, places)
-    file.flush()
+        for (coder, _), file in zip(job.coders, files, strict=True):
+            file[index] = coder(rows, places)
+    for file in files:
+        file.flush()
     return len(job.part.images)
+
+
+@dataclass(frozen=True)
+class Classing:
+    """Learn a channel's classifier from the signatures in `learnt`, and score those in `tested`."""
+
+    channel: str
+    learnt: Path
+    labels: Labels
+    classes: int
+    tested: Path
+    sgd: Sgd
+    seed: int
+
+
+def classify(job: Classing) -> tuple[str, Floats]:
+    """The channel, and the scores (images, classes)."""
+    classifier = train(np.load(job.learnt, mmap_mode="r"), job.labels, job.classes, job.sgd, job.seed)
+    return job.channel, classifier(np.load(job.tested, mmap_mode="r"))
