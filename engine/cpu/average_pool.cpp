@@ -16,7 +16,7 @@ void average_pool_forward(ConstMaps x, Maps y, PoolShape s) {
         const Span rows(oy, s, x.height);
         for (Index ox = 0; ox < y.width; ++ox) {
             const Span columns(ox, s, x.width);
-            Lanes total = splat(0);
+            Vec16 total = splat(0);
             for (Index iy = rows.begin; iy < rows.end; ++iy)
                 for (Index ix = columns.begin; ix < columns.end; ++ix)
                     total = total + load(x.at(b, c, iy, ix));
@@ -31,7 +31,7 @@ void average_pool_backward(ConstMaps dy, Maps dx, PoolShape s) {
         const Holders rows(iy, s, dy.height);
         for (Index ix = 0; ix < dx.width; ++ix) {
             const Holders columns(ix, s, dy.width);
-            Lanes total = splat(0);
+            Vec16 total = splat(0);
             for (Index oy = rows.begin; oy < rows.end; ++oy)
                 for (Index ox = columns.begin; ox < columns.end; ++ox) {
                     const Index pixels = Span(oy, s, dx.height).size() * Span(ox, s, dx.width).size();

@@ -6,7 +6,7 @@
 // conv_backward_data writes dx, conv_backward_weights (conv_weights.cpp) dw and db.
 //
 // Forward and data gradient are one correlation: the data gradient is that of dy, spread by the stride, with
-// the kernels flipped and transposed. A tile of a chunk of the input maps is copied, with its zeros, into
+// the kernels flipped and transposed. A tile of a part of the input maps is copied, with its zeros, into
 // scratch memory; a register block of kernels x 16 images then runs over the tile's pixels.
 #include "conv.hpp"
 
@@ -87,8 +87,7 @@ void copy_map(const Correlation& c, const float* map, Index top, Index left, Ind
     }
 }
 
-// A run over a tile's pixels for one block of kernels. Pointers are to the block's and the tile's first
-// element.
+// A run over a tile's pixels for one block of kernels. Pointers lead to the first element of either.
 struct Sweep {
     const float* x;               // the tile's copy
     Index x_row, x_pixel;         // steps in floats from one output pixel to the next
@@ -104,37 +103,36 @@ struct Sweep {
 
 template <int K, int P>
 void dot_taps(const Sweep& s, const float* x, float* y) {
-    Vec total[K][P][PARTS];
+    Vec total[K][P][VECS];
 #pragma GCC unroll 16
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i)
+            for (int i = 0; i < VECS; ++i)
                 total[k][p][i] = s.first ? splat_vec(s.bias ? s.bias[k] : 0.0f)
                                          : load_vec(y + k * s.y_map + p * LANES + i * WIDTH);
     const float* w = s.weights;
     for (Index t = 0; t < s.taps; ++t, w += K) {
         const float* from = x + s.offsets[t];
-        Vec in[P][PARTS];
+        Vec in[P][VECS];
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i) in[p][i] = load_vec(from + p * s.x_pixel + i * WIDTH);
+            for (int i = 0; i < VECS; ++i) in[p][i] = load_vec(from + p * s.x_pixel + i * WIDTH);
 #pragma GCC unroll 16
         for (int k = 0; k < K; ++k)
 #pragma GCC unroll 16
             for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-                for (int i = 0; i < PARTS; ++i) total[k][p][i] += in[p][i] * w[k];
+                for (int i = 0; i < VECS; ++i) total[k][p][i] += in[p][i] * w[k];
     }
 #pragma GCC unroll 16
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i)
-                store_vec(y + k * s.y_map + p * LANES + i * WIDTH, total[k][p][i]);
+            for (int i = 0; i < VECS; ++i) store_vec(y + k * s.y_map + p * LANES + i * WIDTH, total[k][p][i]);
 }
 
 template <int K>
@@ -259,7 +257,7 @@ namespace naive {
 
 void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
     check_conv_forward("conv_forward", x, w, b, y, s);
-    for_each_output(x, w, y, [&](const Place& p) {
+    for_each_output(x, w, y, [&](const Output& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             double total = b.data[p.kernel];
             for_each_tap(x, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
@@ -273,7 +271,7 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
     check_conv("conv_backward_data", dx, w, dy, s);
     std::vector<double> total(dx.size());
-    for_each_output(dx, w, dy, [&](const Place& p) {
+    for_each_output(dx, w, dy, [&](const Output& p) {
         for_each_tap(dx, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
             for (Index lane = 0; lane < LANES; ++lane)
                 total[dx.at(p.block, c, in[0], in[1]) - dx.data + lane] +=

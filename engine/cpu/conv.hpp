@@ -20,7 +20,7 @@ void bias_gradient(const ConstMaps& dy, const Numbers& db);
 
 namespace naive {
 
-struct Place {
+struct Output {
     Index block, kernel, y, x;
 };
 
@@ -29,12 +29,12 @@ void for_each_output(const ConstMaps& x, const ConstKernels& w, const ConstMaps&
     for (Index b = 0; b < x.blocks; ++b)
         for (Index k = 0; k < w.kernels; ++k)
             for (Index oy = 0; oy < y.height; ++oy)
-                for (Index ox = 0; ox < y.width; ++ox) body(Place{b, k, oy, ox});
+                for (Index ox = 0; ox < y.width; ++ox) body(Output{b, k, oy, ox});
 }
 
 // The taps of one output that fall inside x: body(map of x, ky, kx, {row of x, column of x}).
 template <class Body>
-void for_each_tap(const ConstMaps& x, const ConstKernels& w, ConvShape s, const Place& p, const Body& body) {
+void for_each_tap(const ConstMaps& x, const ConstKernels& w, ConvShape s, const Output& p, const Body& body) {
     const Index first_map = p.kernel / (w.kernels / s.groups) * w.maps;
     for (Index c = first_map; c < first_map + w.maps; ++c)
         for (Index ky = 0; ky < w.height; ++ky)

@@ -90,7 +90,7 @@ __attribute__((noinline)) void add_rectangle(const Rectangle& r, float* sums) {
         const float* x = r.x + row * r.x_row;
         for (Index column = 0; column < r.columns; ++column, dy += LANES, x += r.x_pixel) {
 #pragma GCC unroll 4
-            for (int i = 0; i < PARTS; ++i) {
+            for (int i = 0; i < VECS; ++i) {
                 Vec in[M];
 #pragma GCC unroll 16
                 for (int m = 0; m < M; ++m) in[m] = load_vec(x + m * r.x_map + i * WIDTH);
@@ -187,9 +187,9 @@ struct Unit {
 
 void bias_gradient(const ConstMaps& dy, const Numbers& db) {
     parallel(dy.maps, [&](Index k) {
-        Lanes total = splat(0);
+        Vec16 total = splat(0);
         for (Index b = 0; b < dy.blocks; ++b) {
-            Lanes part = splat(0);  // a sum of sums rounds less
+            Vec16 part = splat(0);  // a sum of sums rounds less
             for (Index i = 0; i < dy.pixels(); ++i) part = part + load(dy.at(b, k) + i * LANES);
             total = total + part;
         }
@@ -209,8 +209,7 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
         std::fill(unit.sums, unit.sums + unit.size(), 0.0f);
         for (Index b = 0; b < x.blocks; ++b)
             for (Index column = 0; column < cut.columns.count; ++column)
-                for (Index row = 0; row < cut.rows.count;
-                     ++row)  // the next tile shares rows of x with the last
+                for (Index row = 0; row < cut.rows.count; ++row)  // neighbours, which share rows of x
                     unit.add_tile(b, cut.rows[row], cut.columns[column]);
         unit.write();
     });
@@ -221,7 +220,7 @@ void naive::conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, 
     check_conv_backward_weights("conv_backward_weights", x, dy, dw, db, s);
     std::vector<double> kernel_total(dw.kernels * dw.taps()), bias_total(dw.kernels);
     const ConstKernels w{dw.data, dw.kernels, dw.maps, dw.height, dw.width};
-    for_each_output(x, w, dy, [&](const Place& p) {
+    for_each_output(x, w, dy, [&](const Output& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
             const double slope = dy.at(p.block, p.kernel, p.y, p.x)[lane];
             bias_total[p.kernel] += slope;

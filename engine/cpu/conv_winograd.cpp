@@ -69,26 +69,26 @@ const float* kernels_at_points(const CorrelationAtPoints& c, float* matrices, co
 template <int T>
 void multiply(const float* kernels, const float* in, Index in_step, Index maps, float* products,
               Index products_step, bool first) {
-    Vec total[OUTPUT_KERNELS][T][PARTS] = {};
+    Vec total[OUTPUT_KERNELS][T][VECS] = {};
     for (Index m = 0; m < maps; ++m, kernels += OUTPUT_KERNELS, in += LANES) {
-        Vec value[T][PARTS];
+        Vec value[T][VECS];
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i) value[t][i] = load_vec(in + t * in_step + i * WIDTH);
+            for (int i = 0; i < VECS; ++i) value[t][i] = load_vec(in + t * in_step + i * WIDTH);
 #pragma GCC unroll 16
         for (int k = 0; k < OUTPUT_KERNELS; ++k)
 #pragma GCC unroll 16
             for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
-                for (int i = 0; i < PARTS; ++i) total[k][t][i] += value[t][i] * kernels[k];
+                for (int i = 0; i < VECS; ++i) total[k][t][i] += value[t][i] * kernels[k];
     }
 #pragma GCC unroll 16
     for (int k = 0; k < OUTPUT_KERNELS; ++k)
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i) {
+            for (int i = 0; i < VECS; ++i) {
                 float* to = products + t * products_step + k * LANES + i * WIDTH;
                 store_vec(to, first ? total[k][t][i] : load_vec(to) + total[k][t][i]);
             }

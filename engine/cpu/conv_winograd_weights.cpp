@@ -10,14 +10,14 @@ namespace {
 
 // The register block: kernels x vectors of maps, whose sums stay in registers.
 #if defined(__AVX512F__)
-constexpr int SUM_KERNELS = 12, SUM_VECTORS = 2;
+constexpr int POINT_KERNELS = 12, POINT_VECTORS = 2;
 #elif defined(__AVX2__)
-constexpr int SUM_KERNELS = 6, SUM_VECTORS = 2;
+constexpr int POINT_KERNELS = 6, POINT_VECTORS = 2;
 #else
-constexpr int SUM_KERNELS = 4, SUM_VECTORS = 2;
+constexpr int POINT_KERNELS = 4, POINT_VECTORS = 2;
 #endif
-constexpr int SUM_MAPS = SUM_VECTORS * WIDTH;
-constexpr int SUMS = SUM_KERNELS * SUM_MAPS;
+constexpr int POINT_MAPS = POINT_VECTORS * WIDTH;
+constexpr int POINT_SUMS = POINT_KERNELS * POINT_MAPS;
 
 struct GradientAtPoints {
     Phases x;
@@ -28,30 +28,30 @@ struct GradientAtPoints {
 
     Index maps() const { return dw.maps * x.count(); }  // of a group, as the kernels are
     Index kernels() const { return dw.kernels / groups; }
-    Index map_blocks() const { return (maps() + SUM_MAPS - 1) / SUM_MAPS; }
-    Index kernel_blocks() const { return (kernels() + SUM_KERNELS - 1) / SUM_KERNELS; }
+    Index map_blocks() const { return (maps() + POINT_MAPS - 1) / POINT_MAPS; }
+    Index kernel_blocks() const { return (kernels() + POINT_KERNELS - 1) / POINT_KERNELS; }
     Index points() const { return tiles_y.points() * tiles_x.points(); }
     // Sums of a group at one point, [block of kernels][block of maps][kernel][map]; whole lines of LANES.
-    Index sums() const { return (kernel_blocks() * map_blocks() * SUMS + LANES - 1) / LANES * LANES; }
+    Index sums() const { return (kernel_blocks() * map_blocks() * POINT_SUMS + LANES - 1) / LANES * LANES; }
 };
 
 // Adds to sums[kernel][map] the products of a block of kernels and maps, over `images` of all tiles.
 void add_at_point(const float* dy, Index dy_step, const float* x, Index x_step, Index images, float* sums) {
-    Vec total[SUM_KERNELS][SUM_VECTORS] = {};
+    Vec total[POINT_KERNELS][POINT_VECTORS] = {};
     for (Index at = 0; at < images; ++at, ++dy, x += WIDTH) {
-        Vec in[SUM_VECTORS];
+        Vec in[POINT_VECTORS];
 #pragma GCC unroll 16
-        for (int m = 0; m < SUM_VECTORS; ++m) in[m] = load_vec(x + m * x_step);
+        for (int m = 0; m < POINT_VECTORS; ++m) in[m] = load_vec(x + m * x_step);
 #pragma GCC unroll 16
-        for (int k = 0; k < SUM_KERNELS; ++k)
+        for (int k = 0; k < POINT_KERNELS; ++k)
 #pragma GCC unroll 16
-            for (int m = 0; m < SUM_VECTORS; ++m) total[k][m] += in[m] * dy[k * dy_step];
+            for (int m = 0; m < POINT_VECTORS; ++m) total[k][m] += in[m] * dy[k * dy_step];
     }
 #pragma GCC unroll 16
-    for (int k = 0; k < SUM_KERNELS; ++k)
+    for (int k = 0; k < POINT_KERNELS; ++k)
 #pragma GCC unroll 16
-        for (int m = 0; m < SUM_VECTORS; ++m) {
-            float* to = sums + k * SUM_MAPS + m * WIDTH;
+        for (int m = 0; m < POINT_VECTORS; ++m) {
+            float* to = sums + k * POINT_MAPS + m * WIDTH;
             store_vec(to, load_vec(to) + total[k][m]);
         }
 }
@@ -60,7 +60,7 @@ void add_at_point(const float* dy, Index dy_step, const float* x, Index x_step, 
 void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Index begin, Index end,
                float* sums) {
     thread_local Scratch map_room, kernel_room;
-    const Index maps = g.map_blocks() * SUM_MAPS, kernels = (end - begin) * SUM_KERNELS;
+    const Index maps = g.map_blocks() * POINT_MAPS, kernels = (end - begin) * POINT_KERNELS;
     const Index images = chunk.tiles() * LANES;  // and tiles
     const Index map_step = AtPoints::floats(chunk, maps), kernel_step = AtPoints::floats(chunk, kernels);
     const AtPoints x{map_room.floats(g.points() * map_step), map_step, WIDTH * LANES, LANES};
@@ -69,16 +69,16 @@ void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Index
     for (Index m = 0; m < maps; m += WIDTH)
         transform_maps(chunk, MapsTogether{g.x, first_map + m, first_map + g.maps()}, x.from(m * images));
     for (Index k = 0; k < kernels; ++k) {  // the last block is filled up with copies; their sums are not read
-        const Index kernel = std::min(begin * SUM_KERNELS + k, g.kernels() - 1);
+        const Index kernel = std::min(begin * POINT_KERNELS + k, g.kernels() - 1);
         evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, first_kernel + kernel}, dy.from(k * images));
     }
     for (Index q = 0; q < g.points(); ++q)
         for (Index m = 0; m < g.map_blocks(); ++m)
             for (Index k = begin; k < end; ++k)
-                add_at_point(dy.at(q, 0, (k - begin) * SUM_KERNELS), images,
-                             x.at(q, 0, 0) + m * SUM_MAPS * images, WIDTH * images,
+                add_at_point(dy.at(q, 0, (k - begin) * POINT_KERNELS), images,
+                             x.at(q, 0, 0) + m * POINT_MAPS * images, WIDTH * images,
                              chunk.tiles_having(q) * LANES,
-                             sums + q * g.sums() + (k * g.map_blocks() + m) * SUMS);
+                             sums + q * g.sums() + (k * g.map_blocks() + m) * POINT_SUMS);
 }
 
 // Combines LANES neighbouring sums at all points to their taps.
@@ -103,9 +103,9 @@ void write_taps(const GradientAtPoints& g, Index group, const float* sums, Index
                     [&](int x, Vec v) { store_vec(taps[y][x] + i, v); });
     });
     for (Index lane = 0; lane < LANES; ++lane) {
-        const Index sum = line * LANES + lane, block = sum / SUMS, place = sum % SUMS;
-        const Index kernel = block / g.map_blocks() * SUM_KERNELS + place / SUM_MAPS;
-        const Index map = block % g.map_blocks() * SUM_MAPS + place % SUM_MAPS;
+        const Index sum = line * LANES + lane, block = sum / POINT_SUMS, place = sum % POINT_SUMS;
+        const Index kernel = block / g.map_blocks() * POINT_KERNELS + place / POINT_MAPS;
+        const Index map = block % g.map_blocks() * POINT_MAPS + place % POINT_MAPS;
         if (kernel >= g.kernels() || map >= g.maps()) continue;
         const Index stride = g.x.stride, phase = map % g.x.count();
         for (Index y = 0; y < g.tiles_y.taps; ++y)

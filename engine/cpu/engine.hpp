@@ -1,6 +1,5 @@
 // The engine's operations. Each one's contract (formula, shapes, outputs) stands at the head of its own file.
-// Outputs belong to the caller and are wholly overwritten. Shapes that do not fit throw
-// std::invalid_argument.
+// Outputs belong to the caller and are wholly overwritten. Shapes that do not fit throw std::invalid_argument.
 #pragma once
 
 #include <vector>

@@ -97,7 +97,7 @@ void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db) {
                           slopes + first * images, images, inputs, images, 0.0f, dw.data + first * in, in);
     });
     for (Index o = 0; o < dw.rows; ++o) {
-        Lanes total = splat(0);
+        Vec16 total = splat(0);
         for (Index b = 0; b < dy.blocks; ++b) total = total + load(dy.at(b, o));
         db.data[o] = sum(total);
     }

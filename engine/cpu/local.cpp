@@ -50,30 +50,29 @@ struct Product {
 template <int R, int C>
 void multiply(const Product& p, const Offsets* rows, const float* in, float* out) {
     const float* numbers[R];
-    Vec total[R][C][PARTS];
+    Vec total[R][C][VECS];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
         numbers[r] = p.numbers + rows[r].number;
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i)
+            for (int i = 0; i < VECS; ++i)
                 total[r][c][i] = load_vec(out + rows[r].lanes + c * p.out_step + i * WIDTH);
     }
     for (const Offsets& term : p.terms) {
-        Vec from[C][PARTS];
+        Vec from[C][VECS];
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i)
-                from[c][i] = load_vec(in + term.lanes + c * p.in_step + i * WIDTH);
+            for (int i = 0; i < VECS; ++i) from[c][i] = load_vec(in + term.lanes + c * p.in_step + i * WIDTH);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
             const float number = numbers[r][term.number];
 #pragma GCC unroll 16
             for (int c = 0; c < C; ++c)
 #pragma GCC unroll 16
-                for (int i = 0; i < PARTS; ++i) total[r][c][i] += from[c][i] * number;
+                for (int i = 0; i < VECS; ++i) total[r][c][i] += from[c][i] * number;
         }
     }
 #pragma GCC unroll 16
@@ -81,7 +80,7 @@ void multiply(const Product& p, const Offsets* rows, const float* in, float* out
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
 #pragma GCC unroll 16
-            for (int i = 0; i < PARTS; ++i)
+            for (int i = 0; i < VECS; ++i)
                 store_vec(out + rows[r].lanes + c * p.out_step + i * WIDTH, total[r][c][i]);
 }
 
@@ -199,8 +198,8 @@ void local_backward_weights(ConstMaps x, ConstMaps dy, Banks<float> dw, Planes<f
     check_local("local_backward_weights", x, dw, db, dy, s);
     const Index kernels = dw.kernels / s.groups, taps = dw.taps(), whole = taps / LANES;
     const Index columns = ceil_divide(taps, LANES) * LANES;
-    std::vector<Offsets> rows, last_rows,
-        terms;  // of the last taps, which are no whole LANES, in memory of their own
+    std::vector<Offsets> rows, terms;
+    std::vector<Offsets> last_rows;  // of the last taps, no whole LANES, in memory of their own
     for (Index k = 0; k < kernels; ++k) {
         rows.push_back({k * dy.map_stride(), k * dw.places() * taps});
         last_rows.push_back({k * dy.map_stride(), k * LANES});
@@ -215,7 +214,7 @@ void local_backward_weights(ConstMaps x, ConstMaps dy, Banks<float> dw, Planes<f
         const float* slopes = dy.at(0, first) + place * LANES;
         for (Index k = first; k < first + kernels; ++k) {
             std::fill_n(dw.at(k, place), taps, 0.0f);
-            Lanes total = splat(0);
+            Vec16 total = splat(0);
             for (Index b = 0; b < dy.blocks; ++b) total = total + load(dy.at(b, k) + place * LANES);
             db.data[k * dw.places() + place] = sum(total);
         }

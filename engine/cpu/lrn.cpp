@@ -15,36 +15,36 @@ namespace alexnet {
 
 namespace {
 
-constexpr Index TILE_PIXELS = 16;  // 1 kB a map: the window and the backward scratch stay in the caches
+constexpr Index STRIP_PIXELS = 16;  // 1 kB a map: the window and the backward scratch stay in the caches
 
 // Some pixels of all maps of one group of one block; offset(i) leads to those of map i.
-struct Tile {
+struct Strip {
     Index offset_0, map_stride, maps, pixels;
     Index offset(Index map) const { return offset_0 + map * map_stride; }
 };
 
 template <class Body>
-void for_each_tile(const ConstMaps& x, Index groups, const Body& body) {
-    const Index tiles = (x.pixels() + TILE_PIXELS - 1) / TILE_PIXELS, maps = x.maps / groups;
-    parallel(x.blocks * groups * tiles, [&](Index i) {
-        const Index first = i % tiles * TILE_PIXELS;
-        body(Tile{i / tiles * maps * x.map_stride() + first * LANES, x.map_stride(), maps,
-                  std::min(TILE_PIXELS, x.pixels() - first)});
+void for_each_strip(const ConstMaps& x, Index groups, const Body& body) {
+    const Index strips = (x.pixels() + STRIP_PIXELS - 1) / STRIP_PIXELS, maps = x.maps / groups;
+    parallel(x.blocks * groups * strips, [&](Index i) {
+        const Index first = i % strips * STRIP_PIXELS;
+        body(Strip{i / strips * maps * x.map_stride() + first * LANES, x.map_stride(), maps,
+                   std::min(STRIP_PIXELS, x.pixels() - first)});
     });
 }
 
 // Sum over the maps j within n/2 of map i of value(j).
 template <class Value>
-inline Lanes window_sum(Index i, Index half, Index maps, const Value& value) {
-    Lanes total = splat(0);
+inline Vec16 window_sum(Index i, Index half, Index maps, const Value& value) {
+    Vec16 total = splat(0);
     const Index end = std::min(i + half + 1, maps);
     for (Index j = std::max<Index>(i - half, 0); j < end; ++j) total = total + value(j);
     return total;
 }
 
-inline Lanes squares(const float* x, const Tile& t, Index i, Index half, Index pixel) {
+inline Vec16 squares(const float* x, const Strip& t, Index i, Index half, Index pixel) {
     return window_sum(i, half, t.maps, [&](Index j) {
-        const Lanes v = load(x + t.offset(j) + pixel * LANES);
+        const Vec16 v = load(x + t.offset(j) + pixel * LANES);
         return v * v;
     });
 }
@@ -54,11 +54,11 @@ inline Lanes squares(const float* x, const Tile& t, Index i, Index half, Index p
 void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
     check_lrn("lrn_forward", x, y, r, groups);
     with_power(r.beta, [&](auto power) {
-        for_each_tile(x, groups, [&](const Tile& t) {
+        for_each_strip(x, groups, [&](const Strip& t) {
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
-                    const Lanes scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
+                    const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
                     store(y.data + at, load(x.data + at) * power(scale));
                 }
         });
@@ -69,22 +69,22 @@ void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) 
     check_lrn("lrn_backward", x, dx, r, groups);
     CHECK(same_shape(x, dy), "lrn_backward", "dy ", dy, " is not like x ", x);
     with_power(r.beta, [&](auto power) {
-        for_each_tile(x, groups, [&](const Tile& t) {
+        for_each_strip(x, groups, [&](const Strip& t) {
             thread_local Scratch scratch;
-            float* ratios = scratch.floats(t.maps * TILE_PIXELS * LANES);
+            float* ratios = scratch.floats(t.maps * STRIP_PIXELS * LANES);
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
-                    const Lanes scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
-                    const Lanes direct = load(dy.data + at) * power(scale);
+                    const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
+                    const Vec16 direct = load(dy.data + at) * power(scale);
                     store(dx.data + at, direct);
-                    store(ratios + (i * TILE_PIXELS + p) * LANES, direct * load(x.data + at) / scale);
+                    store(ratios + (i * STRIP_PIXELS + p) * LANES, direct * load(x.data + at) / scale);
                 }
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
-                    const Lanes others = window_sum(i, r.n / 2, t.maps, [&](Index j) {
-                        return load(ratios + (j * TILE_PIXELS + p) * LANES);
+                    const Vec16 others = window_sum(i, r.n / 2, t.maps, [&](Index j) {
+                        return load(ratios + (j * STRIP_PIXELS + p) * LANES);
                     });
                     store(dx.data + at,
                           load(dx.data + at) - load(x.data + at) * others * (2 * r.alpha * r.beta));

@@ -7,17 +7,16 @@
 
 namespace alexnet {
 
-// Calls body(power), where power(s) is s^-beta: by square roots for the paper's beta of 0.75, which
-// vectorises.
+// Calls body(power), where power(s) is s^-beta: by square roots for the paper's 0.75, which vectorise.
 template <class Body>
 void with_power(float beta, const Body& body) {
     if (beta == 0.75f) {
-        body([](const Lanes& s) {
-            const Lanes root = square_root(s);
+        body([](const Vec16& s) {
+            const Vec16 root = square_root(s);
             return splat(1) / (root * square_root(root));
         });
     } else {
-        body([beta](const Lanes& s) {
+        body([beta](const Vec16& s) {
             float values[LANES];
             store(values, s);
             for (float& v : values) v = std::pow(v, -beta);

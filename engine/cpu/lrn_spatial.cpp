@@ -25,12 +25,12 @@ void window_sums(const ConstMaps& x, Index row, Index half, float* columns, cons
                  const Body& body) {
     const Index top = std::max<Index>(row - half, 0), bottom = std::min(row + half + 1, x.height);
     for (Index i = 0; i < x.width; ++i) {
-        Lanes total = splat(0);
+        Vec16 total = splat(0);
         for (Index j = top; j < bottom; ++j) total = total + value(j, i);
         store(columns + i * LANES, total);
     }
     for (Index i = 0; i < x.width; ++i) {
-        Lanes total = splat(0);
+        Vec16 total = splat(0);
         const Index end = std::min(i + half + 1, x.width);
         for (Index j = std::max<Index>(i - half, 0); j < end; ++j) total = total + load(columns + j * LANES);
         body(i, total);
@@ -50,10 +50,10 @@ void for_each_scale(const ConstMaps& x, Index b, Index c, Response r, float* col
         window_sums(
             x, row, r.n / 2, columns,
             [&](Index j, Index i) {
-                const Lanes v = load(x.at(b, c, j, i));
+                const Vec16 v = load(x.at(b, c, j, i));
                 return v * v;
             },
-            [&](Index i, const Lanes& squares) { body(row, i, splat(r.k) + squares * r.alpha); });
+            [&](Index i, const Vec16& squares) { body(row, i, splat(r.k) + squares * r.alpha); });
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride());
-            for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Lanes& scale) {
+            for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
                 store(y.at(b, c, row, i), load(x.at(b, c, row, i)) * power(scale));
             });
         });
@@ -78,8 +78,8 @@ void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride() + x.map_stride());
             float* ratios = columns + x.row_stride();
-            for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Lanes& scale) {
-                const Lanes direct = load(dy.at(b, c, row, i)) * power(scale);
+            for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
+                const Vec16 direct = load(dy.at(b, c, row, i)) * power(scale);
                 store(dx.at(b, c, row, i), direct);
                 store(ratios + (row * x.width + i) * LANES, direct * load(x.at(b, c, row, i)) / scale);
             });
@@ -87,7 +87,7 @@ void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
                 window_sums(
                     x, row, r.n / 2, columns,
                     [&](Index j, Index i) { return load(ratios + (j * x.width + i) * LANES); },
-                    [&](Index i, const Lanes& others) {
+                    [&](Index i, const Vec16& others) {
                         float* at = dx.at(b, c, row, i);
                         store(at, load(at) - load(x.at(b, c, row, i)) * others * (2 * r.alpha * r.beta));
                     });

@@ -16,12 +16,12 @@ void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape 
         const Span rows(oy, s, x.height);
         for (Index ox = 0; ox < y.width; ++ox) {
             const Span columns(ox, s, x.width);
-            Lanes best = load(x.at(b, c, rows.begin, columns.begin));
-            IntLanes where = splat_int(0);
+            Vec16 best = load(x.at(b, c, rows.begin, columns.begin));
+            IntVec16 where = splat_int(0);
             for (Index i = 0; i < rows.size(); ++i)
                 for (Index j = 0; j < columns.size(); ++j) {
-                    const Lanes value = load(x.at(b, c, rows.begin + i, columns.begin + j));
-                    const IntLanes larger = greater_or_nan(value, best);
+                    const Vec16 value = load(x.at(b, c, rows.begin + i, columns.begin + j));
+                    const IntVec16 larger = greater_or_nan(value, best);
                     best = select(larger, value, best);
                     where = select(larger, splat_int(static_cast<std::int32_t>(i * s.size + j)), where);
                 }
@@ -37,11 +37,11 @@ void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, P
         const Holders rows(iy, s, dy.height);
         for (Index ix = 0; ix < dx.width; ++ix) {
             const Holders columns(ix, s, dy.width);
-            Lanes total = splat(0);
+            Vec16 total = splat(0);
             for (Index oy = rows.begin; oy < rows.end; ++oy)
                 for (Index ox = columns.begin; ox < columns.end; ++ox) {
                     const Index here = (iy - oy * s.stride) * s.size + ix - ox * s.stride;
-                    const IntLanes mine = equal(load_bytes(argmax.at(b, c, oy, ox)),
+                    const IntVec16 mine = equal(load_bytes(argmax.at(b, c, oy, ox)),
                                                 splat_int(static_cast<std::int32_t>(here)));
                     total = total + select(mine, load(dy.at(b, c, oy, ox)), splat(0));
                 }

@@ -54,13 +54,13 @@ void through_block(const Image<const float>& x, const Image<float>& y, const Ope
     take_first(result, y);
 }
 
-Lanes load_some(const float* p, Index count) {
+Vec16 load_some(const float* p, Index count) {
     if (count == LANES) return load(p);
     float values[LANES] = {};
     std::copy_n(p, count, values);
     return load(values);
 }
-void store_some(float* p, const Lanes& v, Index count) {
+void store_some(float* p, const Vec16& v, Index count) {
     if (count == LANES) return store(p, v);
     float values[LANES];
     store(values, v);
@@ -69,7 +69,7 @@ void store_some(float* p, const Lanes& v, Index count) {
 
 // body(first, how many) for each LANES of `count` neighbours, of which a task takes so many.
 template <class Body>
-void for_each_lanes(Index count, Index of_a_task, const Body& body) {
+void for_each_vec16(Index count, Index of_a_task, const Body& body) {
     const Index step = of_a_task * LANES;
     parallel((count + step - 1) / step, [&](Index task) {
         const Index end = std::min(count, (task + 1) * step);
@@ -144,16 +144,16 @@ void lrn_forward(Image<const float> x, Image<float> y, Response r, Index groups)
     check_lrn("lrn_forward", block(x), block(y), r, groups);
     const Index maps = x.maps / groups, half = r.n / 2;
     with_power(r.beta, [&](auto power) {
-        for_each_lanes(x.pixels(), 1, [&](Index first, Index count) {
+        for_each_vec16(x.pixels(), 1, [&](Index first, Index count) {
             for (Index map = 0; map < x.maps; ++map) {
                 const Index begin = map / maps * maps, end = begin + maps;  // of the group
-                Lanes total = splat(0);
+                Vec16 total = splat(0);
                 for (Index j = std::max(map - half, begin); j < std::min(map + half + 1, end); ++j) {
-                    const Lanes v = load_some(x.data + j * x.pixels() + first, count);
+                    const Vec16 v = load_some(x.data + j * x.pixels() + first, count);
                     total = total + v * v;
                 }
                 const Index at = map * x.pixels() + first;
-                const Lanes scale = splat(r.k) + total * r.alpha;
+                const Vec16 scale = splat(r.k) + total * r.alpha;
                 store_some(y.data + at, load_some(x.data + at, count) * power(scale), count);
             }
         });
@@ -178,22 +178,22 @@ void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<floa
 
 void relu_forward(Image<const float> x, Image<float> y) {
     check_alike("relu_forward", block(x), block(y));
-    for_each_lanes(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
-        const Lanes v = load_some(x.data + i, count);
+    for_each_vec16(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
+        const Vec16 v = load_some(x.data + i, count);
         store_some(y.data + i, select(less(v, splat(0)), splat(0), v), count);
     });
 }
 
 void tanh_forward(Image<const float> x, Image<float> y) {
     check_alike("tanh_forward", block(x), block(y));
-    for_each_lanes(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
+    for_each_vec16(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
         store_some(y.data + i, tangent(load_some(x.data + i, count)), count);
     });
 }
 
 void scale(Image<const float> x, Image<float> y, float factor) {
     check_alike("scale", block(x), block(y));
-    for_each_lanes(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
+    for_each_vec16(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
         store_some(y.data + i, load_some(x.data + i, count) * factor, count);
     });
 }

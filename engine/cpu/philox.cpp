@@ -39,10 +39,10 @@ void normals(float* out, Index first, Index count, std::uint32_t layer, std::uin
     constexpr Index LARGEST = Index{4} << 32;
     CHECK(first >= 0 && count >= 0 && first <= LARGEST && count <= LARGEST - first, "normals", "first ",
           first, " and count ", count, " leave the range of the counter");
-    constexpr Index CHUNK = 1024;
+    constexpr Index TASK = 1024;
     const Index block = first / 4, blocks = (first + count + 3) / 4 - block;
-    parallel((blocks + CHUNK - 1) / CHUNK, [&](Index chunk) {
-        for (Index q = block + chunk * CHUNK; q < block + std::min(blocks, (chunk + 1) * CHUNK); ++q) {
+    parallel((blocks + TASK - 1) / TASK, [&](Index task) {
+        for (Index q = block + task * TASK; q < block + std::min(blocks, (task + 1) * TASK); ++q) {
             std::uint32_t word[4][1] = {{static_cast<std::uint32_t>(q)}, {layer}, {0}, {0}};
             philox(word, seed, purpose);
             float four[4];

@@ -6,7 +6,7 @@ namespace alexnet {
 void relu_forward(ConstMaps x, Maps y) {
     check_alike("relu_forward", x, y);
     for_each_pixel(x, [&](Index i) {
-        const Lanes v = load(x.data + i);
+        const Vec16 v = load(x.data + i);
         store(y.data + i, select(less(v, splat(0)), splat(0), v));  // a NaN stays one
     });
 }

@@ -10,13 +10,13 @@
 namespace alexnet {
 
 void sgd(Numbers w, Numbers v, ConstNumbers g, float rate, float momentum, float decay) {
-    constexpr Index CHUNK = 16 * 1024;
+    constexpr Index TASK = 16 * 1024;
     CHECK(w.columns == v.columns && w.columns == g.columns, "sgd", "sizes differ: w ", w, ", v ", v, ", g ",
           g);
     const float pull = decay * rate;
-    parallel((w.columns + CHUNK - 1) / CHUNK, [&](Index chunk) {
-        Index i = chunk * CHUNK;
-        const Index end = std::min(w.columns, i + CHUNK);
+    parallel((w.columns + TASK - 1) / TASK, [&](Index task) {
+        Index i = task * TASK;
+        const Index end = std::min(w.columns, i + TASK);
         for (; i < end; ++i) {
             v.data[i] = momentum * v.data[i] - pull * w.data[i] - rate * g.data[i];
             w.data[i] += v.data[i];

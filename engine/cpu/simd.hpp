@@ -1,6 +1,6 @@
 // All of the engine's SIMD, as GCC/Clang vector extensions: the same sources compile for any machine.
-// Vec is one register of the target; Lanes is LANES images in as many registers as they need (a single wide
-// vector type would be lowered badly where it exceeds the target's registers).
+// Vec is one register of the target; Vec16 is LANES numbers in as many registers as they need (a single wide vector
+// type would be lowered badly where it exceeds the target's registers).
 #pragma once
 
 #include <cmath>
@@ -26,7 +26,7 @@ inline constexpr const char* ISA = "base";
 inline constexpr int WIDTH = 4;
 #endif
 
-inline constexpr int PARTS = LANES / WIDTH;
+inline constexpr int VECS = LANES / WIDTH;
 
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef std::int32_t IntVec __attribute__((vector_size(WIDTH * 4)));
@@ -93,99 +93,99 @@ inline Vec tangent(Vec v) {
     return v < 0 ? -t : t;
 }
 
-struct Lanes {
-    Vec part[PARTS];
+struct Vec16 {
+    Vec vec[VECS];
 };
-struct IntLanes {  // also the masks: 0 or -1 in every lane
-    IntVec part[PARTS];
+struct IntVec16 {  // also the masks: 0 or -1 in every lane
+    IntVec vec[VECS];
 };
 
-// Applies f to the parts of its arguments, one register at a time.
-template <class Result = Lanes, class F, class... Args>
+// Applies f to its arguments, one register at a time.
+template <class Result = Vec16, class F, class... Args>
 inline Result each(const F& f, const Args&... args) {
     Result r;
 #pragma GCC unroll 4
-    for (int i = 0; i < PARTS; ++i) r.part[i] = f(args.part[i]...);
+    for (int i = 0; i < VECS; ++i) r.vec[i] = f(args.vec[i]...);
     return r;
 }
 
-inline Lanes load(const float* p) {
-    Lanes r;
+inline Vec16 load(const float* p) {
+    Vec16 r;
 #pragma GCC unroll 4
-    for (int i = 0; i < PARTS; ++i) r.part[i] = load_vec(p + i * WIDTH);
+    for (int i = 0; i < VECS; ++i) r.vec[i] = load_vec(p + i * WIDTH);
     return r;
 }
-inline void store(float* p, const Lanes& v) {
+inline void store(float* p, const Vec16& v) {
 #pragma GCC unroll 4
-    for (int i = 0; i < PARTS; ++i) store_vec(p + i * WIDTH, v.part[i]);
+    for (int i = 0; i < VECS; ++i) store_vec(p + i * WIDTH, v.vec[i]);
 }
-inline Lanes splat(float value) {
-    Lanes r;
-    for (Vec& v : r.part) v = splat_vec(value);
+inline Vec16 splat(float value) {
+    Vec16 r;
+    for (Vec& v : r.vec) v = splat_vec(value);
     return r;
 }
-inline IntLanes splat_int(std::int32_t value) {
-    IntLanes r;
-    for (IntVec& v : r.part) v = value - IntVec{};
+inline IntVec16 splat_int(std::int32_t value) {
+    IntVec16 r;
+    for (IntVec& v : r.vec) v = value - IntVec{};
     return r;
 }
 
-inline Lanes operator+(const Lanes& a, const Lanes& b) {
+inline Vec16 operator+(const Vec16& a, const Vec16& b) {
     return each([](Vec x, Vec y) { return x + y; }, a, b);
 }
-inline Lanes operator-(const Lanes& a, const Lanes& b) {
+inline Vec16 operator-(const Vec16& a, const Vec16& b) {
     return each([](Vec x, Vec y) { return x - y; }, a, b);
 }
-inline Lanes operator*(const Lanes& a, const Lanes& b) {
+inline Vec16 operator*(const Vec16& a, const Vec16& b) {
     return each([](Vec x, Vec y) { return x * y; }, a, b);
 }
-inline Lanes operator/(const Lanes& a, const Lanes& b) {
+inline Vec16 operator/(const Vec16& a, const Vec16& b) {
     return each([](Vec x, Vec y) { return x / y; }, a, b);
 }
-inline Lanes operator*(const Lanes& a, float b) {
+inline Vec16 operator*(const Vec16& a, float b) {
     return each([b](Vec x) { return x * b; }, a);
 }
-inline Lanes operator/(const Lanes& a, float b) {
+inline Vec16 operator/(const Vec16& a, float b) {
     return each([b](Vec x) { return x / b; }, a);
 }
-inline Lanes square_root(const Lanes& a) {
+inline Vec16 square_root(const Vec16& a) {
     return each([](Vec x) { return square_root(x); }, a);
 }
-inline Lanes tangent(const Lanes& a) {
+inline Vec16 tangent(const Vec16& a) {
     return each([](Vec x) { return tangent(x); }, a);
 }
 
-inline float sum(const Lanes& a) {
-    Vec total = a.part[0];
-    for (int i = 1; i < PARTS; ++i) total += a.part[i];
+inline float sum(const Vec16& a) {
+    Vec total = a.vec[0];
+    for (int i = 1; i < VECS; ++i) total += a.vec[i];
     return sum(total);
 }
 
-inline Lanes select(const IntLanes& mask, const Lanes& yes, const Lanes& no) {
+inline Vec16 select(const IntVec16& mask, const Vec16& yes, const Vec16& no) {
     return each([](IntVec m, Vec a, Vec b) { return m ? a : b; }, mask, yes, no);
 }
-inline IntLanes select(const IntLanes& mask, const IntLanes& yes, const IntLanes& no) {
-    return each<IntLanes>([](IntVec m, IntVec a, IntVec b) { return m ? a : b; }, mask, yes, no);
+inline IntVec16 select(const IntVec16& mask, const IntVec16& yes, const IntVec16& no) {
+    return each<IntVec16>([](IntVec m, IntVec a, IntVec b) { return m ? a : b; }, mask, yes, no);
 }
-inline IntLanes less(const Lanes& a, const Lanes& b) {
-    return each<IntLanes>([](Vec x, Vec y) { return x < y; }, a, b);
+inline IntVec16 less(const Vec16& a, const Vec16& b) {
+    return each<IntVec16>([](Vec x, Vec y) { return x < y; }, a, b);
 }
 // True also where a is not a number, so that a NaN is seen downstream and not swallowed by a maximum.
-inline IntLanes greater_or_nan(const Lanes& a, const Lanes& b) {
-    return each<IntLanes>([](Vec x, Vec y) { return (x > y) | (x != x); }, a, b);
+inline IntVec16 greater_or_nan(const Vec16& a, const Vec16& b) {
+    return each<IntVec16>([](Vec x, Vec y) { return (x > y) | (x != x); }, a, b);
 }
-inline IntLanes equal(const IntLanes& a, const IntLanes& b) {
-    return each<IntLanes>([](IntVec x, IntVec y) { return x == y; }, a, b);
+inline IntVec16 equal(const IntVec16& a, const IntVec16& b) {
+    return each<IntVec16>([](IntVec x, IntVec y) { return x == y; }, a, b);
 }
 
-inline IntLanes load_bytes(const std::uint8_t* p) {
-    IntLanes r;
+inline IntVec16 load_bytes(const std::uint8_t* p) {
+    IntVec16 r;
 #if defined(__AVX512F__)
-    r.part[0] =
+    r.vec[0] =
         reinterpret_cast<IntVec>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 #elif defined(__AVX2__)
-    for (int i = 0; i < PARTS; ++i)
-        r.part[i] = reinterpret_cast<IntVec>(
+    for (int i = 0; i < VECS; ++i)
+        r.vec[i] = reinterpret_cast<IntVec>(
             _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i * WIDTH))));
 #else
     std::int32_t wide[LANES];
@@ -195,7 +195,7 @@ inline IntLanes load_bytes(const std::uint8_t* p) {
 #endif
     return r;
 }
-inline void store_bytes(std::uint8_t* p, const IntLanes& v) {
+inline void store_bytes(std::uint8_t* p, const IntVec16& v) {
     std::int32_t wide[LANES];
     std::memcpy(wide, &v, sizeof v);
 #pragma omp simd

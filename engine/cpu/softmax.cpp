@@ -2,8 +2,7 @@
 //   p[c] = exp(logit[c]) / sum of exp(logit)     loss = -log p[label]
 //   dlogit[c] = factor * (p[c] - (1 where c is the label, else 0))
 // with logits, probs, dlogits (B, classes, 1, 1, 16), labels (images), losses (images) in double. Lanes
-// beyond the last image get zero gradients. Sums are made in double: they are small beside the rest of the
-// net.
+// beyond the last image get zero gradients. Sums in double cost little beside the rest of the net.
 #include <algorithm>
 #include <cmath>
 

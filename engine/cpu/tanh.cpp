@@ -11,7 +11,7 @@ void tanh_forward(ConstMaps x, Maps y) {
 void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx) {
     check_alike("tanh_backward", y, dy, dx);
     for_each_pixel(y, [&](Index i) {
-        const Lanes v = load(y.data + i);
+        const Vec16 v = load(y.data + i);
         store(dx.data + i, load(dy.data + i) * (splat(1) - v) * (splat(1) + v));
     });
 }

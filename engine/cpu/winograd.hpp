@@ -1,8 +1,8 @@
 // Winograd's minimal filtering: a tile of m outputs under a kernel of r taps by n = m + r - 1 products.
 //
 // Kernel and outputs are seen as polynomials: the kernel's is evaluated at n points, multiplied there with
-// the n transformed inputs, and the m outputs are combined from the products. In two directions: along x,
-// along y.
+// the n transformed inputs, and the m outputs are combined from the products. First along x,
+// then along y.
 //   y_i = sum over q of p_q^i * (sum over j of p_q^j g_j) * (sum over k of data[q][k] d_k)
 // The last point is infinity, whose value is that of the highest power. data[q] holds the coefficients of the
 // Lagrange polynomial that is 1 at p_q and 0 at the other finite points; for infinity, of the product of all

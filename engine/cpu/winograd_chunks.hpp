@@ -43,8 +43,7 @@ struct Tiles {
     Index having(Index q) const { return larger > 0 && q == points() - 2 ? larger : count; }
 };
 
-// Some blocks of images, all tiles of some rows of tiles: what is transformed, multiplied and combined at
-// once.
+// All tiles of some rows of tiles of some blocks of images: what goes through the three passes at once.
 struct Chunk {
     Tiles y, x;
     Index block, blocks, row, rows;
@@ -165,10 +164,10 @@ struct MapsTogether {
 };
 
 // Writes a source's maps at all points of a chunk. A tile reads side(direction, tile) pixels in each
-// direction, and line(n, how many, get, put) takes them to n points.
-template <class Source, class Side, class Line>
+// direction, and filter(n, how many, get, put) takes them to n points.
+template <class Source, class Side, class Filter>
 void write_points(const Chunk& c, const Source& from, const AtPoints& to, const Side& side,
-                  const Line& line) {
+                  const Filter& filter) {
     thread_local Scratch scratch;
     const Index width = c.x.begin(c.x.count - 1) + side(c.x, c.x.count - 1);
     const Index map_step = MOST_POINTS * width * LANES;
@@ -184,7 +183,7 @@ void write_points(const Chunk& c, const Source& from, const AtPoints& to, const 
                 for (Index r = 0; r < rows; ++r) {
                     const float* in = pixels + map * map_step + (r * width + c.x.begin(tx)) * LANES;
                     for (int i = 0; i < LANES; i += WIDTH)
-                        line(
+                        filter(
                             n, columns, [&](int k) { return load_vec(in + k * LANES + i); },
                             [&](int q, Vec v) { store_vec(half[r][q] + i, v); });
                 }
@@ -194,7 +193,7 @@ void write_points(const Chunk& c, const Source& from, const AtPoints& to, const 
                 for (Index column = 0; column < c.x.points(tx); ++column) {
                     to.column(c, b, ty, tx, column, map, points);
                     for (int i = 0; i < LANES; i += WIDTH)
-                        line(
+                        filter(
                             n, rows, [&](int k) { return load_vec(half[k][column] + i); },
                             [&](int q, Vec v) { store_vec(points[q] + i, v); });
                 }
