@@ -72,6 +72,14 @@ def workshop(tmp_path_factory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
+def trained(workshop) -> Path:
+    """A run on the workshop's data, to be read and not changed."""
+    run = workshop.folder / "trained"
+    workshop.train(run, "--procs", 1, "--epochs", 2)
+    return run
+
+
+@pytest.fixture(scope="session")
 def pairs(tmp_path_factory):
     """Recipes trained by the program and by the reference."""
     from reference.pairs import Pairs  # not at the top: the sanitizers' environment has no Pillow

@@ -16,12 +16,12 @@ from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
 
+from alexnet.data.decode import SUFFIXES
 from alexnet.data.format import RECORD, ClassInfo
 from alexnet.errors import Failure
 from data_prep.readers.base import Entry, Form, Listing
 from data_prep.readers.names import composed, is_beside, printable
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
 SPLIT_NAMES = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from alexnet.errors import Failure
+from alexnet.figures.confusion import confusion_figure
 from alexnet.figures.paper import (
     OTHER,
     RIGHT,
@@ -180,3 +181,17 @@ def test_matplotlib_is_imported_late_and_keeps_no_state(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "k.png"], check=True)
     assert near(pixels(tmp_path / "k.png"), (255, 255, 255)).any()
+
+
+@pytest.mark.parametrize("count", [3, 30, 60])
+def test_a_confusion_matrix_has_a_dark_diagonal_where_a_net_is_right(count, tmp_path):
+    matrix = np.eye(count, dtype=np.int64) * 7
+    matrix[0] = 0
+    matrix[0, -1] = 3
+    confusion_figure(matrix, [f"class ${n}$" for n in range(count)], tmp_path / "m.png")
+    dark = np.argwhere(near(pixels(tmp_path / "m.png"), (8, 48, 107), 12))
+    up, right = dark[dark[:, 0].argmin()], dark[:, 1].max()
+    cell = np.ptp(dark[:, 1]) / (count - 1)  # no class is taken for the first
+    assert right - up[1] <= cell + 3, "what is said of the first class is the last"
+    left = dark[dark[:, 1].argmin()]
+    assert left[0] - up[0] >= cell - 3, "the second row is the first one that is right"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import baseline, bench, data, doctor, recipes, report, retrieval, trained, training
+from alexnet.cli import baseline, bench, data, doctor, predict, recipes, report, retrieval, trained, training
 from alexnet.console import break_off
 from alexnet.errors import STOPPED, Failure, unforeseen
 
@@ -45,7 +45,7 @@ app.command()(training.train)
 app.command()(training.control)
 app.command()(training.runs)
 app.command("eval")(trained.evaluate)
-app.command()(trained.predict)
+app.command("predict")(predict.predict)
 app.command()(trained.figures)
 app.command("report")(report.report)
 app.command()(trained.export)

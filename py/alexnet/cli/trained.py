@@ -25,9 +25,15 @@ def evaluate(
     threads: Threads = None,
     json: Json = False,
     probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write the confusion matrix and each class's errors: a page (.html), or numbers (.json)."),
+    ] = None,
 ) -> None:
     """Measure top-1 and top-5 error; the predictions of several runs are averaged."""
     from alexnet.machine.hardware import Wanted
+    from alexnet.pages.evaluation import write_report
+    from alexnet.predict.confusion import confusion
     from alexnet.predict.evaluate import evaluate
     from alexnet.predict.run import open_run
 
@@ -38,6 +44,8 @@ def evaluate(
         say(f"note: {found.note}")
     if probs is not None:
         _write_probs(probs, found)
+    if report is not None:
+        write_report(confusion(found, opened[0].classes, split), report)
     names = ", ".join(str(run.path) for run in opened)
     print(
         f"{names} on {found.images} images of {found.data} ({split}), {crops} crops: "
@@ -55,45 +63,6 @@ def _write_probs(path: Path, found: "Errors") -> None:
 
     with whole_file(path) as beside, beside.open("wb") as file:
         np.savez(file, probs=found.probs, labels=found.labels)
-
-
-def predict(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    data: Annotated[Path | None, typer.Option(help="Its prepared data; only a run of version 0.1 needs it.")] = None,
-    gpus: Gpu = None,
-    device: Device = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    json: Json = False,
-) -> None:
-    """Name the five most probable classes of images, by ten crops."""
-    from alexnet.data.format import titles
-    from alexnet.machine.hardware import Wanted
-    from alexnet.predict.run import open_run
-
-    wanted = Wanted(gpus=gpus, device=device, threads=threads)
-    opened = open_run(run, wanted=wanted, precision=precision, data=data)
-    called = titles(opened.classes)
-    results, skipped = [], []
-    for each in opened.predictions(images):
-        if each.skipped:
-            skipped.append(each.skipped)
-            continue
-        top = each.top()
-        shown = ", ".join(f"{called[info.index]} {probability:.1%}" for info, probability in top)
-        print(f"{each.image}: {shown}", flush=True)
-        entries = [
-            {"index": info.index, "id": info.id, "class": info.name, "probability": probability}
-            for info, probability in top
-        ]
-        results.append({"image": str(each.image), "top": entries})
-    if json:
-        print(json_lines.dumps({"predictions": results}), flush=True)
-    for line in skipped[:-1]:
-        say(f"skipped: {line}")
-    if skipped:
-        raise Failure(skipped[-1])
 
 
 def figures(

@@ -25,6 +25,7 @@ from alexnet.data import png
 from alexnet.errors import reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")  # by which files are taken for images
 PIXEL_LIMIT = 64 * 2**20  # 192 MiB as RGB; the largest photographs of ImageNet have about half as many
 FILE_LIMIT = 8 * PIXEL_LIMIT + 2**20  # no image of 16-bit RGBA needs more
 UNZIPPED_LIMIT = 3 * PIXEL_LIMIT + 2**20

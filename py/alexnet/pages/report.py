@@ -10,6 +10,7 @@ from markupsafe import Markup
 from alexnet.errors import Failure
 from alexnet.figures.paper import kernels_figure, training_figure
 from alexnet.files import write_whole
+from alexnet.pages.evaluation import Shown, kept
 from alexnet.pages.parts import drawn, page
 from alexnet.recipe import Recipe, load
 from alexnet.recipe.spec import Conv
@@ -35,6 +36,7 @@ class Told:
     settings: dict[str, str]
     course: Markup | None
     kernels: Markup | None
+    evaluations: list[Shown]
 
 
 def report(runs: Sequence[Path], out: Path, *, seconds: int | None = None) -> None:
@@ -64,6 +66,7 @@ def _told(run: Path) -> Told:
         _settings(recipe),
         drawn(lambda file: training_figure(rows, file), f"Loss, error and rate of {run.name}") if speeds else None,
         _kernels(run, recipe),
+        kept(run),
     )
 
 

@@ -1,19 +1,21 @@
 """A trained run, opened: what its net says of images."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alexnet.data.decode import Skip, square
 from alexnet.data.format import ClassInfo, Pixels
 from alexnet.engines import Engine, Floats, Precision
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
 from alexnet.machine.hardware import Wanted, alone
 from alexnet.net.net import Net
+from alexnet.predict.images import pixels_of
 from alexnet.predict.predictor import CROPS, CropsName, Predictor
 from alexnet.recipe import Recipe
 from alexnet.recipe.topology import topology
@@ -65,22 +67,28 @@ class Run:
 
         An image is a file, or an array (size, size, 3) uint8. Raises Failure where one cannot be used.
         """
-        pixels = [self._pixels(image) for image in images]
+        pixels = [pixels_of(image, self.size) for image in images]
         return self.predictor(crops, len(pixels))(pixels) if pixels else np.zeros((0, len(self.classes)), np.float32)
 
     def predictions(self, paths: Iterable[Path], crops: CropsName = "ten") -> Iterator[Prediction]:
-        """Each file's prediction, in order; a file that cannot be used costs no other."""
+        """Each file's prediction, in order; a file that cannot be used costs no other.
+
+        The net is asked about as many as it takes at once, while the next ones are read.
+        """
         step = VIEWS // len(CROPS[crops](self.size, self.recipe.net.crop))
         waiting = list(paths)
-        for at in range(0, len(waiting), step):
-            yield from self._batch(waiting[at : at + step], crops)
+        with ThreadPoolExecutor(1) as ahead:
+            batches = (ahead.submit(self._read, waiting[at : at + step]) for at in range(0, len(waiting), step))
+            for read, _following in pairwise(chain(batches, [None])):
+                assert read
+                yield from self._batch(read.result(), crops)
 
     def features(self, images: Sequence[Path | str | Pixels], layer: str) -> Floats:
         """A layer's outputs (n, maps x height x width) for each image's centre crop (section 6.1), such as "relu7".
 
         Raises Failure where there is no such layer, or an image cannot be used.
         """
-        pixels = [self._pixels(image) for image in images]
+        pixels = [pixels_of(image, self.size) for image in images]
         return self.predictor("centre", max(1, len(pixels)), plain=True).features(pixels, layer)
 
     def evaluate(self, split: str = "val", crops: CropsName = "ten", data: Path | str | None = None) -> "Errors":
@@ -111,33 +119,21 @@ class Run:
         self._made = made
         return made[0]
 
-    def _batch(self, paths: list[Path], crops: CropsName) -> Iterator[Prediction]:
-        pixels: dict[int, Pixels] = {}
-        skipped: dict[int, str] = {}
-        for number, path in enumerate(paths):
+    def _read(self, paths: Sequence[Path]) -> list[tuple[Path, Pixels | Failure]]:
+        """Each file's pixels, or why there are none."""
+        found: list[tuple[Path, Pixels | Failure]] = []
+        for path in paths:
             try:
-                pixels[number] = self._pixels(path)
+                found.append((path, pixels_of(path, self.size)))
             except Failure as failure:
-                skipped[number] = str(failure)
-        probs = dict(zip(pixels, self.predict(list(pixels.values()), crops), strict=True))
-        for number, path in enumerate(paths):
-            yield Prediction(path, self.classes, probs.get(number), skipped.get(number, ""))
+                found.append((path, failure))
+        return found
 
-    def _pixels(self, image: Path | str | Pixels) -> Pixels:
-        """An image as the net takes it: (size, size, 3) uint8."""
-        shape = (self.size, self.size, 3)
-        if isinstance(image, np.ndarray):
-            if image.shape != shape or image.dtype != np.uint8:
-                raise Failure(f"an image of shape {image.shape}, {image.dtype}: give {shape} uint8, or a file's path")
-            return image
-        pixels: Pixels = np.empty(shape, np.uint8)
-        try:
-            square(Path(image).read_bytes(), pixels)
-        except Skip as skip:
-            raise Failure(f"{image}: {skip}; give a JPEG, PNG, WebP or BMP image") from skip
-        except OSError as error:
-            raise Failure(f"{image}: cannot be read ({error.strerror or reason(error)})") from error
-        return pixels
+    def _batch(self, read: Sequence[tuple[Path, Pixels | Failure]], crops: CropsName) -> Iterator[Prediction]:
+        probs = iter(self.predict([each for _, each in read if not isinstance(each, Failure)], crops))
+        for path, each in read:
+            failed = isinstance(each, Failure)
+            yield Prediction(path, self.classes, None if failed else next(probs), str(each) if failed else "")
 
 
 def open_run(
