@@ -4,9 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def misses(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> int:
-    """How many images do not have their label among the k most probable classes; ties go to the lower class."""
+def missed(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.bool_]:
+    """(n): which images do not have their label among the k most probable classes; ties go to the lower class."""
     own = np.take_along_axis(probs, labels[:, None], 1)
     ties = (probs == own) & (np.arange(probs.shape[1]) < labels[:, None])
     ahead = ~(probs <= own) | ties  # of NaN all others are ahead
-    return int((ahead.sum(axis=1) >= k).sum())
+    found: NDArray[np.bool_] = ahead.sum(axis=1) >= k
+    return found
+
+
+def misses(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> int:
+    """How many images those are."""
+    return int(missed(probs, labels, k).sum())

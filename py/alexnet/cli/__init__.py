@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from alexnet import __version__
-from alexnet.cli import baseline, bench, data, doctor, predict, recipes, report, retrieval, trained, training
+from alexnet.cli import (
+    baseline,
+    bench,
+    data,
+    doctor,
+    predict,
+    recipes,
+    report,
+    reproduce,
+    retrieval,
+    trained,
+    training,
+)
 from alexnet.console import break_off
 from alexnet.errors import STOPPED, Failure, unforeseen
 
@@ -36,7 +48,7 @@ def face(
 
 
 # Commands that go on, when they are run again, where a signal ended them.
-KEEPING = {"prep", "train", "features"}
+KEEPING = {"prep", "train", "features", "reproduce"}
 # Commands whose work several processes share; of the others each does its own.
 SHARED = {"train", "bench"}
 
@@ -56,6 +68,7 @@ app.command("recipes")(recipes.recipes)
 app.command()(retrieval.features)
 app.command()(retrieval.neighbours)
 app.command("baseline")(baseline.baseline)
+app.command("reproduce")(reproduce.reproduce)
 
 
 def main() -> None:

@@ -32,13 +32,13 @@ def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | 
     names = [each.name for each in run.classes]
     predictions_figure(shown, labels, run.predict(shown), names, folder / "predictions.png")
     yield folder / "predictions.png"
-    _draw_neighbours(run, dataset, shown[:QUERIES], labels[:QUERIES], folder / "neighbours.png")
+    draw_neighbours(run, dataset, shown[:QUERIES], labels[:QUERIES], folder / "neighbours.png")
     yield folder / "neighbours.png"
     training_figure(run.log(), folder / "training.png")
     yield folder / "training.png"
 
 
-def _draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list[int], path: Path) -> None:
+def draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list[int], path: Path) -> None:
     """The training images whose last hidden layer is nearest by Euclidean distance (paper, 6.1)."""
     hidden = run.recipe.net.last_hidden
     train = data.split("train")

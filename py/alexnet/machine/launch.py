@@ -57,7 +57,7 @@ def run(processes: int, arguments: list[str]) -> int:
             stdin=subprocess.DEVNULL,  # it belongs to whoever started us
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for this process to pass on
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         if came:
             pass_on(came.pop())
@@ -109,6 +109,7 @@ def _environment() -> dict[str, str]:
     return own | HERE | ({TERMINAL: str(width)} if width else {})
 
 
-def _die_with_parent() -> None:
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """In a process that was just started: let it be sent this signal when the one that started it ends."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

@@ -21,5 +21,10 @@ def drawn(draw: Callable[[Path], None], text: str) -> Markup:
     with TemporaryDirectory(prefix="alexctl-") as folder:
         file = Path(folder) / "picture.png"
         draw(file)
-        inside = base64.b64encode(file.read_bytes()).decode()
+        return picture(file, text)
+
+
+def picture(file: Path, text: str) -> Markup:
+    """A PNG file as an element of the page."""
+    inside = base64.b64encode(file.read_bytes()).decode()
     return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(text, inside)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from alexnet.predict.predictor import CROPS, CropsName, Predictor
 from alexnet.recipe import Recipe
 from alexnet.recipe.topology import topology
 from alexnet.runs import directory, log
+from alexnet.runs.checkpoint import Checkpoint
 from alexnet.runs.directory import Trained
 from alexnet.runs.log import Row
 
@@ -96,6 +97,10 @@ class Run:
         from alexnet.predict.evaluate import evaluate
 
         return evaluate([self], data=None if data is None else Path(data), split=split, crops=crops)
+
+    def at(self, checkpoint: Checkpoint) -> "Run":
+        """The same net with the weights of another of the run's checkpoints."""
+        return Run(replace(self.trained, checkpoint=checkpoint), self._engine)
 
     def log(self) -> list[Row]:
         """The rows of the training's log."""

@@ -1,0 +1,82 @@
+"""The paper's figures, drawn from the runs of a claim: each a file in OUT/figures, which the page takes in."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alexnet.data.format import titles
+from alexnet.errors import Failure
+from alexnet.experiments.colour import first_kernels
+from alexnet.experiments.jobs import Job, Plan
+from alexnet.experiments.lab import Lab, tested
+from alexnet.experiments.measures import found
+from alexnet.experiments.svg import Line, curves_svg
+from alexnet.figures.dataset import spread
+from alexnet.figures.gallery import draw_neighbours
+from alexnet.figures.paper import kernels_figure, predictions_figure
+from alexnet.files import write_whole
+
+SHOWN, QUERIES = 8, 5
+
+
+def draw(lab: Lab, plan: Plan) -> None:
+    """Draw a claim's figures whose runs are there."""
+    for name in plan.claim.figures:
+        try:
+            FIGURES[name](lab, plan, lab.out / "figures")
+        except Failure:  # of data or a run that is not there, which the rows tell of
+            continue
+
+
+def curves(lab: Lab, plan: Plan, folder: Path) -> None:
+    """Fig. 1: the fastest rate's curves, solid and dashed, over those of the other rates, faint."""
+    lines = []
+    for dashed, training in enumerate(plan.scale.trainings):
+        best = {job.key for job in found(lab, plan, training.name)}
+        jobs = {job.key: job for job in [*plan.swept(training.name).values(), *found(lab, plan, training.name)]}
+        for key, job in jobs.items():
+            curve = lab.curve(job)
+            lines.append(Line(job.name, curve.epochs, curve.errors, bool(dashed), key in best))
+    write(folder / f"{plan.claim.name}-curves.svg", curves_svg(lines))
+
+
+def kernels(lab: Lab, plan: Plan, folder: Path) -> None:
+    """Fig. 3: the first layer's kernels, column 1 above column 2."""
+    weights, columns = first_kernels(lab, _first(lab, plan))
+    folder.mkdir(parents=True, exist_ok=True)
+    kernels_figure(weights, columns, folder / f"{plan.claim.name}-kernels.png")
+
+
+def predictions(lab: Lab, plan: Plan, folder: Path) -> None:
+    """Fig. 4, left: eight images with their five likeliest classes."""
+    job = _first(lab, plan)
+    run, split = lab.open(job), job.data.split(tested(job.data))
+    shown, labels = spread(split, SHOWN)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{plan.claim.name}-predictions.png"
+    predictions_figure(shown, labels, run.predict(shown), titles(run.classes), path)
+
+
+def neighbours(lab: Lab, plan: Plan, folder: Path) -> None:
+    """Fig. 4, right: the training images nearest by the last hidden layer's values."""
+    job = _first(lab, plan)
+    shown, labels = spread(job.data.split(tested(job.data)), QUERIES)
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_neighbours(lab.open(job), job.data, shown, labels, folder / f"{plan.claim.name}-neighbours.png")
+
+
+def _first(lab: Lab, plan: Plan) -> Job:
+    job = found(lab, plan, plan.scale.trainings[0].name)[0]
+    if not lab.finished(job):
+        raise Failure(f"{job.name}: not trained yet")
+    return job
+
+
+def write(path: Path, text: str) -> None:
+    """A text file, and its folder where that is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+
+
+FIGURES: dict[str, Callable[[Lab, Plan, Path], None]] = {
+    each.__name__: each for each in (curves, kernels, predictions, neighbours)
+}

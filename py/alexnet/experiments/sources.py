@@ -1,0 +1,120 @@
+"""The data of the claims: where each kind is looked for, how it is prepared, and what to do where it is not there."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from alexnet.console import say
+from alexnet.data.format import STATS
+from alexnet.data.shards import Dataset
+from alexnet.errors import Failure, reason
+from alexnet.experiments.turns import ALEXCTL, turn
+from alexnet.files import PART
+
+FOLDERS = (Path("data"), Path("images"))
+
+
+class Missing(Failure):
+    """There is no such data here; its text says how to get it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`names` are looked for in ./data and ./images, `prep` are options of `alexctl prep`, `get` is for a person."""
+
+    names: tuple[str, ...]
+    get: str
+    prep: tuple[str, ...] = ()
+
+
+KINDS = {
+    "imagenet": Kind(
+        ("imagenet", "ilsvrc2010", "ilsvrc2012"),
+        "register at image-net.org for ILSVRC-2010 or 2012, then alexctl reproduce --imagenet FOLDER",
+    ),
+    "cifar": Kind(
+        ("cifar10", "cifar-10", "cifar"),
+        "put cifar-10-binary.tar.gz (cs.toronto.edu/~kriz/cifar.html) into images/cifar10, or --cifar FOLDER",
+        ("--val-share", "0.2"),
+    ),
+    "photographs": Kind(
+        ("photographs", "grocery", "fashion-mnist"),
+        "put photographs, a folder a class, into images/photographs, or --photographs FOLDER",
+        ("--limit", "1000"),
+    ),
+    "fall2009": Kind(("fall2009",), "ImageNet's Fall 2009 release, 8.9 million images, which is not handed out now"),
+    "fall2011": Kind(("fall2011",), "ImageNet's Fall 2011 release, fall11_whole.tar, into images/fall2011"),
+}
+
+
+@dataclass
+class Sources:
+    """Datasets by kind and size: `given` ones, or what is found; images are prepared below `out`."""
+
+    out: Path
+    given: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def _opened(self) -> dict[tuple[str, int], Dataset]:
+        return {}
+
+    def find(self, kind: str) -> Path:
+        """Where images or prepared data of a kind lie. Raises Missing."""
+        if kind in self.given:
+            if not self.given[kind].exists():
+                raise Missing(f"{self.given[kind]}: no such folder; {KINDS[kind].get}")
+            return self.given[kind]
+        for folder in FOLDERS:
+            for name in KINDS[kind].names:
+                for path in (folder / name, folder / f"{name}.zip"):
+                    if path.exists():
+                        return path
+        raise Missing(f"no {kind}: {KINDS[kind].get}")
+
+    def dataset(self, kind: str, size: int) -> Dataset:
+        """The prepared dataset, which is made now where only its images are there. Raises Missing, Failure."""
+        key = kind, size
+        if key not in self._opened:
+            found = self.find(kind)
+            path = found if (found / STATS).is_file() else self._prepared(kind, found, size)
+            dataset = Dataset(path)
+            if dataset.size != size:
+                raise Missing(
+                    f"{path}: its images are {dataset.size} pixels wide, {size} are needed: give the images "
+                    "themselves, and they are prepared"
+                )
+            self._opened[key] = dataset
+        return self._opened[key]
+
+    def _prepared(self, kind: str, source: Path, size: int) -> Path:
+        made = self.out / "data" / f"{kind}-{size}"
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with turn(made.with_suffix(".lock")):
+            if (made / STATS).is_file():
+                return made
+            images = self._unzipped(source) if source.suffix == ".zip" else source
+            say(f"{kind}: preparing {source} at {size} pixels")
+            options = ["--out", str(made), "--size", str(size), *KINDS[kind].prep]
+            if subprocess.run([*ALEXCTL, "prep", str(images), *options], stdout=sys.stderr, check=False).returncode:
+                raise Failure(f"{source}: cannot be prepared, see above; mend that, or name other data")
+        return made
+
+    def _unzipped(self, archive: Path) -> Path:
+        """The folder in an archive, unpacked where it was not yet."""
+        folder = self.out / "images" / archive.stem
+        if not folder.exists():
+            part = folder.with_name(f"{PART}{folder.name}")
+            shutil.rmtree(part, ignore_errors=True)
+            try:
+                with zipfile.ZipFile(archive) as file:
+                    file.extractall(part)
+                part.rename(folder)
+            except (OSError, zipfile.BadZipFile) as error:
+                raise Failure(f"{archive}: cannot be unpacked ({reason(error)}); unpack it by hand") from None
+        inside = [each for each in folder.iterdir() if each.is_dir()]
+        return inside[0] if len(inside) == 1 and inside[0].name != "train" else folder

@@ -1,0 +1,162 @@
+"""Two claims in miniature from nothing to the page: what is trained, what is reused, what came out."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import miniature
+import numpy as np
+import pytest
+
+from alexnet.errors import Failure
+from alexnet.experiments import page, statistics
+from alexnet.experiments.measures import found
+from alexnet.experiments.reproduce import reproduce
+from alexnet.experiments.work import work
+
+
+class Made:
+    """A reproduction that has ended, and what it told."""
+
+    def __init__(self, out, workshop):
+        self.lab, self.claims = miniature.lab(out), miniature.claims(workshop.recipe)
+        self.plans = miniature.plans(out, workshop.data, workshop.recipe)
+        self.report = reproduce(self.lab, self.plans, "quick", self.claims)
+        self.relu, self.chain = self.report["claims"]
+
+
+@pytest.fixture(scope="module")
+def made(workshop, tmp_path_factory):
+    return Made(tmp_path_factory.mktemp("reproduction"), workshop)
+
+
+def numbers(report):
+    """All that must not depend on when and where it ran."""
+    wanted = ("what", "ours", "low", "high", "n", "verdict", "runs")
+    return [{name: row[name] for name in wanted} for claim in report["claims"] for row in claim["rows"]]
+
+
+def test_rates_are_swept_with_one_seed_and_the_fastest_gets_the_others(made):
+    runs = made.relu["runs"].values()
+    assert sorted((run["name"].split(",")[0], run["seed"]) for run in runs) == [
+        *(("relu", 0), ("relu", 0), ("relu", 1), ("tanh", 0), ("tanh", 1)),
+    ]
+    fast = [job.recipe.train.rate for job in found(made.lab, made.plans[0], "relu")]
+    curves = {rate: made.lab.curve(job) for rate, job in made.plans[0].swept("relu").items()}
+    assert min(curves, key=lambda rate: curves[rate].errors[-1]) == fast[0] == fast[1]
+    assert len(curves[0.02].epochs) > 6, "it is measured at every checkpoint, not at every epoch"
+
+
+def test_a_row_is_made_of_the_runs_it_names(made):
+    row = made.chain["rows"][0]
+    plain, tuned = (found(made.lab, made.plans[1], name) for name in ("plain", "tuned"))
+    misses = [
+        made.lab.predictions(job, "ten").probs.argmax(1) != made.lab.predictions(job, "ten").labels
+        for job in (plain[0], tuned[0])
+    ]
+    assert row["ours"] == pytest.approx(100 * (misses[0].mean() - misses[1].mean()))
+    assert row["n"] == 1 and row["low"] <= row["ours"] <= row["high"]
+    averaged = made.chain["rows"][1]
+    probs = np.mean([made.lab.predictions(job, "ten").probs for job in [*plain, *tuned]], axis=0)
+    labels = made.lab.predictions(plain[0], "ten").labels
+    share = statistics.share(int((probs.argmax(1) != labels).sum()), len(labels))
+    assert [averaged[name] / 100 for name in ("ours", "low", "high")] == pytest.approx(share)
+
+
+def test_a_chain_begins_with_the_weights_of_its_first_run(made):
+    (tuned,) = found(made.lab, made.plans[1], "tuned")
+    (other, _) = found(made.lab, made.plans[1], "plain")
+    assert tuned.after.key == other.key != tuned.key
+    command = made.chain["runs"][tuned.key]["command"]
+    assert command[command.index("--init") + 1] == f"{made.lab.run(other) / 'weights.safetensors'}:conv*,fc6"
+
+
+def test_a_run_that_fails_stops_no_other_and_says_why(made):
+    row = made.chain["rows"][2]
+    assert row["verdict"] == "not run" and "not finite" in row["note"]
+    assert made.chain["rows"][4]["verdict"] != "not run", "what comes after it"
+
+
+def test_data_that_is_not_there_is_told_with_how_to_get_it(made):
+    row = made.chain["rows"][3]
+    assert row["verdict"] == "not run" and "--imagenet" in row["note"]
+
+
+def test_alike_is_a_share_with_its_interval(made):
+    for row in made.chain["rows"][5:]:
+        assert 0 <= row["low"] <= row["ours"] <= row["high"] <= 100 and row["n"] == 1
+
+
+def test_every_run_says_where_it_comes_from(made):
+    for run in made.relu["runs"].values():
+        assert run["command"][:2] == ["alexctl", "train"] and run["finished"]
+        assert run["seconds"] > 0 and run["peak_rss_mb"] > 10 and run["machine"] and run["time"]
+        assert (made.lab.out / run["log"]).is_file()
+
+
+def test_what_is_finished_is_not_done_again(made, workshop, monkeypatch):
+    def never(*arguments):
+        raise AssertionError("a training")
+
+    monkeypatch.setattr("alexnet.experiments.work.subprocess.Popen", never)
+    work(made.lab, [job for plan in made.plans[:1] for name in ("relu", "tanh") for job in found(made.lab, plan, name)])
+
+
+def test_the_hash_is_of_recipe_data_seed_and_first_weights(made, workshop, tmp_path):
+    plan = made.plans[1]
+    plain, tuned = plan.jobs("plain"), plan.jobs("tuned")
+    keys = {job.key for job in [*plain, *tuned, *plan.jobs("broken")]}
+    assert len(keys) == 4
+    again = miniature.plans(tmp_path, workshop.data, workshop.recipe)[1].jobs("plain")
+    assert [job.key for job in again] == [job.key for job in plain], "neither place nor time is part of it"
+    longer = plain[0].recipe.with_changes({"train.epochs": 3})
+    assert replace(plain[0], recipe=longer).key not in keys
+
+
+def test_the_page_and_its_short_form(made):
+    text = (made.lab.out / "report.html").read_text()
+    assert not re.search(r"https?://(?!www.w3.org/2000/svg)|<link|@import|src=\"(?!data:)", text), "no network"
+    assert text.count("<polyline") == 5 and 'class="dashed bold"' in text and 'class="solid faint"' in text
+    assert text.count("<img") == 3 and "not comparable" in text
+    for claim in made.report["claims"]:
+        for row in claim["rows"]:
+            assert all(f'id="{claim["name"]}-{key}"' in text for key in row["runs"] if key in claim["runs"])
+    lines = list(page.lines(made.report))
+    assert len(lines) == 9 and "ours (quick)" in lines[0] and "tanh over relu" in lines[1]
+    assert sum(line.startswith("| 6 |") for line in page.markdown(made.report)) == 7
+    assert json.loads((made.lab.out / "report.json").read_text()) == made.report
+
+
+def test_killed_it_goes_on_and_ends_with_the_same_numbers(made, workshop, tmp_path):
+    out = tmp_path / "killed"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import miniature as m\n"
+        "from alexnet.experiments.reproduce import reproduce\n"
+        "out, data, recipe = map(Path, sys.argv[2:])\n"
+        "reproduce(m.lab(out), m.plans(out, data, recipe)[:1], 'quick', m.claims(recipe)[:1])\n"
+    )
+    arguments = [str(miniature.Path(miniature.__file__).parent), str(out), str(workshop.data), str(workshop.recipe)]
+    runs = made.relu["runs"]
+    for wanted in (1, 3):  # checkpoints in all, before it is killed
+        process = subprocess.Popen([sys.executable, str(program), *arguments], stderr=subprocess.DEVNULL)
+        while len(list(out.glob("runs/*/checkpoints/step-*.h5"))) < 4 * wanted and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run([sys.executable, str(program), *arguments], stderr=subprocess.DEVNULL).returncode == 0
+    report = json.loads((out / "report.json").read_text())
+    assert numbers(report) == numbers({"claims": [made.relu]})
+    assert report["claims"][0]["runs"].keys() == runs.keys()
+
+
+def test_a_damaged_item_is_named(made, tmp_path):
+    shutil.copytree(made.lab.out / "items", tmp_path / "items")
+    (tmp_path / "items" / "relu-quick.json").write_text("{")
+    with pytest.raises(Failure, match=r"relu-quick\.json: damaged"):
+        reproduce(miniature.lab(tmp_path), [], "quick", made.claims)
