@@ -14,9 +14,9 @@ from alexnet.recipe.topology import topology
 IMAGES = 5
 
 
-def build(layers, classes=4, crop=9):
+def build(layers, engine=None, classes=4, crop=9):
     recipe = parse({"net": {"columns": 2, "crop": crop, "layers": layers}})
-    net = Net(topology(recipe.net, classes), CpuEngine(1), SoloLink(2), IMAGES, training=True)
+    net = Net(topology(recipe.net, classes), engine or CpuEngine(1), SoloLink(2), IMAGES, training=True)
     net.initialise(1)
     return net
 
@@ -151,3 +151,49 @@ def test_one_image_alone_is_as_in_a_batch():
     assert engine.for_test(1) is not engine and engine.for_test(2) is engine
     assert found[0].max() - found[0].min() > 0.01
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+
+
+class Recorded(CpuEngine):
+    """Goes by the record of work with the same `fixed`, as a GPU does: only the numbers are today's."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.kept = {}
+
+    def repeat(self, work, numbers, fixed):
+        key = tuple(id(each) if isinstance(each, np.ndarray) else each for each in fixed)
+        self.kept.setdefault(key, work)(numbers)
+
+
+STEPS = {
+    "another number of images": ({}, {"images": 3}),
+    "another batch over all processes": ({}, {"batch": 4 * IMAGES}),
+    "another first image": ({"dropout": 0.5}, {"dropout": 0.5, "first_image": 9}),
+    "another dropout": ({"dropout": 0.25}, {"dropout": 0.5}),
+    "a test": ({"dropout": 0.5}, {"dropout": 0.5, "training": False}),
+    "another step": ({"dropout": 0.5}, {"dropout": 0.5, "step": 7}),
+    "frozen layers": ({}, {"frozen": "conv1"}),
+    "other rates": ({}, {"rate": 0.5}),
+    "another place of the images": ({}, {"place": 1}),
+}
+
+
+@pytest.mark.parametrize("ways", STEPS.values(), ids=STEPS.keys())
+def test_a_step_is_recorded_by_all_that_it_hangs_on(ways):
+    """Steps that differ go by records of their own, or by numbers: the weights are those of plain steps."""
+    layers = [*SPLIT_FC[:4], {"dropout": "drop"}, *SPLIT_FC[4:]]
+    weights = []
+    for engine in (Recorded(), CpuEngine(1)):
+        net = build(layers, engine=engine)
+        places = [net.engine.maps(IMAGES, 3, 9, 9) for _ in range(2)]
+        for seed, place in enumerate(places):
+            drawn = np.random.default_rng(seed).standard_normal((IMAGES, 3, 9, 9), np.float32)
+            net.engine.pack(drawn, place)
+        net.labels[:] = [0, 1, 2, 3, 0]
+        for way in ways:
+            given = {"images": IMAGES, "batch": IMAGES, "training": True} | way
+            frozen, rate, place = (given.pop(key, none) for key, none in (("frozen", " "), ("rate", 0.1), ("place", 0)))
+            rates = lambda each: (0.0 if each.name.startswith(frozen) else rate, 0.0)  # noqa: B023, E731
+            net.step(places[place], Pass(**given), rates, 0.9)
+        weights.append(np.concatenate([each.value.ravel() for each in net.parameters]))
+    assert np.array_equal(*weights)
