@@ -13,6 +13,7 @@ from alexnet.cli import (
     bench,
     data,
     doctor,
+    exchange,
     predict,
     recipes,
     report,
@@ -60,7 +61,8 @@ app.command("eval")(trained.evaluate)
 app.command("predict")(predict.predict)
 app.command()(trained.figures)
 app.command("report")(report.report)
-app.command()(trained.export)
+app.command("import")(exchange.import_)
+app.command()(exchange.export)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command()(data.show)

@@ -1,4 +1,4 @@
-"""`alexctl eval`, `predict`, `figures` and `export`: what a trained run can do."""
+"""`alexctl eval` and `figures`: what a trained run can do."""
 
 import json as json_lines
 from pathlib import Path
@@ -8,7 +8,6 @@ import typer
 
 from alexnet.cli.options import Crops, Data, Device, Gpu, Json, Precision, Split, Threads
 from alexnet.console import progress, say
-from alexnet.errors import Failure
 
 if TYPE_CHECKING:
     from alexnet.predict.evaluate import Errors
@@ -80,23 +79,3 @@ def figures(
     opened = open_run(run, wanted=Wanted(device="cpu", threads=threads), data=data)
     for path in draw(opened, data=data, split=split, out=out):
         say(f"drawn: {path}")
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
-    file: Annotated[Path, typer.Argument(help="A .safetensors or .onnx file.")],
-) -> None:
-    """Write a run's weights for other programs."""
-    from alexnet.net.weights import export_onnx, save_safetensors
-    from alexnet.runs import directory
-
-    trained = directory.load_trained(directory.resolve(run))
-    weights = trained.checkpoint.weights
-    writers = {
-        ".safetensors": lambda: save_safetensors(file, weights),
-        ".onnx": lambda: export_onnx(file, trained.recipe, len(trained.inputs.classes), weights, trained.inputs.mean),
-    }
-    if file.suffix not in writers:
-        raise Failure(f"{file}: end its name with {' or '.join(writers)}")
-    writers[file.suffix]()
-    say(f"written: {file}")

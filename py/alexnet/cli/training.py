@@ -29,7 +29,7 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Train for so many steps, whatever the epochs.")] = None,
     init: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE[:LAYERS]", help="First weights from safetensors; LAYERS such as conv*,fc6."),
+        typer.Option(metavar="FILE[:LAYERS]", help="First weights: safetensors or a run; LAYERS such as conv*,fc6."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The seed of every random number.")] = None,
     set_: Changes = None,

@@ -11,6 +11,7 @@ from alexnet.net.layers import (
     HyperbolicTangent,
     Layer,
     MaxPooling,
+    Parting,
     Rectified,
     Rectifier,
     ResponseNormalisation,
@@ -100,6 +101,11 @@ def _dropout(layer: spec.Dropout, here: Here) -> Layer:
 @build.register
 def _exchange(layer: spec.Exchange, here: Here) -> Layer:
     return Crossing(*here.base, here.top(), here.site.link)
+
+
+@build.register
+def _apart(layer: spec.Apart, here: Here) -> Layer:
+    return Parting(*here.base, here.top(), here.site.link)
 
 
 @build.register

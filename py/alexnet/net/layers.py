@@ -220,6 +220,28 @@ class Crossing(Bare):
 
 
 @dataclass
+class Parting(Bare):
+    """The columns part: each keeps its own of the maps that all have; backward, all get the whole gradient.
+
+    It is a crossing the other way round: the link adds up what is the same in every column, and a crossing below adds
+    up the gradients, so that each is shared out.
+    """
+
+    link: Link
+
+    def forward(self, now: Pass) -> None:
+        self.link.scatter(self.bottom.value, self.top.value)
+        self._shared(self.top.value)
+
+    def backward(self, now: Pass) -> None:
+        self.link.gather(self.top.gradient, self.bottom.gradient)
+        self._shared(self.bottom.gradient)
+
+    def _shared(self, maps: Own) -> None:
+        self.ops.scale(maps, maps, factor=1.0 / self.link.place.shares)
+
+
+@dataclass
 class SoftmaxLoss(Bare):
     """Softmax and -log p[label]; the gradient is of the mean over the whole batch.
 

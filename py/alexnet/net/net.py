@@ -15,7 +15,7 @@ from alexnet.net.build import build
 from alexnet.net.fusion import Fusion, fusions
 from alexnet.net.layers import Blob, Layer, Parameter, Pass
 from alexnet.net.site import Here, Site
-from alexnet.recipe.spec import Exchange
+from alexnet.recipe.spec import Apart, Exchange
 from alexnet.recipe.tables import nearest
 from alexnet.recipe.topology import Topology
 
@@ -51,7 +51,7 @@ class Net:
         self.layers: list[Layer] = []
         self.outputs: dict[str, Blob] = {}
         meets = link.place.shares > 1
-        working = [each.layer for each in shapes.layers if meets or not isinstance(each.layer, Exchange)]
+        working = [each.layer for each in shapes.layers if meets or not isinstance(each.layer, Exchange | Apart)]
         fused = {layer.name: fusion for layer, fusion in zip(working, fusions(working, engine), strict=True)}
         if plain:
             fused = dict.fromkeys(fused, Fusion())

@@ -16,7 +16,8 @@ OPSET = 17
 class Graph:
     """Collects the nodes of one net; `value` is the name of what flows out of the last of them.
 
-    The first one subtracts `mean` (3, crop, crop), where it is given, from the image.
+    The first one subtracts `mean` (3, crop, crop), where it is given, from the image. `names` are those of the input
+    and the output. Where the weights are `scaled` for it, dropout does nothing.
     """
 
     def __init__(
@@ -25,10 +26,14 @@ class Graph:
         shapes: Topology,
         weights: dict[str, NDArray[np.float32]],
         mean: NDArray[np.float32] | None = None,
+        *,
+        names: tuple[str, str] = ("image", "probs"),
+        scaled: bool = False,
     ) -> None:
+        self.names, self.scaled = names, scaled
         self.dropout, self.shapes, self.constants = dropout, shapes, dict[str, NDArray[Any]](weights)
         self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
-        self.value = "image"
+        self.value = names[0]
         self.flat = False
         if mean is not None:
             self.add("Sub", "centred", self.constant("mean", mean[None]))
@@ -41,8 +46,8 @@ class Graph:
         graph = helper.make_graph(
             [helper.make_node(kind, ins, outs, name=outs[0], **more) for kind, ins, outs, more in self.nodes],
             "alexnet",
-            [helper.make_tensor_value_info("image", float_type, ["N", 3, side, side])],
-            [helper.make_tensor_value_info("probs", float_type, ["N", self.shapes.classes])],
+            [helper.make_tensor_value_info(self.names[0], float_type, ["N", 3, side, side])],
+            [helper.make_tensor_value_info(self.names[1], float_type, ["N", self.shapes.classes])],
             [_tensor(helper, name, values) for name, values in self.constants.items()],
         )
         opset = helper.make_opsetid("", OPSET)
@@ -205,7 +210,10 @@ def _tanh(layer: spec.Tanh, each: LayerShape, graph: Graph) -> None:
 
 @emit.register
 def _dropout(layer: spec.Dropout, each: LayerShape, graph: Graph) -> None:
-    graph.add("Mul", layer.name, graph.constant(f"{layer.name}.keep", 1 - graph.dropout))
+    if graph.scaled:
+        graph.add("Dropout", layer.name, graph.constant(f"{layer.name}.ratio", graph.dropout))
+    else:
+        graph.add("Mul", layer.name, graph.constant(f"{layer.name}.keep", 1 - graph.dropout))
 
 
 @emit.register
@@ -214,6 +222,11 @@ def _exchange(layer: spec.Exchange, each: LayerShape, graph: Graph) -> None:
 
 
 @emit.register
+def _apart(layer: spec.Apart, each: LayerShape, graph: Graph) -> None:
+    """All columns are one graph."""
+
+
+@emit.register
 def _softmax(layer: spec.Softmax, each: LayerShape, graph: Graph) -> None:
     graph.add("Flatten", "logits")
-    graph.add("Softmax", "probs", axis=1)
+    graph.add("Softmax", graph.names[1], axis=1)

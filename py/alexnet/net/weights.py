@@ -86,19 +86,28 @@ def fitting(weights: Weights, shapes: Topology, layers: Sequence[str] | None = N
 
 
 def export_onnx(
-    path: Path, recipe: Recipe, classes: int, weights: Weights, mean: NDArray[np.float32] | None = None
+    path: Path,
+    recipe: Recipe,
+    classes: int,
+    weights: Weights,
+    mean: NDArray[np.float32] | None = None,
+    *,
+    names: tuple[str, str] = ("image", "probs"),
+    scaled: bool = False,
 ) -> None:
     """Write the net as it is at test time (dropout as a factor, section 4.2), whole or not at all.
 
     Input "image" (N, 3, crop, crop) float32: RGB in 0..255, from which the net subtracts the centre of `mean`
-    (S, S, 3); without one, RGB less the mean. Output "probs" (N, classes). Raises Failure.
+    (S, S, 3); without one, RGB less the mean. Output "probs" (N, classes). Both may have other `names`; where the
+    weights are `scaled` for it, dropout does nothing. Raises Failure.
     """
     try:
         import onnx
     except ImportError:
         raise Failure("ONNX needs a package: pip install onnx") from None
     shapes = topology(recipe.net, classes)
-    graph = Graph(recipe.dropout, shapes, fitting(weights, shapes), None if mean is None else _centre(mean, shapes))
+    centre = None if mean is None else _centre(mean, shapes)
+    graph = Graph(recipe.dropout, shapes, fitting(weights, shapes), centre, names=names, scaled=scaled)
     model = graph.model(onnx.helper, onnx.TensorProto.FLOAT)
     try:
         onnx.checker.check_model(model)

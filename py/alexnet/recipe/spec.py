@@ -178,6 +178,13 @@ class Exchange(LayerSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Apart(LayerSpec):
+    """The columns part again: each sees its own maps only, as below a crossing (nets whose normalisation crosses)."""
+
+    kind: ClassVar[str] = "apart"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Softmax(LayerSpec):
     """Softmax and the mean of -log p[label] (section 3.5)."""
 

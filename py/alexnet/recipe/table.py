@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.recipe.spec import Exchange, LayerSpec, Weighted
+from alexnet.recipe.spec import Apart, Exchange, LayerSpec, Weighted
 from alexnet.recipe.topology import LayerShape, Shape, Topology, owned
 
 PLAIN_WIDTH = 112
@@ -49,16 +49,21 @@ def plain(table: Table, width: int = PLAIN_WIDTH) -> str:
 
 
 def _row(net: Topology, each: LayerShape) -> tuple[str | Text, ...]:
-    crosses = isinstance(each.layer, Exchange) and net.columns > 1
+    crosses = isinstance(each.layer, Exchange | Apart) and net.columns > 1
     return (
         each.layer.name,
-        _cut(f"exchange: each sees all {each.output.maps}" if crosses else _settings(each.layer)),
+        _cut(_crossing(each) if crosses else _settings(each.layer)),
         str(each.output) if each.output != each.input else "",
         CROSSING if crosses else _columns(net, each.output, each.output_split),
         "x".join(map(str, each.weight)),
         f"{each.parameters:,}" if each.weight else "",
         _millions(each.multiply_adds) if each.weight else "",
     )
+
+
+def _crossing(each: LayerShape) -> str:
+    seen = "its own part of" if each.output_split else "all"
+    return f"{each.layer.kind}: each sees {seen} {each.output.maps}"
 
 
 def _cut(text: str) -> Text:
@@ -89,6 +94,6 @@ def _millions(count: int) -> str:
 
 
 def _style(layer: LayerSpec) -> str:
-    if isinstance(layer, Exchange):
+    if isinstance(layer, Exchange | Apart):
         return "bold yellow"
     return "bold" if isinstance(layer, Weighted) else "dim"

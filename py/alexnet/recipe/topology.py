@@ -159,6 +159,15 @@ def _exchange(layer: spec.Exchange, here: LayerShape, columns: int, classes: int
 
 
 @lay.register
+def _apart(layer: spec.Apart, here: LayerShape, columns: int, classes: int) -> LayerShape:
+    if columns > 1 and here.input_split:
+        raise Failure(f"apart '{layer.name}': the columns are apart already: leave it out")
+    if here.input.maps < columns:
+        raise Failure(f"apart '{layer.name}': {here.input.maps} maps are too few for {columns} columns")
+    return replace(here, output_split=columns > 1)
+
+
+@lay.register
 def _softmax(layer: spec.Softmax, here: LayerShape, columns: int, classes: int) -> LayerShape:
     if here.input_split:
         raise Failure(f"softmax '{layer.name}' needs all columns' values: put an exchange before it")

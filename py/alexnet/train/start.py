@@ -242,10 +242,14 @@ def _first(trainer: Trainer, last: int, start: log.Row, listeners: Sequence[List
 
 
 def _initial(argument: str, shapes: Topology) -> Weights:
-    """Weights from FILE[:LAYERS]: those of the layers that match; without LAYERS all of the net's."""
+    """Weights from FILE[:LAYERS], a safetensors file or a run: of the layers that match, else all of the net's."""
     if Path(argument).exists():  # its name may have a colon
-        return fitting(load_safetensors(Path(argument)), shapes)
+        return fitting(_weights_in(Path(argument)), shapes)
     file, colon, layers = argument.rpartition(":")
     if not colon:
         file, layers = argument, ""
-    return fitting(load_safetensors(Path(file)), shapes, layers.split(",") if layers else None)
+    return fitting(_weights_in(Path(file)), shapes, layers.split(",") if layers else None)
+
+
+def _weights_in(path: Path) -> Weights:
+    return directory.load_trained(path).checkpoint.weights if path.is_dir() else load_safetensors(path)
