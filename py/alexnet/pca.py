@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
@@ -31,7 +32,7 @@ def fit(rows: Floats, dims: int) -> Pca:
     for at in range(0, len(rows), BLOCK):
         about = rows[at : at + BLOCK] - mean
         scatter += about.T @ about
-    _, vectors = np.linalg.eigh(scatter)  # ascending
-    axes = vectors[:, ::-1][:, :dims]
+    _, vectors = scipy.linalg.eigh(scatter, subset_by_index=(len(scatter) - dims, len(scatter) - 1))  # ascending
+    axes = vectors[:, ::-1]
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], 0)
     return Pca(mean.astype(rows.dtype), (axes * np.sign(largest)).astype(rows.dtype))

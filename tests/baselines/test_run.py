@@ -68,6 +68,18 @@ def test_the_channels_scores_are_averaged(data, monkeypatch):
     np.testing.assert_allclose(together, (colour + hog) / 2, rtol=0, atol=1e-6)
 
 
+def test_channels_with_one_descriptor_share_its_making(data, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        run, "_code", lambda data, split, images, describer, coders, *_: made.append((split, [*coders]))
+    )
+    monkeypatch.setattr(run, "classify", lambda job: (job.channel, np.eye(3)[np.zeros(data.counts["val"], int)]))
+    few = SparsePlan(codewords=8, rounds=1, cells=CELLS)
+    plan = replace(TINY, channels=[Channel("a", "hog", few), Channel("b", "lbp", few), Channel("c", "hog", few)])
+    assert list(measure(data, plan, "val", 0, 1).channels) == ["a", "b", "c"]
+    assert made == [("train", ["a", "c"]), ("val", ["a", "c"]), ("train", ["b"]), ("val", ["b"])]
+
+
 def test_an_empty_split_is_refused(data):
     with pytest.raises(Failure, match="no images in split 'test'"):
         measure(data, TINY, "test", 0, 1)

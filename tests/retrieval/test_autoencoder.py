@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet.retrieval import autoencoder
-from alexnet.retrieval.autoencoder import Training, begun, loss_and_gradients, train
-from alexnet.retrieval.features import Features, Origin, write
+from alexnet.retrieval.autoencoder import State, Training, begun, loss_and_gradients, start, train
 
 
 def double(net: autoencoder.Autoencoder) -> autoencoder.Autoencoder:
@@ -90,38 +89,88 @@ def test_rounding_has_the_slope_1(small):
     np.testing.assert_allclose(gradients[2], hidden.T @ back, rtol=0, atol=1e-12)
 
 
-@pytest.fixture
-def clusters(tmp_path) -> Features:
-    """Eight clouds of rows far from 0; the label is the cloud's number."""
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 8, 400).astype(np.int32)
-    rows = (random.normal(20, 5, (8, 32))[labels] + random.normal(0, 1, (400, 32))).astype(np.float32)
-    write(tmp_path / "f.h5", Origin("", "", "", ""), labels, 32, lambda images: rows[images.start : images.stop])
-    return Features(tmp_path / "f.h5")
+def test_a_step_is_adams():
+    """Kingma and Ba, Algorithm 1, value by value in float64, three steps of it."""
+    random = np.random.default_rng(3)
+    net = double(begun(np.zeros(8, np.float32), 1.0, 2, 0))
+    state = State(0, net, [np.zeros_like(each) for each in net.values], [np.zeros_like(each) for each in net.values])
+    value, mean, square = net.weights[3][0, 0], 0.0, 0.0
+    for step in range(1, 4):
+        gradients = [random.normal(size=each.shape) for each in net.values]
+        state.step = step
+        autoencoder._move(state, gradients, 0.01)
+        gradient = gradients[3][0, 0]
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        value -= 0.01 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        assert net.weights[3][0, 0] == pytest.approx(value, rel=1e-5)
 
 
-def test_it_learns_codes_that_tell_clouds_apart(clusters):
-    losses = []
-    net = train(clusters, 8, Training(epochs=60, batch=20, rate=0.01), 0, lambda rows, loss: losses.append(loss))
+def test_it_learns_codes_that_tell_clouds_apart(clouds):
+    features, losses = clouds(), []
+    net = train(features, start(features, 8), Training(60, 20, 0.01), 0, lambda step, loss: losses.append(loss))
     assert len(losses) == 60 * 20
     assert np.mean(losses[-20:]) < 0.25 * np.mean(losses[:20])
-    codes = net(clusters.all().astype(np.float32))
+    codes = net(features.all().astype(np.float32))
     apart = (codes[:, None] != codes[None]).sum(axis=2)
-    same = clusters.labels[:, None] == clusters.labels[None]
+    same = features.labels[:, None] == features.labels[None]
     assert apart[same].mean() < 0.5 < 1.5 < apart[~same].mean()
 
 
-def test_a_seed_decides(clusters):
-    def weights(seed: int) -> np.ndarray:
-        return train(clusters, 4, Training(epochs=1), seed).weights[0]
+def test_the_rate_falls_to_0_along_half_a_cosine(clouds, monkeypatch):
+    rates = []
+    monkeypatch.setattr(autoencoder, "_move", lambda state, gradients, rate: rates.append(rate))
+    features = clouds(count=50)
+    train(features, start(features, 4), Training(epochs=2, batch=20, rate=8.0))
+    np.testing.assert_allclose(rates, [4 * (1 + np.cos(np.pi * step / 6)) for step in range(6)])
 
-    assert (weights(1) == weights(1)).all()
-    assert (weights(1) != weights(2)).any()
+
+def test_each_epoch_sees_every_row_once_in_an_order_of_its_own():
+    batches = list(autoencoder._batches(50, Training(epochs=2, batch=20), 0))
+    assert [len(each) for each in batches] == [20, 20, 10] * 2
+    assert sorted(np.concatenate(batches[:3])) == sorted(np.concatenate(batches[3:])) == list(range(50))
+    assert (batches[0] != batches[3]).any()
 
 
-def test_the_call_gives_the_codes_that_training_rounded(clusters):
-    net = train(clusters, 8, Training(epochs=2, rate=0.01), 0)
-    rows = (clusters.all().astype(np.float32) - net.mean) / np.float32(net.scale)
+def test_a_training_goes_on_as_if_it_had_not_stopped(clouds):
+    features, training = clouds(count=100), Training(epochs=3, batch=30)
+    straight = train(features, start(features, 4, 5), training, 5)
+
+    def stop(step: int, loss: float) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    state = start(features, 4, 5)
+    with pytest.raises(KeyboardInterrupt):
+        train(features, state, training, 5, stop)
+    resumed = train(features, state, training, 5)
+    assert all((one == other).all() for one, other in zip(straight.values, resumed.values, strict=True))
+
+
+def test_a_seed_decides(clouds):
+    features = clouds(count=100)
+
+    def weights(first: int, order: int) -> np.ndarray:
+        return train(features, start(features, 4, first), Training(epochs=1), order).weights[0]
+
+    assert (weights(1, 1) == weights(1, 1)).all()
+    assert (weights(1, 1) != weights(2, 1)).any()
+    assert (weights(1, 1) != weights(1, 2)).any()
+
+
+def test_the_call_gives_the_codes_that_training_rounded(clouds):
+    features = clouds()
+    net = train(features, start(features, 8), Training(epochs=2))
+    assert net.bits == 8
+    rows = (features.all().astype(np.float32) - net.mean) / np.float32(net.scale)
     hidden = np.tanh(np.tanh(rows @ net.weights[0] + net.biases[0]) @ net.weights[1] + net.biases[1])
     wanted = 1 / (1 + np.exp(-(hidden @ net.weights[2] + net.biases[2]))) > 0.5
-    assert (net(clusters.all().astype(np.float32)) == wanted).all()
+    assert (net(features.all().astype(np.float32)) == wanted).all()
+
+
+def test_the_mean_and_the_scale_are_those_of_the_rows(clouds):
+    features = clouds()
+    rows = features.all().astype(np.float64)
+    net = start(features, 4).net
+    np.testing.assert_allclose(net.mean, rows.mean(axis=0), rtol=1e-6)
+    assert net.scale == pytest.approx(np.sqrt(rows.var(axis=0).mean()), rel=1e-6)

@@ -49,7 +49,7 @@ def face(
 
 
 # Commands that go on, when they are run again, where a signal ended them.
-KEEPING = {"prep", "train", "features", "reproduce"}
+KEEPING = {"prep", "train", "features", "codes", "reproduce"}
 # Commands whose work several processes share; of the others each does its own.
 SHARED = {"train", "bench"}
 
@@ -69,6 +69,7 @@ app.command()(data.show)
 app.command("recipes")(recipes.recipes)
 app.command()(retrieval.features)
 app.command()(retrieval.neighbours)
+app.command()(retrieval.codes)
 app.command("baseline")(baseline.baseline)
 app.command("reproduce")(reproduce.reproduce)
 

@@ -1,13 +1,16 @@
-"""`alexctl features` and `neighbours`: what a net makes of images, and which are alike by it."""
+"""`alexctl features`, `neighbours` and `codes`: what a net makes of images, and which are alike by it."""
 
 import json as json_lines
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alexnet.cli.options import Data, Device, Gpu, Json, Precision, Split, Threads
 from alexnet.console import progress, say
+
+if TYPE_CHECKING:
+    from alexnet.retrieval.comparison import Row
 
 
 def features(
@@ -62,3 +65,61 @@ def neighbours(
     )
     if json:
         print(json_lines.dumps({"queries": asked.count, "neighbours": count, "precision": alike}), flush=True)
+
+
+def codes(
+    rows: Annotated[Path, typer.Argument(metavar="FEATURES", help="The features that are coded and searched.")],
+    queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="The features whose like is sought.")],
+    out: Annotated[Path, typer.Option(help="Folder for the codes and the picture.")] = Path("codes"),
+    data: Annotated[
+        Path | None, typer.Option(help="The prepared data they are of: codes its pixels too, and draws a picture.")
+    ] = None,
+    bits: Annotated[
+        list[int] | None, typer.Option(min=1, help="A code's length; may be repeated (default: 256, 128, 64 and 28).")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each autoencoder's training.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    json: Json = False,
+) -> None:
+    """Learn short binary codes by an autoencoder (section 6.1), and measure how well they find what is alike.
+
+    Run again, it goes on where it was stopped, and makes no code twice.
+    """
+    from alexnet.data.shards import Dataset
+    from alexnet.figures.codes import draw
+    from alexnet.machine.cores import cores
+    from alexnet.retrieval.autoencoder import Training
+    from alexnet.retrieval.comparison import Plan, measure
+
+    dataset = None if data is None else Dataset(data)
+    lengths = tuple(dict.fromkeys(bits or (256, 128, 64, 28)))
+    plan = Plan(rows, queries, out, dataset, lengths, Training(epochs=epochs), seed)
+    compared = measure(plan, workers or cores())
+    lines = [line for kind in compared.values() for line in kind.rows]
+    _print_table(lines)
+    if dataset is not None:
+        draw(plan, dataset, compared, out / "codes.png")
+        say(f"drawn: {out / 'codes.png'}")
+    if json:
+        print(json_lines.dumps({"codes": [line.as_json() for line in lines]}), flush=True)
+
+
+def _print_table(lines: "list[Row]") -> None:
+    """A line for each code; what was not measured is left empty."""
+    recalled = list(dict.fromkeys(depth for line in lines for depth in line.recall))
+    precise = list(dict.fromkeys(depth for line in lines for depth in line.precision))
+    heads = [*(f"R@{depth}" for depth in recalled), *(f"P@{depth}" for depth in precise)]
+    print(f"{'of':9}{'method':12}{'bits':>5}{'bytes':>7}{'ms':>9}" + "".join(f"{each:>8}" for each in [*heads, "mAP"]))
+    for line in lines:
+        shares = [line.recall.get(depth) for depth in recalled] + [line.precision.get(depth) for depth in precise]
+        shown = "".join(
+            f"{'' if each is None else f'{each:.1%}':>8}" for each in [*shares, line.mean_average_precision]
+        )
+        print(f"{line.of:9}{line.method:12}{line.bits or '':>5}{line.bytes:>7}{line.ms:9.3f}{shown}")
+    for line in lines:
+        if line.lookup_ms is not None:
+            print(
+                f"{line.of} by {line.method}, {line.bits} bits as an address: {line.lookup_ms:.3f} ms for the "
+                f"{line.looked_up:.1f} images within 2 bits"
+            )

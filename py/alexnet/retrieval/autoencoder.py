@@ -9,7 +9,7 @@ NumPy's, and the engine with its layout by blocks of images is not needed.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,16 @@ from alexnet.retrieval.packing import Bits
 WEIGHTS, ORDER, MOMENTS = 1, 2, 3  # purposes of random numbers
 SAMPLE = 10_000  # rows from which the mean and the scale are taken
 MIDDLE = 2  # the layer whose outputs are the code
+FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # Adam's, as published
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to descend: SGD with momentum; the rate falls to 0 along half a cosine."""
+    """How to descend: Adam (Kingma and Ba 2015), whose steps fit any width; the rate falls to 0 along half a cosine."""
 
     epochs: int = 20
     batch: int = 64
-    rate: float = 0.1
-    momentum: float = 0.9
+    rate: float = 0.001
 
 
 @dataclass
@@ -41,6 +41,16 @@ class Autoencoder:
     weights: list[Floats]
     biases: list[Floats]
 
+    @property
+    def bits(self) -> int:
+        """Of a code."""
+        return len(self.biases[MIDDLE])
+
+    @property
+    def values(self) -> list[Floats]:
+        """All weights, then all biases."""
+        return [*self.weights, *self.biases]
+
     def __call__(self, rows: Floats) -> Bits:
         """(n, bits): the codes of rows (n, d)."""
         values = (rows - self.mean) / np.float32(self.scale)
@@ -48,6 +58,19 @@ class Autoencoder:
             values = np.tanh(values @ weights + biases)
         bits: Bits = values @ self.weights[MIDDLE] + self.biases[MIDDLE] > 0
         return bits
+
+
+@dataclass
+class State:
+    """A training after `step` steps, from where it goes on as if it had not stopped.
+
+    `first` and `second` are the running means of each gradient and of its square.
+    """
+
+    step: int
+    net: Autoencoder
+    first: list[Floats]
+    second: list[Floats]
 
 
 def begun(mean: Floats, scale: float, bits: int, seed: int) -> Autoencoder:
@@ -62,28 +85,38 @@ def begun(mean: Floats, scale: float, bits: int, seed: int) -> Autoencoder:
     return Autoencoder(mean, scale, weights, [np.zeros(size, np.float32) for size in sizes[1:]])
 
 
+def start(features: Features, bits: int, seed: int = 0) -> State:
+    """A training of a file's rows before its first step."""
+    net = begun(*_moments(features, seed), bits, seed)
+    return State(0, net, [np.zeros_like(each) for each in net.values], [np.zeros_like(each) for each in net.values])
+
+
 def train(
     features: Features,
-    bits: int,
+    state: State,
     training: Training,
     seed: int = 0,
-    listen: Callable[[int, float], None] = lambda rows, loss: None,
+    listen: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Autoencoder:
-    """An autoencoder of a file's rows; `listen` hears of each batch's rows and loss. Memory holds a batch of rows."""
-    mean, scale = _moments(features, seed)
-    net = begun(mean, scale, bits, seed)
-    moving = [np.zeros_like(each) for each in (*net.weights, *net.biases)]
+    """Go on to the last epoch; `listen` hears of each step and its loss. `state` is changed; memory holds a batch."""
     steps = training.epochs * -(-features.count // training.batch)
-    for step, chosen in enumerate(_batches(features.count, training, seed)):
-        rows = (singles(features.rows(chosen)) - net.mean) / np.float32(net.scale)
-        loss, gradients = loss_and_gradients(net, rows)
-        rate = np.float32(training.rate * 0.5 * (1 + np.cos(np.pi * step / steps)))
-        for value, speed, gradient in zip((*net.weights, *net.biases), moving, gradients, strict=True):
-            speed *= np.float32(training.momentum)
-            speed -= rate * gradient
-            value += speed
-        listen(len(chosen), loss)
-    return net
+    for chosen in islice(_batches(features.count, training, seed), state.step, None):
+        rows = (singles(features.rows(chosen)) - state.net.mean) / np.float32(state.net.scale)
+        loss, gradients = loss_and_gradients(state.net, rows)
+        rate = training.rate * 0.5 * (1 + np.cos(np.pi * state.step / steps))
+        state.step += 1
+        _move(state, gradients, rate)
+        listen(state.step, loss)
+    return state.net
+
+
+def _move(state: State, gradients: list[Floats], rate: float) -> None:
+    """One step of Adam; that both means began at 0 is made up for."""
+    begun_at_0 = 1 - FIRST**state.step, np.sqrt(1 - SECOND**state.step)
+    for value, first, second, gradient in zip(state.net.values, state.first, state.second, gradients, strict=True):
+        first += np.float32(1 - FIRST) * (gradient - first)
+        second += np.float32(1 - SECOND) * (gradient**2 - second)
+        value -= np.float32(rate / begun_at_0[0]) * first / (np.sqrt(second) / np.float32(begun_at_0[1]) + TINY)
 
 
 def loss_and_gradients(net: Autoencoder, rows: Floats) -> tuple[float, list[Floats]]:
@@ -102,7 +135,8 @@ def loss_and_gradients(net: Autoencoder, rows: Floats) -> tuple[float, list[Floa
         back = back * slopes[layer]
         to_weights.append(inputs[layer].T @ back)
         to_biases.append(back.sum(axis=0))
-        back = back @ net.weights[layer].T
+        if layer:
+            back = back @ net.weights[layer].T
     return loss, to_weights[::-1] + to_biases[::-1]
 
 
@@ -111,7 +145,7 @@ def _unit(layer: int, last: int, values: Floats) -> tuple[Floats, Floats]:
     if layer == last:
         return values, np.ones((), values.dtype)
     if layer == MIDDLE:
-        chance = 1 / (1 + np.exp(-values))
+        chance = 0.5 + 0.5 * np.tanh(0.5 * values)  # the logistic, of any value
         return np.round(chance), chance * (1 - chance)
     values = np.tanh(values)
     return values, 1 - values**2

@@ -65,6 +65,14 @@ class Features:
             self._checksums_offset: int = file["checksums"].id.get_offset()
         self._verified = np.zeros(len(self._checksums), np.bool_)
 
+    @property
+    def identity(self) -> str:
+        """Of its origin, labels and rows: the same for no others."""
+        known = blake2b(repr((self.origin, self.count, self.width, self.block)).encode(), digest_size=8)
+        known.update(self.labels.tobytes())
+        known.update(self._checksums.tobytes())
+        return known.hexdigest()
+
     def blocks(self) -> Iterator[tuple[int, Halves]]:
         """Each block's first row, and its rows: one array, which the next block overwrites."""
         buffer = np.empty((self.block, self.width), np.float16)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet import pca
-from alexnet.errors import Failure
+from alexnet.pca import Pca
 from alexnet.retrieval.features import Floats
 from alexnet.retrieval.packing import Bits
 
@@ -32,24 +31,21 @@ def random(rows: Floats, bits: int, seed: int) -> Hyperplanes:
     return Hyperplanes(rows.mean(axis=0), normals)
 
 
-def principal(rows: Floats, bits: int, seed: int) -> Hyperplanes:
+def principal(axes: Pca, bits: int) -> Hyperplanes:
     """The signs of the first principal components; nothing is random."""
-    if bits > min(rows.shape):
-        raise Failure(f"{len(rows)} rows of {rows.shape[1]} values have no {bits} principal axes: ask for fewer bits")
-    axes = pca.fit(rows, bits)
-    return Hyperplanes(axes.mean, axes.axes)
+    return Hyperplanes(axes.mean, axes.axes[:, :bits])
 
 
-def rotated(rows: Floats, bits: int, seed: int) -> Hyperplanes:
+def rotated(rows: Floats, axes: Pca, bits: int, seed: int) -> Hyperplanes:
     """Iterative quantisation (Gong and Lazebnik 2011): the principal axes, turned until signs are near the values.
 
     In turn: the signs of the turned values V R; the rotation that brings V nearest to those signs (Procrustes).
     """
-    axes = principal(rows, bits, seed)
-    values = (rows - axes.mean) @ axes.planes
+    planes = principal(axes, bits).planes
+    values = (rows - axes.mean) @ planes
     rotation, _ = np.linalg.qr(np.random.default_rng([seed, ROTATION]).standard_normal((bits, bits)))
     for _ in range(ROUNDS):
         signs = np.where(values @ rotation > 0, 1.0, -1.0)
         left, _, right = np.linalg.svd(values.T @ signs)
         rotation = left @ right
-    return Hyperplanes(axes.mean, (axes.planes @ rotation).astype(np.float32))
+    return Hyperplanes(axes.mean, (planes @ rotation).astype(np.float32))
