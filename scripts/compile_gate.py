@@ -31,7 +31,17 @@ PRODUCTS = {
     for product in ("conv_forward", "conv_backward_data", "conv_backward_weights")
     for tile in ("low", "middle", "tall")
 }
-ELEMENTWISE = ("relu_forward", "relu_backward", "lrn_forward", "lrn_backward", "max_pool_forward", "dropout", "scale")
+ELEMENTWISE = (
+    "relu_forward",
+    "relu_backward",
+    "lrn_forward",
+    "lrn_backward",
+    "lrn_forward_walk",
+    "lrn_backward_walk",
+    "max_pool_forward",
+    "dropout",
+    "scale",
+)
 ELEMENTWISE += (
     "lrn_spatial_forward",
     "lrn_spatial_scales",

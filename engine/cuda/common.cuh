@@ -38,13 +38,14 @@ struct Lanes {
     float at[kChunk];
 };
 
-__device__ __forceinline__ Lanes load_lanes(const Chunk* from) {
-    const Chunk chunk = *from;
+__device__ __forceinline__ Lanes lanes_of(Chunk chunk) {
     Lanes lanes;
 #pragma unroll
     for (int lane = 0; lane < kChunk; ++lane) lanes.at[lane] = to_float(chunk.at[lane]);
     return lanes;
 }
+
+__device__ __forceinline__ Lanes load_lanes(const Chunk* from) { return lanes_of(*from); }
 
 __device__ __forceinline__ void store_lanes(Chunk* to, const Lanes& lanes) {
     Chunk chunk;
@@ -71,12 +72,17 @@ __device__ __forceinline__ void each_lane(const Body& body) {
     for (int lane = 0; lane < kChunk; ++lane) body(lane);
 }
 
-/// base ^ -exponent; the paper's 0.75 (3.3) by two roots, which take far fewer instructions than powf.
-__device__ __forceinline__ float inverse_power(float base, float exponent) {
-    if (exponent != 0.75f) return powf(base, -exponent);
-    const float root = __frsqrt_rn(base);
-    return root * sqrtf(root);
-}
+/// base ^ -exponent and 1 / base, for a base above 0; the paper's exponent 0.75 (3.3) by two roots, which take far
+/// fewer instructions than powf. What is infinite is taken for the greatest number: its root times it is one too.
+struct Inverse {
+    float power, whole;
+    __device__ __forceinline__ Inverse(float base, float exponent) {
+        const float greatest = __uint_as_float(0x7f7fffffu), most = base > greatest ? greatest : base;
+        const float root = rsqrtf(most);
+        power = exponent == 0.75f ? root * rsqrtf(most * root) : powf(most, -exponent);
+        whole = root * root;
+    }
+};
 
 /// This thread's first flat index, and the step to its next. blockIdx.x is free to be a row: a grid's second
 /// side is short.

@@ -39,7 +39,7 @@ extern "C" __global__ void lrn_spatial_forward(const Chunk* x, Chunk* y, Spatial
     for (int i = flat_index(); i < count; i += flat_step()) {
         const Wide scale = spatial_scale(x + base, i, s);
         Lanes v = load_lanes(x + base + i);
-        each_lane([&](int lane) { v.at[lane] *= inverse_power(scale.at[lane], s.beta); });
+        each_lane([&](int lane) { v.at[lane] *= Inverse(scale.at[lane], s.beta).power; });
         store_lanes(y + base + i, v);
     }
 }
@@ -63,14 +63,14 @@ extern "C" __global__ void lrn_spatial_backward(const Chunk* x, const Chunk* dy,
             const Lanes value = load_lanes(x + base + place), slope = load_lanes(dy + base + place);
             const Wide scale = scales[base + place];
             each_lane([&](int lane) {
-                sum.at[lane] +=
-                    slope.at[lane] * value.at[lane] * inverse_power(scale.at[lane], s.beta) / scale.at[lane];
+                const Inverse inverse(scale.at[lane], s.beta);
+                sum.at[lane] += slope.at[lane] * value.at[lane] * inverse.power * inverse.whole;
             });
         });
         const Lanes value = load_lanes(x + base + i), slope = load_lanes(dy + base + i);
         const Wide scale = scales[base + i];
         each_lane([&](int lane) {
-            const float own = slope.at[lane] * inverse_power(scale.at[lane], s.beta);
+            const float own = slope.at[lane] * Inverse(scale.at[lane], s.beta).power;
             sum.at[lane] = own - 2 * s.alpha * s.beta * value.at[lane] * sum.at[lane];
         });
         store_lanes(dx + base + i, sum);

@@ -33,6 +33,19 @@ def test_lrn(bench: Bench, random: np.random.Generator, case: tuple[int, ...], s
     bench.close(bench.plain(dx, images), gradient(x, dy), terms(wanted * dy / x, gradient(abs(x), abs(dy))))
 
 
+@pytest.mark.parametrize("n", [3, 5])
+def test_squares_beyond_all_numbers(bench: Bench, n: int) -> None:
+    """Where x^2 is infinite, response and slope are as small as they should be, and not what is not a number."""
+    x = bench.maps(np.full((8, 6, 3, 3), 3e19, np.float32))
+    for kind, more in (("lrn", {"groups": 1}), ("lrn_spatial", {})):
+        y, dx = bench.empty(8, 6, 3, 3), bench.empty(8, 6, 3, 3)
+        getattr(bench.ops, f"{kind}_forward")(x, y, n=n, **STRENGTHS[0], **more)
+        getattr(bench.ops, f"{kind}_backward")(
+            x, bench.maps(np.ones((8, 6, 3, 3), np.float32)), dx, n=n, **STRENGTHS[0], **more
+        )
+        assert (np.abs([bench.plain(each, 8) for each in (y, dx)]) <= 1e-6).all()
+
+
 @pytest.mark.parametrize("strength", STRENGTHS, ids=["weak", "strong"])
 @pytest.mark.parametrize("case", [(1, 1, 1, 1, 5), (3, 2, 7, 6, 5), (9, 1, 4, 9, 3)], ids=str)
 def test_lrn_spatial(

@@ -134,7 +134,7 @@ inline float __uint_as_float(unsigned bits) {
     return value;
 }
 
-inline float __frsqrt_rn(float value) { return float(1 / std::sqrt(double(value))); }
+inline float rsqrtf(float value) { return float(1 / std::sqrt(double(value))); }
 
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
 

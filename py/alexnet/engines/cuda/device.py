@@ -192,9 +192,10 @@ class Array:
         return from_bf16(values) if self.dtype == BF16 else values
 
 
-def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1) -> None:
-    """A kernel whose threads stride over `count` elements (blockIdx.y), for each of `rows` (blockIdx.x)."""
-    threads = min(-(-count // 32) * 32, 256)
+def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1, together: int = 256) -> None:
+    """A kernel whose threads, `together` a block, stride over `count` elements (blockIdx.y), for each of `rows`
+    (blockIdx.x)."""
+    threads = min(-(-count // 32) * 32, together)
     blocks = min(-(-count // threads), max(2048 // rows, 1))
     device.launch(kernel, (rows, blocks, 1), (threads, 1, 1), [np.asarray(each) for each in arguments])
 

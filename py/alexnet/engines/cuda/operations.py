@@ -283,7 +283,10 @@ class CudaOperations:
         check(groups >= 1 and maps % groups == 0, kernel, f"{groups} groups do not fit", *arrays)
         plane = arrays[0].chunks // maps
         arguments = [*(each.argument for each in arrays), make(LRN, plane, maps // groups, n, k, alpha, beta)]
-        flat(self._device, kernel, plane, *arguments, rows=maps)
+        if n // 2 == SIZES["LRN_REACH"]:
+            flat(self._device, f"{kernel}_walk", plane, *arguments, rows=groups, together=SIZES["LRN_THREADS"])
+        else:
+            flat(self._device, kernel, plane, *arguments, rows=maps)
 
     def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
         maps, height, width, _ = arrays[0].shape

@@ -21,6 +21,12 @@ SIZES = {
     "CONV_MIDDLE_BLOCKS": 2,
     "CONV_TALL": 128,
     "CONV_TALL_BLOCKS": 2,
+    # lrn.cu: how far the window reaches that is walked, the paper's; loads under way; threads of a
+    # block, and how many blocks registers allow on a multiprocessor
+    "LRN_REACH": 2,
+    "LRN_AHEAD": 3,
+    "LRN_THREADS": 64,
+    "LRN_BLOCKS": 6,
     "LOCAL_ROWS": 4,  # local.cu: kernels or maps of a thread
     # softmax.cu: images of a block, a divisor of 8; threads that share the classes of one
     "SOFTMAX_IMAGES": 8,
