@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,11 @@ def test_gpu_check_runs_to_its_end(drivers: Path, tmp_path: Path) -> None:
     sanitizer = tmp_path / "compute-sanitizer"
     sanitizer.write_text('#!/bin/sh\n[ "$1 $3 $4" = "--tool --error-exitcode 1" ] && shift 4 && exec "$@"\n')
     sanitizer.chmod(0o755)
-    variables = environment(drivers / "1", tmp_path) | {"PYTEST_ADDOPTS": "--collect-only", "PYTHON": sys.executable}
+    variables = environment(drivers / "1", tmp_path) | {
+        "PYTEST_ADDOPTS": "--collect-only",
+        "PYTHON": sys.executable,
+        "PATIENCE": "20",
+    }
     command = [str(ROOT / "scripts" / "gpu_check.sh"), str(tmp_path / "out"), str(HERE / "small.toml"), "8"]
     done = subprocess.run(["bash", *command], env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300)
     logs = {log.stem: log.read_text() for log in (tmp_path / "out").glob("*.log")}
@@ -64,6 +69,16 @@ def test_gpu_check_runs_to_its_end(drivers: Path, tmp_path: Path) -> None:
         assert report["parts"][f"bench_{precision}"]["found"]["ceilings"]["gflops"] > 0
         assert len(report["parts"][f"one_gpu_two_processes_{precision}"]["found"]) == 11  # the losses, five layers
     assert "| conv2 | " in (tmp_path / "out" / "gpu_check.md").read_text()
+
+
+def test_the_parts_of_gpu_check_end_within_eight_minutes() -> None:
+    """Those of a machine with one GPU, each at its limit."""
+    script = (ROOT / "scripts" / "gpu_check.sh").read_text(encoding="utf-8")
+    limits = [(name, int(limit)) for name, limit in re.findall(r"^ *part (\S+) (\d+) ", script, re.MULTILINE)]
+    assert len(limits) == len(re.findall(r"^ *part ", script, re.MULTILINE)), "a part without a limit"
+    times = {"$precision": 3, "$tool": 4}
+    alone = [(name, limit) for name, limit in limits if "two_gpus" not in name and name != "nccl_link"]
+    assert sum(limit * next((n for what, n in times.items() if what in name), 1) for name, limit in alone) <= 480
 
 
 def test_gpu_check_without_a_gpu_says_so(tmp_path: Path) -> None:

@@ -140,8 +140,11 @@ def test_memory_is_in_the_main_streams_order(cupy: FakeCupy) -> None:
 def test_memory_under_test_is_nan_whatever_lay_in_it(cupy: FakeCupy) -> None:
     device = PoisonedGpu(0, "fp32")
     array = CudaEngine(device).upload(np.ones(100, np.float32))
+    address = array.address
     del array
-    assert np.isnan(Array.empty(device, (100,), FLOAT).download()).all()
+    given = [Array.empty(device, (100,), FLOAT) for _ in range(32)]  # all that is free, and some new
+    assert address in {each.address for each in given}
+    assert all(np.isnan(each.download()).all() for each in given)
 
 
 def test_processes_are_told_apart_by_their_gpus(cupy: FakeCupy) -> None:
