@@ -82,6 +82,18 @@ def test_features_are_those_of_the_layer_named(made):
         run.features(images, "relu07")
 
 
+def test_a_look_shows_each_crop_and_the_maps_of_the_centre(made):
+    folder, _, result = made
+    run, split = alexnet.open_run(result.run, threads=1), alexnet.open_data(folder / "data").split("val")
+    image = split.image(0)
+    probs, maps = run.predictor("ten", 1, plain=True).look(image)
+    assert np.abs(probs.mean(axis=0) - run.predict([image])[0]).max() < 1e-6 and probs.shape == (10, 3)
+    assert list(maps) == ["relu1", "norm1", "pool1", "relu2", "relu3", "drop6", "fc8", "loss"]
+    for name, values in maps.items():
+        expected = run.features([image], name)[0]  # of a single image: summed in another order
+        assert np.abs(values.ravel() - expected).max() <= 1e-6 * np.abs(expected).max(), name
+
+
 def test_features_see_the_centre(made):
     """What lies beyond the centre crop of 24 changes nothing."""
     folder, _, result = made

@@ -14,11 +14,13 @@ from alexnet.cli import (
     data,
     doctor,
     exchange,
+    maps,
     predict,
     recipes,
     report,
     reproduce,
     retrieval,
+    serve,
     trained,
     training,
 )
@@ -60,7 +62,9 @@ app.command()(training.runs)
 app.command("eval")(trained.evaluate)
 app.command("predict")(predict.predict)
 app.command()(trained.figures)
+app.command()(maps.maps)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
 app.command("import")(exchange.import_)
 app.command()(exchange.export)
 app.command("bench")(bench.bench)

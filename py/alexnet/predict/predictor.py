@@ -12,6 +12,7 @@ from alexnet.data.shards import Split
 from alexnet.engines import Floats
 from alexnet.net.layers import Pass
 from alexnet.net.net import Net
+from alexnet.recipe.spec import Apart, Exchange
 
 CropsName = Literal["ten", "centre"]
 
@@ -65,6 +66,22 @@ class Predictor:
         probs = np.concatenate(parts).reshape(len(images), len(self._crops), -1)
         mean: Floats = probs.mean(axis=1, dtype=np.float64).astype(np.float32)
         return mean
+
+    def look(self, image: Pixels) -> tuple[Floats, dict[str, Floats]]:
+        """Of one image: each crop's probabilities (crops, classes), and each layer's maps (maps, height, width) of the
+        centre crop, by the last layer of those that share them.
+
+        The net must be a plain one, with room for all the crops, of which the centre is one.
+        """
+        views = [(image, view) for view in range(len(self._crops))]
+        self._show(views, self._crops)
+        self._net.forward(self._views, self._pass(len(views)))
+        centre = np.flatnonzero((self._crops.offsets == self._centre.offsets).all(axis=1))[0]
+        unpack, outputs = self._net.engine.unpack, self._net.outputs
+        layers = [each.layer for each in self._net.topology.layers if not isinstance(each.layer, Exchange | Apart)]
+        told = {id(outputs[layer.name]): layer.name for layer in layers}
+        maps = {name: unpack(outputs[name].value, centre + 1)[centre] for name in told.values()}
+        return unpack(self._net.probs, len(views))[:, :, 0, 0], maps
 
     def features(self, images: Sequence[Pixels], layer: str) -> Floats:
         """(n, maps x height x width): the outputs of a layer for each image's centre crop (paper, 6.1).

@@ -1,0 +1,34 @@
+"""`alexctl serve`: a page to play with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alexnet.cli.options import Device, Gpu, Precision, Threads
+from alexnet.errors import Failure
+
+
+def serve(
+    run: Annotated[Path | None, typer.Argument(help="A trained run (default: the newest).")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine, whoever reaches it may ask.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    gpus: Gpu = None,
+    device: Device = None,
+    precision: Precision = None,
+    threads: Threads = None,
+) -> None:
+    """Show a page that says of any picture what the net says, crop by crop and map by map."""
+    from alexnet.machine.hardware import Wanted
+    from alexnet.pages.answers import Answers
+    from alexnet.predict.run import open_run
+
+    try:
+        from alexnet.pages.web import serve
+    except ImportError as error:
+        raise Failure("the page needs two packages: pip install starlette uvicorn") from error
+    opened = open_run(run, wanted=Wanted(gpus=gpus, device=device, threads=threads), precision=precision)
+    about = f"{opened.path.resolve().name}: {len(opened.classes)} classes, step {opened.step}"
+    serve(Answers(opened), about, host, port, lambda address: print(address, flush=True))

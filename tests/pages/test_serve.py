@@ -1,0 +1,231 @@
+"""The page to play with: what it answers, whom it refuses, what a browser makes of it."""
+
+import http.client
+import io
+import json
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import browser
+import numpy as np
+import pytest
+from PIL import Image
+from samples import encoded, photo
+
+from alexnet.predict.run import open_run
+
+LOOKED = """new Promise((done, failed) => {
+  const wait = setInterval(() => {
+    const line = document.getElementById('status').textContent;
+    if (line && !line.endsWith('…')) { clearInterval(wait); done(line); }
+  }, 20);
+  setTimeout(() => failed('no answer'), 120000);
+})"""
+
+
+class Server:
+    """`alexctl serve` as a user runs it."""
+
+    def __init__(self, workshop, run: Path) -> None:
+        self.process = workshop.start("serve", run, "--port", 0, "--device", "cpu", "--threads", 1)
+        self.address = self.process.stdout.readline().strip()
+        self.place = urlsplit(self.address).netloc
+
+    def ask(self, body: bytes, path: str = "/answer", method: str = "POST", **headers: str):
+        """The status, and the JSON or text that came."""
+        connection = http.client.HTTPConnection(self.place, timeout=120)
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        kind = response.getheader("content-type", "")
+        return response.status, json.loads(content) if "json" in kind else content.decode()
+
+    @property
+    def peak(self) -> int:
+        """The most memory it ever had, in KiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+
+
+@pytest.fixture(scope="module")
+def server(workshop, trained):
+    found = Server(workshop, trained)
+    yield found
+    found.process.terminate()
+    out, err = found.process.communicate(timeout=60)
+    assert "Traceback" not in err and out == "", err
+
+
+@pytest.fixture(scope="module")
+def good():
+    return encoded(photo(90, 70, 4), "JPEG")
+
+
+def test_an_image_is_answered_as_the_run_predicts(server, trained, good, tmp_path):
+    status, found = server.ask(good)
+    (tmp_path / "good.jpg").write_bytes(good)
+    probs = open_run(trained).predict([tmp_path / "good.jpg"])[0]
+    assert status == 200
+    assert [each["index"] for each in found["top"]] == np.argsort(-probs, kind="stable").tolist()
+    assert [each["probability"] for each in found["top"]] == pytest.approx(sorted(probs, reverse=True), abs=1e-6)
+    assert len(found["crops"]) == 10 and found["crops"][4]["crop"] == "centre"
+    centre = open_run(trained).predict([tmp_path / "good.jpg"], crops="centre")[0]
+    assert found["crops"][4]["probability"] == pytest.approx(centre.max(), abs=1e-6)
+    layers = {each["name"]: each for each in found["layers"]}
+    assert [len(layers[name]["sheets"]) for name in ("relu1", "norm1", "relu2", "relu3", "loss")] == [2] * 4 + [1]
+    assert list(layers)[:5] == ["relu1", "norm1", "pool1", "relu2", "cross3"] and layers["cross3"]["sheets"] == []
+    head, _, data = found["picture"].partition(",")
+    assert head == "data:image/png;base64" and len(data) > 1000
+
+
+def bomb() -> bytes:
+    """A PNG of 60000 x 60000 pixels in a few bytes."""
+    head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def bad(good: bytes) -> dict[str, bytes]:
+    """Twenty uploads that are no image which can be used."""
+    png = encoded(photo(40, 40, 1))
+    gif = io.BytesIO()
+    Image.fromarray(photo(9, 9, 2)).save(gif, "GIF")
+    found = {
+        **{"nothing": b"", "a byte": b"\xff", "words": b"a cat, please", "zeros": bytes(5000), "a bomb": bomb()},
+        **{"half a JPEG": good[: len(good) // 2], "a JPEG's head": good[:20], "half a PNG": png[: len(png) // 2]},
+        **{
+            "a GIF": gif.getvalue(),
+            "an SVG": b"<svg/>",
+            "HTML": b"<script></script>",
+        },
+        **{"JSON": b'{"path": "/etc/passwd"}', "a path": b"/etc/passwd", "a URL": b"http://localhost/"},
+        **{"a zip": b"PK\3\4" * 9, "a broken PNG": png[:60] + bytes(40) + png[100:], "BMP": b"BM" + bytes(60)},
+        **{"RIFF": b"RIFF\xff\xff\xff\xffWEBPVP8 ", "broken gzip": b"\x1f\x8b\x08" + bytes(30)},
+        **{"too much": bytes((32 << 20) + 1)},
+    }
+    assert len(found) == 20
+    return found
+
+
+def test_twenty_bad_uploads_are_refused_in_one_line_and_end_nothing(server, good):
+    for name, body in bad(good).items():
+        status, found = server.ask(body)
+        assert status == (413 if name == "too much" else 422), (name, status, found)
+        assert found["error"] and "\n" not in found["error"] and "/tmp" not in found["error"], name
+    assert server.ask(good)[0] == 200
+
+
+def test_no_path_of_the_server_is_reachable(server):
+    for path in ("/../../etc/passwd", "/..%2f..%2fetc/passwd", "/recipe.toml", "/play.js", "/answer/..", "//etc"):
+        assert server.ask(b"", path, "GET")[0] == 404, path
+    assert server.ask(b"", "/answer", "GET")[0] == 405
+
+
+def test_foreign_hosts_and_origins_are_refused(server, good):
+    port = server.place.rpartition(":")[2]
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.1.2.3", ""):
+        assert server.ask(good, Host=host)[0] in (400, 403), host
+        assert server.ask(b"", "/", "GET", Host=host)[0] in (400, 403), host
+    for origin in ("http://evil.example", "null", f"http://localhost:{port}", "http://127.0.0.1:1"):
+        assert server.ask(good, Origin=origin)[0] == 403, origin
+    assert server.ask(good, Origin=f"http://{server.place}")[0] == 200
+    assert server.ask(good, Host="localhost:9000", Origin="http://localhost:9000")[0] == 200  # through a tunnel
+
+
+def test_200_uploads_from_8_clients(server, good):
+    """Answers or a clear refusal, in bounded memory."""
+    wrong = [body for name, body in bad(good).items() if name != "too much"]
+    bodies = [wrong[number // 5 % len(wrong)] if number % 5 == 0 else good for number in range(200)]
+    before = server.peak
+    with ThreadPoolExecutor(8) as clients:
+        statuses = list(clients.map(lambda body: server.ask(body)[0], bodies))
+    assert [status for body, status in zip(bodies, statuses, strict=True) if body is good] == [200] * 160
+    assert {status for body, status in zip(bodies, statuses, strict=True) if body is not good} == {422}
+    assert server.peak - before < 200 << 10
+
+
+@pytest.fixture(scope="module")
+def window(server, tmp_path_factory):
+    if browser.PROGRAM is None:
+        pytest.skip("no chromium here")
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with browser.Browser(tmp_path_factory.mktemp("profile"), *fake) as found:
+        yield found
+
+
+def opened(window, server):
+    window.lines.clear()
+    window.open(server.address)
+    assert window.lines == []
+    return window
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_picture_is_chosen(window, server, good, tmp_path, width):
+    window.tell("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    opened(window, server)
+    (tmp_path / "cat.jpg").write_bytes(good)
+    window.choose("#file", tmp_path / "cat.jpg")
+    line = window.run(LOOKED)
+    _, expected = server.ask(good)
+    best = expected["top"][0]
+    assert line == f"{best['name']}, {100 * best['probability']:.1f} %."
+    assert window.run("document.querySelectorAll('#crops tr').length") == 10
+    assert window.run("Promise.all([...document.images].map(i => i.decode())).then(all => all.length)") > 10
+    assert window.run("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert window.lines == []
+
+
+def test_a_bad_picture_is_refused_on_the_page_and_the_next_one_answered(window, server, good, tmp_path):
+    opened(window, server)
+    (tmp_path / "bad.jpg").write_bytes(good[:40])
+    (tmp_path / "good.jpg").write_bytes(good)
+    window.choose("#file", tmp_path / "bad.jpg")
+    assert "cannot be used" in window.run(LOOKED) and window.run("document.getElementById('answer').hidden")
+    window.run("say('')")
+    window.choose("#file", tmp_path / "good.jpg")
+    assert window.run(LOOKED).endswith("%.") and not window.run("document.getElementById('answer').hidden")
+
+
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_a_picture_is_pasted_or_dropped(window, server, good, event):
+    opened(window, server)
+    holder = "clipboardData" if event == "paste" else "dataTransfer"
+    kind = "ClipboardEvent" if event == "paste" else "DragEvent"
+    file = f"new File([Uint8Array.from({list(good)})], 'a.jpg', {{type: 'image/jpeg'}})"
+    sent = f"dispatchEvent(new {kind}('{event}', {{{holder}: given, cancelable: true}}))"
+    window.run(f"{{ const given = new DataTransfer(); given.items.add({file}); {sent}; }}")
+    assert window.run(LOOKED).endswith("%.")
+
+
+def test_a_picture_is_taken_with_the_camera_by_keyboard_alone(window, server):
+    opened(window, server)
+    for _ in range(2):
+        window.press("Tab", 9)
+    assert window.run("document.activeElement.id") == "camera"
+    window.press("Enter", 13)
+    window.run("new Promise(done => setInterval(() => document.activeElement.id === 'shoot' && done(), 20))")
+    window.press("Enter", 13)
+    assert window.run(LOOKED).endswith("%.")
+
+
+def test_a_screen_reader_is_told(window, server, good, tmp_path):
+    """Names and roles of all that can be used, and a live region for the answer."""
+    opened(window, server)
+    (tmp_path / "cat.jpg").write_bytes(good)
+    window.choose("#file", tmp_path / "cat.jpg")
+    window.run(LOOKED)
+    nodes = window.tell("Accessibility.getFullAXTree")["nodes"]
+    told = {(each["role"]["value"], each.get("name", {}).get("value", "")) for each in nodes if "role" in each}
+    named = {(role, name[:30]) for role, name in told}
+    assert ("heading", "What does the net see?") in named and ("heading", "The likeliest classes") in named
+    assert ("button", "Use the camera") in named and ("image", "maps of relu1, column 2") in named
+    assert any(role == "button" and name.startswith("Choose a picture") for role, name in told), sorted(told)
+    assert any(role == "meter" and name.startswith("probability of") for role, name in told)
+    assert any(role == "status" for role, _ in told)
+    assert not any(role in ("image", "button") and not name for role, name in told)
