@@ -30,13 +30,13 @@ seeds = 2
 [[quick.trainings]]
 name = "relu"
 recipe = "{recipe}"
-set = ["dropout=0", "train.epochs=3", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
-rates = [0.001, 0.02]
+set = ["dropout=0", "train.epochs=8", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
+rates = [0.0001, 0.005]
 [[quick.trainings]]
 name = "tanh"
 recipe = "{recipe}"
-set = ["net.relu*.kind=tanh", "dropout=0", "train.epochs=3", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
-rates = [0.02]
+set = ["net.relu*.kind=tanh", "dropout=0", "train.epochs=8", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
+rates = [0.001]
 [full]
 data = "imagenet"
 """

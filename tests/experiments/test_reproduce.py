@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from alexnet.errors import Failure
-from alexnet.experiments import page, statistics
+from alexnet.experiments import page, statistics, survey
+from alexnet.experiments.jobs import distinct
 from alexnet.experiments.measures import found
 from alexnet.experiments.reproduce import reproduce
 from alexnet.experiments.work import work
+
+BUILT = ("plain", "broken", "tuned")
 
 
 class Made:
@@ -48,8 +51,16 @@ def test_rates_are_swept_with_one_seed_and_the_fastest_gets_the_others(made):
     ]
     fast = [job.recipe.train.rate for job in found(made.lab, made.plans[0], "relu")]
     curves = {rate: made.lab.curve(job) for rate, job in made.plans[0].swept("relu").items()}
-    assert min(curves, key=lambda rate: curves[rate].errors[-1]) == fast[0] == fast[1]
-    assert len(curves[0.02].epochs) > 6, "it is measured at every checkpoint, not at every epoch"
+    assert min(curves, key=lambda rate: curves[rate].crossing() or 99.0) == fast[0] == fast[1]
+    assert len(curves[0.005].epochs) > 12, "it is measured at every checkpoint, not at every epoch"
+
+
+def test_the_factor_is_that_of_the_crossings(made):
+    row, lab, plan = made.relu["rows"][0], made.lab, made.plans[0]
+    crossings = {name: [lab.curve(job).crossing() for job in found(lab, plan, name)] for name in ("tanh", "relu")}
+    logs = np.log(np.array(crossings["tanh"]) / np.array(crossings["relu"]))
+    assert row["n"] == 2 and row["ours"] == pytest.approx(float(np.exp(logs.mean())))
+    assert row["low"] < row["ours"] < row["high"] and row["note"] == ""
 
 
 def test_a_row_is_made_of_the_runs_it_names(made):
@@ -160,3 +171,53 @@ def test_a_damaged_item_is_named(made, tmp_path):
     (tmp_path / "items" / "relu-quick.json").write_text("{")
     with pytest.raises(Failure, match=r"relu-quick\.json: damaged"):
         reproduce(miniature.lab(tmp_path), [], "quick", made.claims)
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+@pytest.mark.parametrize(("width", "dark"), [(420, True), (1280, False)])
+def test_a_browser_shows_it(made, tmp_path, width, dark):
+    """No line of the console, every figure drawn, nothing wider than the window, and a click on a head sorts."""
+    probe = (
+        "<script>addEventListener('load', () => {"
+        "const rows = () => [...document.querySelectorAll('#numbers tbody tr')];"
+        "const cells = () => rows().map(row => row.cells[3].textContent.trim());"
+        "const before = cells(); document.querySelectorAll('#numbers thead th')[3].click(); const after = cells();"
+        "document.body.dataset.found = JSON.stringify({"
+        "drawn: [...document.images].every(i => i.naturalWidth > 100),"
+        "lines: [...document.querySelectorAll('polyline')].every(l => l.getTotalLength() > 50),"
+        "sorted: JSON.stringify(after) === JSON.stringify([...before].sort()),"
+        "wide: document.documentElement.scrollWidth - innerWidth}) })</script></body>"
+    )
+    page = tmp_path / "probe.html"
+    page.write_text((made.lab.out / "report.html").read_text().replace("</body>", probe))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    options += ["--blink-settings=preferredColorScheme=0"] if dark else []
+    command = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    for what in ("drawn", "lines", "sorted"):
+        assert f"&quot;{what}&quot;:true" in done.stdout, (what, done.stderr[-2000:])
+    assert int(re.search(r"&quot;wide&quot;:(-?\d+)", done.stdout).group(1)) <= 0
+    assert "CONSOLE" not in done.stderr
+
+
+def test_the_command_lists_and_refuses(workshop):
+    listed = workshop.alexctl("reproduce", "--list", "--json", "--photographs", workshop.data)
+    items = {each["name"]: each for each in json.loads(listed.stdout.splitlines()[-1])["items"]}
+    assert items["relu"]["systems"] == ["S3"] and "--cifar" in items["relu"]["missing"][0]
+    assert items["table-1"]["missing"] == []
+    assert "nearest is 'relu'" in workshop.alexctl("reproduce", "rlu", code=1).stderr
+
+
+def test_what_is_still_to_do_is_estimated(workshop, tmp_path):
+    lab, plans = miniature.lab(tmp_path), miniature.plans(tmp_path, workshop.data, workshop.recipe)
+    (cost,) = survey.costs(lab, plans[1:])
+    assert cost.runs == 4 and "--imagenet" in cost.missing[0]
+    (speed,) = (json.loads(path.read_text()) for path in (tmp_path / "speeds").glob("*.json"))
+    images = sum(job.images for job in distinct([job for name in BUILT for job in plans[1].jobs(name)]).values())
+    tests = 4 * 9 / speed["ten_crop_images_per_s"]
+    assert cost.seconds == pytest.approx(images / speed["images_per_s"] + tests)
+    assert not lab.runs.exists()

@@ -55,7 +55,7 @@ class Row:
     """One number: the `measure` of the trainings `of`; `paper` is the paper's, in the same `unit`.
 
     Differences and ratios are written so that the paper's own stand on the upper side of none at all. `crops`: one for
-    all, or one for each of `of`; `key`, `kind` and `bits` say which error, baseline, length of codes.
+    all, or one for each of `of`; `key`, `kind`, `method` and `bits` say which error, baseline, codes.
     """
 
     what: str
@@ -66,6 +66,7 @@ class Row:
     key: Literal["top1", "top5"] = "top1"
     crops: tuple[CropsName, ...] = ("ten",)
     kind: Literal["none", "fisher", "sparse", "features", "pixels"] = "none"
+    method: str = ""
     bits: int = 0
 
 

@@ -33,13 +33,8 @@ class Job:
     @cached_property
     def key(self) -> str:
         """The hash of its resolved recipe (its length among it), its dataset, its seed, and what it begins with."""
-        parts = [
-            self.recipe.to_toml(),
-            self.data.identity,
-            self.seed,
-            self.after.key if self.after else "",
-            self.layers,
-        ]
+        first = [self.after.key, self.layers] if self.after else []
+        parts = [self.recipe.to_toml(), self.data.identity, self.seed, first]
         return blake2b(json.dumps(parts).encode(), digest_size=KEY_BYTES).hexdigest()
 
     @property

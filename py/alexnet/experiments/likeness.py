@@ -1,13 +1,18 @@
 """Which training images are nearest to test images (section 6.1): by the last hidden layer, or by their pixels."""
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.shards import Split
+from alexnet.errors import Failure
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab, tested
+from alexnet.experiments.turns import ALEXCTL
 from alexnet.retrieval.extract import extract
 from alexnet.retrieval.features import Features, Floats, Origin, singles, write
 from alexnet.retrieval.neighbours import nearest
@@ -28,13 +33,33 @@ def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
     return Features(path)
 
 
-def nearest_labels(lab: Lab, job: Job, kind: str) -> NDArray[np.int32]:
-    """(n): the label of the training image nearest to each of the first test images."""
+def agreeing(lab: Lab, job: Job, kind: str) -> NDArray[np.bool_]:
+    """(n): whether the training image nearest to each of the test images, or of 1000 of them, is of its class."""
     searched, asked = features(lab, job, kind, "train"), features(lab, job, kind, tested(job.data))
-    queries = np.arange(min(QUERIES, asked.count))
+    queries = np.linspace(0, asked.count - 1, min(QUERIES, asked.count)).astype(np.intp)  # they lie class by class
     found = nearest(searched, singles(asked.rows(queries)), 1)
-    labels: NDArray[np.int32] = searched.labels[found.indices[:, 0]]
-    return labels
+    same: NDArray[np.bool_] = searched.labels[found.indices[:, 0]] == asked.labels[queries]
+    return same
+
+
+def codes(lab: Lab, job: Job) -> dict[str, Any]:
+    """What `alexctl codes --json` says of the run's features, made once; its picture lies beside. Raises Failure."""
+    folder = codes_folder(lab, job)
+    files = [str(features(lab, job, "features", split).path) for split in ("train", tested(job.data))]
+
+    def make() -> dict[str, Any]:
+        options = ["--out", str(folder), "--data", str(job.data.path), "--json"]
+        done = subprocess.run([*ALEXCTL, "codes", *files, *options], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failure((done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("alexctl: "))
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    return lab.kept(folder / "codes.json", make)
+
+
+def codes_folder(lab: Lab, job: Job) -> Path:
+    """Where the codes of a run's features lie."""
+    return lab.out / "codes" / job.key
 
 
 def _pixels(job: Job, split: str, path: Path) -> None:

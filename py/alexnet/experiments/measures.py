@@ -1,5 +1,6 @@
 """What a row's number is: a function a measure, of the jobs it is measured on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -139,13 +140,20 @@ def baseline(asked: Asked) -> Estimate:
 
 def alike(asked: Asked) -> Estimate:
     """The share of test images whose nearest training image, by `kind`, is of their class (6.1)."""
-    job = asked.jobs(asked.row.of[0])[0]
-    nearest = likeness.nearest_labels(asked.lab, job, asked.row.kind)
-    same = nearest == job.data.split(tested(job.data)).labels[: len(nearest)]
+    same = likeness.agreeing(asked.lab, asked.jobs(asked.row.of[0])[0], asked.row.kind)
     return Estimate(*statistics.share(int(same.sum()), len(same)), 1, less=False)
+
+
+def codes(asked: Asked) -> Estimate:
+    """Mean average precision by label of a ranking by codes of `bits`, of `kind`, by `method` (6.1)."""
+    row = asked.row
+    for each in likeness.codes(asked.lab, asked.jobs(row.of[0])[0])["codes"]:
+        if (each["of"], each["method"], each["bits"]) == (row.kind, row.method, row.bits):
+            return Estimate(each["mean_average_precision"], math.nan, math.nan, 1, less=False)
+    raise Failure(f"alexctl codes tells nothing of {row.method} with {row.bits} bits of {row.kind}")
 
 
 MEASURES: dict[str, Callable[[Asked], Estimate]] = {
     each.__name__: each
-    for each in (error, difference, averaged, gained, slower, longer, specialised, coloured, baseline, alike)
+    for each in (error, difference, averaged, gained, slower, longer, specialised, coloured, baseline, alike, codes)
 }

@@ -81,3 +81,16 @@ def markdown(report: Told) -> Iterator[str]:
             what = f"{claim['title']}: {row['what']}"
             cells = [claim["section"], ", ".join(claim["systems"]), what, row["unit"], paper(row), ours(row)]
             yield f"| {' | '.join([*cells, str(row['n']), row['verdict'], row['note']])} |"
+
+
+def summary(report: Told) -> Iterator[str]:
+    """A short table for the README: the numbers that are there."""
+    rows = [(claim, row) for claim in report["claims"] for row in claim["rows"] if row["ours"] is not None]
+    if not rows:
+        yield "None has been run yet."
+        return
+    yield f"| section | what | paper | ours ({report['scale']}) | n | verdict |"
+    yield "|---|---|---:|---:|---:|---|"
+    for claim, row in rows:
+        what = f"{claim['title']}: {row['what']}"
+        yield f"| {claim['section']} | {what} | {paper(row)} | {ours(row)} | {row['n']} | {row['verdict']} |"

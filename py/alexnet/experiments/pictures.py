@@ -1,10 +1,12 @@
 """The paper's figures, drawn from the runs of a claim: each a file in OUT/figures, which the page takes in."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from alexnet.data.format import titles
 from alexnet.errors import Failure
+from alexnet.experiments import likeness
 from alexnet.experiments.colour import first_kernels
 from alexnet.experiments.jobs import Job, Plan
 from alexnet.experiments.lab import Lab, tested
@@ -13,7 +15,7 @@ from alexnet.experiments.svg import Line, curves_svg
 from alexnet.figures.dataset import spread
 from alexnet.figures.gallery import draw_neighbours
 from alexnet.figures.paper import kernels_figure, predictions_figure
-from alexnet.files import write_whole
+from alexnet.files import whole_file, write_whole
 
 SHOWN, QUERIES = 8, 5
 
@@ -64,6 +66,16 @@ def neighbours(lab: Lab, plan: Plan, folder: Path) -> None:
     draw_neighbours(lab.open(job), job.data, shown, labels, folder / f"{plan.claim.name}-neighbours.png")
 
 
+def codes(lab: Lab, plan: Plan, folder: Path) -> None:
+    """Queries, and what distance, codes and codes of pixels find, as `alexctl codes` drew it."""
+    job = _first(lab, plan)
+    likeness.codes(lab, job)
+    drawn = likeness.codes_folder(lab, job) / "codes.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / f"{plan.claim.name}-codes.png") as part:
+        shutil.copyfile(drawn, part)
+
+
 def _first(lab: Lab, plan: Plan) -> Job:
     job = found(lab, plan, plan.scale.trainings[0].name)[0]
     if not lab.finished(job):
@@ -78,5 +90,5 @@ def write(path: Path, text: str) -> None:
 
 
 FIGURES: dict[str, Callable[[Lab, Plan, Path], None]] = {
-    each.__name__: each for each in (curves, kernels, predictions, neighbours)
+    each.__name__: each for each in (curves, kernels, predictions, neighbours, codes)
 }

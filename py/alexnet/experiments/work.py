@@ -86,4 +86,4 @@ def _run(lab: Lab, job: Job, arguments: Sequence[str]) -> Ended:
 
 def _last_line(lab: Lab, job: Job) -> str:
     lines = lab.run(job).with_suffix(".txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1].removeprefix("alexctl: ") if lines else "it said nothing"

@@ -1,0 +1,46 @@
+"""Where the data of the claims is found, how it is prepared, and what is said where it is not there."""
+
+import zipfile
+
+import pytest
+import small
+
+from alexnet.experiments.sources import KINDS, Missing, Sources
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_missing_is_told_with_how_to_get_it(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Missing, match=f"no {kind}: "):
+        Sources(tmp_path / "out").find(kind)
+
+
+def test_it_is_found_in_its_usual_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("images/grocery.zip", "data/grocery", "images/photographs"):
+        (tmp_path / place).mkdir(parents=True)
+        assert str(Sources(tmp_path / "out").find("photographs")) != "data/fashion-mnist"
+    assert str(Sources(tmp_path / "out").find("photographs")) == "data/grocery", "what is prepared comes first"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(Missing, match="nowhere: no such folder"):
+        Sources(tmp_path, {"cifar": tmp_path / "nowhere"}).find("cifar")
+
+
+def test_prepared_data_of_another_size_is_not_taken(workshop, tmp_path):
+    sources = Sources(tmp_path, {"cifar": workshop.data})
+    assert sources.dataset("cifar", 32).size == 32
+    with pytest.raises(Missing, match="32 pixels wide, 256 are needed"):
+        sources.dataset("cifar", 256)
+
+
+def test_images_in_an_archive_are_prepared_once(tmp_path):
+    images = small.write_images(tmp_path / "small", per_class=4)
+    with zipfile.ZipFile(tmp_path / "small.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            archive.write(path, path.relative_to(tmp_path))
+    sources = Sources(tmp_path / "out", {"cifar": tmp_path / "small.zip"})
+    first = sources.dataset("cifar", 32)
+    assert first.counts == {"train": 9, "val": 3, "test": 0} and len(first.classes) == 3
+    assert Sources(tmp_path / "out", {"cifar": tmp_path / "small.zip"}).dataset("cifar", 32).identity == first.identity
