@@ -31,12 +31,12 @@ seeds = 2
 name = "relu"
 recipe = "{recipe}"
 set = ["dropout=0", "train.epochs=8", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
-rates = [0.0001, 0.005]
+rates = [0.0001, 0.0004]
 [[quick.trainings]]
 name = "tanh"
 recipe = "{recipe}"
 set = ["net.relu*.kind=tanh", "dropout=0", "train.epochs=8", "train.checkpoint_steps=2", "train.checkpoints_kept=100"]
-rates = [0.001]
+rates = [0.003]
 [full]
 data = "imagenet"
 """

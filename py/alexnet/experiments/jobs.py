@@ -48,16 +48,11 @@ class Job:
 
     def arguments(self, runs: Path) -> list[str]:
         """Of `alexctl`, to train it in its folder in `runs`."""
-        first = ["--init", f"{weights(runs, self.after)}:{self.layers}"] if self.after else []
+        first = ["--init", f"{runs / self.after.key}:{self.layers}"] if self.after else []
         return [
             *("train", str(self.data.path), *self.settings(), *first),
             *("--seed", str(self.seed), "--out", str(runs / self.key), "--resume"),
         ]
-
-
-def weights(runs: Path, job: Job) -> Path:
-    """Where a run's weights lie for those that begin with them."""
-    return runs / job.key / "weights.safetensors"
 
 
 @dataclass(frozen=True)

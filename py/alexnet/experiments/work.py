@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from alexnet.console import say
-from alexnet.experiments.jobs import Job, distinct, weights
+from alexnet.experiments.jobs import Job, distinct
 from alexnet.experiments.lab import Lab
 from alexnet.experiments.turns import ALEXCTL, turn, until_free
 from alexnet.files import write_whole
@@ -53,8 +53,6 @@ def _train(lab: Lab, job: Job) -> str:
     arguments = [*job.arguments(lab.runs), *where(lab)]
     if job.after and not lab.finished(job.after):
         return _kept(lab, job, before | {"failed": f"what it begins with is not there: {job.after.key}"})
-    if job.after and not weights(lab.runs, job.after).is_file():
-        _run(lab, job, ["export", str(lab.run(job.after)), str(weights(lab.runs, job.after))])
     ended = _run(lab, job, arguments)
     record = {
         "command": ["alexctl", *arguments],
