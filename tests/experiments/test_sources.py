@@ -1,6 +1,7 @@
 """Where the data of the claims is found, how it is prepared, and what is said where it is not there."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
 import small
@@ -15,12 +16,22 @@ def test_what_is_missing_is_told_with_how_to_get_it(kind, tmp_path, monkeypatch)
         Sources(tmp_path / "out").find(kind)
 
 
-def test_it_is_found_in_its_usual_places(tmp_path, monkeypatch):
+def test_the_first_of_its_usual_names_is_taken_as_images_and_prepared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for place in ("images/grocery.zip", "data/grocery", "images/photographs"):
+    for place in ("images/grocery.zip", "data/grocery", "images/grocery", "data/fashion-mnist"):
         (tmp_path / place).mkdir(parents=True)
-        assert str(Sources(tmp_path / "out").find("photographs")) != "data/fashion-mnist"
-    assert str(Sources(tmp_path / "out").find("photographs")) == "data/grocery", "what is prepared comes first"
+    found = [str(place) for place in Sources(tmp_path / "out").find("photographs")]
+    assert found == ["data/grocery", "images/grocery", "images/grocery.zip"]
+
+
+def test_data_prepared_at_a_size_serves_that_and_its_images_the_others(workshop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cifar10").symlink_to(workshop.data)
+    small.write_images(tmp_path / "images" / "cifar10", per_class=4)
+    sources = Sources(tmp_path / "out")
+    assert sources.dataset("cifar", 32).path == Path("data/cifar10")
+    assert sources.dataset("cifar", 24).size == 24
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.shards import Split
 from alexnet.errors import Failure
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab, tested
 from alexnet.experiments.turns import ALEXCTL
 from alexnet.retrieval.extract import extract
-from alexnet.retrieval.features import Features, Floats, Origin, singles, write
+from alexnet.retrieval.features import Features, singles
 from alexnet.retrieval.neighbours import nearest
+from alexnet.retrieval.pixels import write_pixels
 
 QUERIES = 1000
-PIXELS = "pixels"
 
 
 def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
@@ -26,8 +25,8 @@ def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
     path = lab.out / "features" / f"{job.key}-{kind}-{split}.h5"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == PIXELS:
-            _pixels(job, split, path)
+        if kind == "pixels":
+            write_pixels(job.data, split, job.data.counts[split], path)
         else:
             extract(lab.open(job), job.data, split, path)
     return Features(path)
@@ -60,23 +59,3 @@ def codes(lab: Lab, job: Job) -> dict[str, Any]:
 def codes_folder(lab: Lab, job: Job) -> Path:
     """Where the codes of a run's features lie."""
     return lab.out / "codes" / job.key
-
-
-def _pixels(job: Job, split: str, path: Path) -> None:
-    images = job.data.split(split)
-    side = _side(job.data.size)
-    origin = Origin("", PIXELS, job.data.identity, split)
-    write(path, origin, images.labels, 3 * side * side, lambda rows: _small(images, rows, side), lambda count: None)
-
-
-def _side(size: int) -> int:
-    """Pixels are means over squares, so that there are not more than 32 x 32 of them."""
-    return next(side for side in range(min(size, 32), 0, -1) if size % side == 0)
-
-
-def _small(images: Split, rows: range, side: int) -> Floats:
-    """(k, 3 side^2): images as means over squares."""
-    pixels = np.stack([images.image(row) for row in rows]).astype(np.float32)
-    count, size = len(pixels), pixels.shape[1] // side
-    means: Floats = pixels.reshape(count, side, size, side, size, 3).mean(axis=(2, 4)).reshape(count, -1)
-    return means

@@ -63,33 +63,32 @@ class Sources:
     def _opened(self) -> dict[tuple[str, int], Dataset]:
         return {}
 
-    def find(self, kind: str) -> Path:
-        """Where images or prepared data of a kind lie. Raises Missing."""
+    def find(self, kind: str) -> list[Path]:
+        """Where one set of images of a kind lies, as images or prepared. Raises Missing."""
         if kind in self.given:
             if not self.given[kind].exists():
                 raise Missing(f"{self.given[kind]}: no such folder; {KINDS[kind].get}")
-            return self.given[kind]
-        for folder in FOLDERS:
-            for name in KINDS[kind].names:
-                for path in (folder / name, folder / f"{name}.zip"):
-                    if path.exists():
-                        return path
+            return [self.given[kind]]
+        for name in KINDS[kind].names:
+            places = [folder / each for folder in FOLDERS for each in (name, f"{name}.zip")]
+            if found := [place for place in places if place.exists()]:
+                return found
         raise Missing(f"no {kind}: {KINDS[kind].get}")
 
     def dataset(self, kind: str, size: int) -> Dataset:
         """The prepared dataset, which is made now where only its images are there. Raises Missing, Failure."""
-        key = kind, size
-        if key not in self._opened:
-            found = self.find(kind)
-            path = found if (found / STATS).is_file() else self._prepared(kind, found, size)
-            dataset = Dataset(path)
-            if dataset.size != size:
+        if (kind, size) not in self._opened:
+            places = self.find(kind)
+            images = [place for place in places if not (place / STATS).is_file()]
+            prepared = [Dataset(place) for place in places if place not in images]
+            fitting = [each for each in prepared if each.size == size]
+            if not fitting and not images:
                 raise Missing(
-                    f"{path}: its images are {dataset.size} pixels wide, {size} are needed: give the images "
+                    f"{places[0]}: its images are {prepared[0].size} pixels wide, {size} are needed: give the images "
                     "themselves, and they are prepared"
                 )
-            self._opened[key] = dataset
-        return self._opened[key]
+            self._opened[kind, size] = fitting[0] if fitting else Dataset(self._prepared(kind, images[0], size))
+        return self._opened[kind, size]
 
     def _prepared(self, kind: str, source: Path, size: int) -> Path:
         made = self.out / "data" / f"{kind}-{size}"
