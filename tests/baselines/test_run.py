@@ -3,16 +3,17 @@
 import json
 import shutil
 from collections import namedtuple
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from alexnet.baselines import run
+from alexnet.baselines import run, signatures
 from alexnet.baselines.describe import DESCRIPTORS, Describer
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.linear import Sgd
 from alexnet.baselines.run import Channel, Errors, Plan, measure
+from alexnet.baselines.signatures import Coding, Part, Sampling, code, sample
 from alexnet.baselines.sparse import SparsePlan
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
@@ -66,6 +67,50 @@ def test_the_channels_scores_are_averaged(data, monkeypatch):
     measure(data, TINY, "val", 0, 1)
     colour, hog, together = seen
     np.testing.assert_allclose(together, (colour + hog) / 2, rtol=0, atol=1e-6)
+
+
+def test_a_sample_has_other_places_of_each_image(data):
+    describer = Describer("hog", 4, 1)
+    start, rows = sample(Sampling(Part(data.path, "train", range(3, 5)), describer, 7, 2))
+    places = []
+    for image, taken in zip((3, 4), np.split(rows, 2), strict=True):
+        every, _ = describer(data.split("train").image(image))
+        places.append([int(np.flatnonzero((every == row).all(axis=1))[0]) for row in taken])
+        assert places[-1] == sorted(set(places[-1]))
+    assert start == 3 and places[0] != places[1]
+
+
+def test_samples_are_in_the_order_of_the_images(data, monkeypatch):
+    monkeypatch.setattr(signatures, "PART", 8)
+    monkeypatch.setattr(run, "FEW", 5)
+    describer = Describer("hog", 8, 1)
+    found = run._sampled(data, describer, 20, 100, 2, 1)
+    wanted = [sample(Sampling(Part(data.path, "train", range(at, at + 1)), describer, 5, 2))[1] for at in range(20)]
+    np.testing.assert_array_equal(found, np.concatenate(wanted))
+
+
+@dataclass
+class Sum:
+    """A coder that can be told from another."""
+
+    times: int
+    length: int = 2
+
+    def __call__(self, rows, places):
+        return self.times * np.array([len(rows), places.sum()])
+
+
+def test_each_coder_writes_its_own_file(data, tmp_path):
+    coders = [(Sum(times), tmp_path / f"{times}.npy") for times in (1, 3)]
+    for coder, file in coders:
+        np.save(file, np.full((5, coder.length), -1, np.float64))
+    describer = Describer("hog", 8, 1)
+    assert code(Coding(Part(data.path, "train", range(1, 4)), describer, coders)) == 3
+    rows, places = describer(data.split("train").image(2))
+    for coder, file in coders:
+        found = np.load(file)
+        np.testing.assert_allclose(found[2], coder.times * np.array([len(rows), places.sum()]))
+        assert (found[[0, 4]] == -1).all() and (found[1:4] > 0).all()
 
 
 def test_channels_with_one_descriptor_share_its_making(data, monkeypatch):

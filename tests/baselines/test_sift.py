@@ -57,6 +57,13 @@ def test_an_even_image_has_no_direction():
     assert not sift(np.full((32, 32), 0.7, np.float32), 4).any()
 
 
+def test_a_patch_with_hardly_a_gradient_is_0():
+    """Its histograms sum to less than 0.005, whatever way they point; ten times as steep they have a direction."""
+    ramp = np.repeat(np.linspace(0, 1e-3, 24)[:, None], 24, axis=1)
+    assert not sift(ramp, 4).any()
+    assert np.linalg.norm(sift(100 * ramp, 4)) == pytest.approx(1)
+
+
 def test_an_edge_upwards_points_down_the_image():
     ramp = np.repeat(np.linspace(0, 1, 24)[:, None], 24, axis=1)
     histogram = sift(ramp, 4).reshape(4, 4, 8)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from alexnet.errors import Failure
 from alexnet.retrieval import features as files
@@ -113,6 +114,20 @@ def test_rounding_stays_within_its_bound(row_scale, query_scale):
         errors = np.abs(values - truth).max(axis=1)
         assert (errors <= neighbours._rounding(queries, largest)).all()
         assert errors.max() > 0
+
+
+def test_few_queries_are_multiplied_by_one_thread_and_many_by_all(kept, monkeypatch):
+    monkeypatch.setattr(neighbours, "FEW", 3)
+    features, seen = kept(made_up(30, 8)), []
+
+    def threads(count: int) -> None:
+        seen.append({each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"})
+
+    with threadpool_limits(2, "blas"):
+        nearest(features, made_up(2, 8), 3, threads)
+        nearest(features, made_up(3, 8), 3, threads)
+        threads(0)
+    assert seen == [{1}, {2}, {2}]
 
 
 def test_progress_tells_of_every_row(kept):

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from alexnet.errors import Failure
 from alexnet.retrieval.features import Features, Floats, singles
 
 KEPT = 32  # rows a query keeps above those asked for
 TOGETHER = 2048  # queries whose distances to a block are in memory at once
+FEW = 128  # queries below which a product is so short that its threads would mostly wait for each other
 UNIT = 2.0**-24  # the rounding of one operation in float32
 
 Doubles = NDArray[np.float64]
@@ -41,6 +43,11 @@ def nearest(
     """
     queries = np.ascontiguousarray(queries, np.float32)
     _check(features, queries, k)
+    with threadpool_limits(1 if len(queries) < FEW else None, "blas"):
+        return _nearest(features, queries, k, advance)
+
+
+def _nearest(features: Features, queries: Floats, k: int, advance: Callable[[int], None]) -> Neighbours:
     best = _Best(len(queries), min(k + KEPT, features.count))
     largest = 0.0
     for start, block, squares in _blocks(features):
