@@ -104,8 +104,10 @@ def test_a_seed_decides_the_order_and_each_epoch_has_its_own():
     assert firsts[0] != firsts[10]
 
 
-def test_the_rate_is_one_from_which_neither_half_nor_double_comes_lower():
+@pytest.mark.parametrize(("scale", "above"), [(1, True), (10, False)])
+def test_the_rate_is_one_from_which_neither_half_nor_double_comes_lower(scale, above):
     rows, labels = made_up(5, count=300)
+    rows = scale * rows
     sgd = Sgd(decay=1e-3)
     rate = linear._best_rate(rows, labels, 5, sgd, 0)
 
@@ -114,3 +116,4 @@ def test_the_rate_is_one_from_which_neither_half_nor_double_comes_lower():
         return objective(once, rows, labels, 1e-3)
 
     assert reached(rate) <= min(reached(rate / 2), reached(rate * 2))
+    assert rate > 1 if above else rate < 1

@@ -1,12 +1,14 @@
 """Codes of a whole file: made once, gone on with after a stop, refused where others lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from alexnet.errors import Failure
 from alexnet.retrieval import codes, features
 from alexnet.retrieval.autoencoder import Training, start, train
-from alexnet.retrieval.codes import Coding, build, encoded
+from alexnet.retrieval.codes import Coding, build, encoded, enough
 from alexnet.retrieval.index import read, read_state
 from alexnet.retrieval.packing import pack
 
@@ -34,7 +36,7 @@ def test_what_is_there_is_not_made_again_and_others_are_not_replaced(clouds, tmp
     others = clouds("g.h5", count=60, seed=1)
     for other in (
         Coding(rows.path, out, 6, TRAINING, 0),
-        Coding(rows.path, out, 5, Training(epochs=3), 0),
+        Coding(rows.path, out, 5, replace(TRAINING, epochs=3), 0),
         Coding(rows.path, out, 5, TRAINING, 1),
         Coding(others.path, out, 5, TRAINING, 0),
     ):
@@ -83,3 +85,9 @@ def test_several_encoders_share_one_pass(clouds):
     first, second = encoded(rows, [one, other])
     values = rows.all().astype(np.float32)
     assert (first == pack(one(values))).all() and (second == pack(other(values))).all()
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(60, 3), (130, 2), (400, 1)])
+def test_enough_is_so_many_rows_or_each_once(clouds, monkeypatch, count, epochs):
+    monkeypatch.setattr(codes, "SEEN", 200)
+    assert enough(clouds(count=count)).epochs == epochs

@@ -64,6 +64,21 @@ def test_what_is_written_is_read(tmp_path, count):
     assert [each.name for each in tmp_path.iterdir()] == ["f.h5"]
 
 
+def test_an_identity_is_of_the_rows_their_labels_and_their_origin(tmp_path):
+    def identity(name: str, values=None, origin=ORIGIN, of=None) -> str:
+        values = rows(9) if values is None else values
+        write(tmp_path / name, origin, labels(9) if of is None else of, WIDTH, Extract(values))
+        return Features(tmp_path / name).identity
+
+    assert identity("a") == identity("b")
+    others = [
+        identity("c", values=rows(9) + 1),
+        identity("d", origin=Origin("net", "fc6", "data", "train")),
+        identity("e", of=labels(9)[::-1].copy()),
+    ]
+    assert len({identity("a"), *others}) == 4
+
+
 def test_a_stopped_write_leaves_no_file_and_is_gone_on_with(tmp_path):
     values, path = rows(15), tmp_path / "f.h5"
     with pytest.raises(KeyboardInterrupt):

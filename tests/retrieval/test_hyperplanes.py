@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import sklearn.decomposition
 
 from alexnet import pca
@@ -40,6 +41,16 @@ def test_turning_brings_the_values_nearer_to_their_signs(rows):
     turn = principal.planes.T @ rotated.planes
     np.testing.assert_allclose(turn @ turn.T, np.eye(6), rtol=0, atol=1e-5)
     assert lost(rotated) < lost(principal)
+
+
+def test_turning_ends_where_the_signs_ask_for_no_other_turn(rows, monkeypatch):
+    """SciPy's rotation that brings the values nearest to their own signs is the one that they have."""
+    monkeypatch.setattr(hyperplanes, "ROUNDS", 300)
+    axes = pca.fit(rows, 6)
+    values, turned = axes(rows), hyperplanes.rotated(rows, axes, 6, 0)
+    signs = np.where((rows - turned.mean) @ turned.planes > 0, 1.0, -1.0)
+    best, _ = scipy.linalg.orthogonal_procrustes(values, signs)
+    np.testing.assert_allclose(axes.axes @ best, turned.planes, rtol=0, atol=1e-3)
 
 
 def test_a_seed_decides(rows):

@@ -77,7 +77,9 @@ def codes(
     bits: Annotated[
         list[int] | None, typer.Option(min=1, help="A code's length; may be repeated (default: 256, 128, 64 and 28).")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each autoencoder's training.")] = 20,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each autoencoder's training (default: as many as show 200,000 rows).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
     json: Json = False,
@@ -94,7 +96,8 @@ def codes(
 
     dataset = None if data is None else Dataset(data)
     lengths = tuple(dict.fromkeys(bits or (256, 128, 64, 28)))
-    plan = Plan(rows, queries, out, dataset, lengths, Training(epochs=epochs), seed)
+    training = None if epochs is None else Training(epochs)
+    plan = Plan(rows, queries, out, dataset, lengths, training, seed)
     compared = measure(plan, workers or cores())
     lines = [line for kind in compared.values() for line in kind.rows]
     _print_table(lines)

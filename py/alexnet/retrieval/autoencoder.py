@@ -27,9 +27,9 @@ FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # Adam's, as published
 class Training:
     """How to descend: Adam (Kingma and Ba 2015), whose steps fit any width; the rate falls to 0 along half a cosine."""
 
-    epochs: int = 20
-    batch: int = 64
-    rate: float = 0.001
+    epochs: int
+    batch: int = 128
+    rate: float = 0.002
 
 
 @dataclass

@@ -15,6 +15,7 @@ from alexnet.retrieval.index import Index, read, read_state, save, save_state
 from alexnet.retrieval.packing import Bits, Words, pack
 from alexnet.workers import shared_out
 
+SEEN = 200_000  # rows that an autoencoder is shown, unless that is less than all of them once
 KEEP_SECONDS = 60.0  # what a kill may cost
 
 
@@ -27,6 +28,11 @@ class Coding:
     bits: int
     training: Training
     seed: int
+
+
+def enough(features: Features) -> Training:
+    """How to train where nothing else is asked for."""
+    return Training(epochs=max(1, round(SEEN / features.count)))
 
 
 def build(jobs: Sequence[Coding], workers: int) -> None:

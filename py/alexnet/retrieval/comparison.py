@@ -21,7 +21,7 @@ from alexnet.files import sweep
 from alexnet.retrieval import hyperplanes
 from alexnet.retrieval.addresses import LONGEST, Addresses
 from alexnet.retrieval.autoencoder import Training
-from alexnet.retrieval.codes import Coding, build, encoded
+from alexnet.retrieval.codes import Coding, build, encoded, enough
 from alexnet.retrieval.features import Features, Floats, singles
 from alexnet.retrieval.index import read
 from alexnet.retrieval.measures import PRECISE, Quality, quality
@@ -73,14 +73,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class Plan:
-    """Codes of `bits` each, of `features` and, given their `data`, of the same images' pixels; all into a folder."""
+    """Codes of `bits` each, of `features` and, given their `data`, of the same images' pixels; all into a folder.
+
+    `training` None: one in which an autoencoder is shown 200,000 rows, or each once where there are more.
+    """
 
     features: Path
     queries: Path
     out: Path
     data: Dataset | None
     bits: Sequence[int]
-    training: Training
+    training: Training | None
     seed: int
 
 
@@ -98,11 +101,9 @@ def measure(plan: Plan, workers: int) -> dict[str, Compared]:
         names = {"pixels.h5": features, "pixels-queries.h5": queries}
         rows, sought = (_pixels(plan.data, of, plan.out / name) for name, of in names.items())
         kinds["pixels"] = (rows, sought)
+    training = plan.training or enough(features)
     jobs = {
-        kind: [
-            Coding(rows.path, plan.out / f"codes-{kind}-{bits}.h5", bits, plan.training, plan.seed)
-            for bits in plan.bits
-        ]
+        kind: [Coding(rows.path, plan.out / f"codes-{kind}-{bits}.h5", bits, training, plan.seed) for bits in plan.bits]
         for kind, (rows, _) in kinds.items()
     }
     build([job for each in jobs.values() for job in each], workers)

@@ -9,7 +9,7 @@ Bits = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
 WORD = 64
-TOGETHER = 32  # queries whose distances to all codes are in memory at once
+TOGETHER = 8  # queries whose distances to all codes are in memory at once
 
 
 def pack(bits: Bits) -> Words:
