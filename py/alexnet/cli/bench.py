@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alexnet.cli import complete
 from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
 from alexnet.console import say, terminal
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    recipe: Annotated[str, typer.Option(help="A recipe's name or a TOML file.")] = "alexnet",
+    recipe: Annotated[
+        str, typer.Option(help="A recipe's name or a TOML file.", autocompletion=complete.recipes)
+    ] = "alexnet",
     gpus: Gpus = None,
     device: Device = None,
     precision: Precision = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from alexnet.cli.options import Run
 from alexnet.console import say
 from alexnet.errors import Failure
 
@@ -34,7 +35,7 @@ def import_(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Run,
     file: Annotated[Path, typer.Argument(help="A .safetensors or .onnx file.")],
     form: Annotated[
         Literal["torchvision", "caffe"] | None,

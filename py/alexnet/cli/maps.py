@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import Device, Gpu, Precision, Threads
+from alexnet.cli.options import Device, Gpu, Precision, Run, Threads
 from alexnet.console import say
 
 
 def maps(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Run,
     image: Annotated[Path, typer.Argument(help="An image file.")],
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("maps.png"),
     gpus: Gpu = None,

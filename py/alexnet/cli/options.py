@@ -5,6 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from alexnet.cli import complete
+
+Run = Annotated[Path, typer.Argument(help="A trained run.", autocompletion=complete.runs)]
+NewestRun = Annotated[
+    Path | None, typer.Argument(help="A trained run (default: the newest).", autocompletion=complete.runs)
+]
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[RUN]...", help="Default: the newest run.", autocompletion=complete.runs),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads per process (default: the cores, shared out).")]
 Gpu = Annotated[str | None, typer.Option("--gpus", help="The GPU to run on, such as 0.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.cli.options import Crops, Device, Gpu, Json, Precision, Threads
+from alexnet.cli.options import Crops, Device, Gpu, Json, Precision, Run, Threads
 from alexnet.console import say
 from alexnet.errors import Failure
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Run,
     images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Image files, or folders.")] = None,
     list_: Annotated[list[Path] | None, typer.Option("--list", help="A file that names an image per line.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,

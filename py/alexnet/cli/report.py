@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from alexnet.cli.options import Runs
 from alexnet.console import say
 
 SECONDS = 10
 
 
 def report(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest run.")] = None,
+    runs: Runs = None,
     out: Annotated[Path | None, typer.Option(help="The page (default: report.html in the first run's folder).")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Write it anew while a run trains.")] = False,
 ) -> None:

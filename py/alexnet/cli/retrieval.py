@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.options import Data, Device, Gpu, Json, Precision, Split, Threads
+from alexnet.cli.options import Data, Device, Gpu, Json, Precision, Run, Split, Threads
 from alexnet.console import progress, say
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def features(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Run,
     out: Annotated[Path, typer.Option(help="The file of features, such as features.h5.")],
     data: Data = None,
     split: Split = "train",

@@ -1,16 +1,15 @@
 """`alexctl serve`: a page to play with."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import Device, Gpu, Precision, Threads
+from alexnet.cli.options import Device, Gpu, NewestRun, Precision, Threads
 from alexnet.errors import Failure
 
 
 def serve(
-    run: Annotated[Path | None, typer.Argument(help="A trained run (default: the newest).")] = None,
+    run: NewestRun = None,
     host: Annotated[str, typer.Option(help="Where to listen; beyond this machine, whoever reaches it may ask.")] = (
         "127.0.0.1"
     ),

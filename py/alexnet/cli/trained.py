@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.options import Crops, Data, Device, Gpu, Json, Precision, Split, Threads
+from alexnet.cli.options import Crops, Data, Device, Gpu, Json, NewestRun, Precision, Runs, Split, Threads
 from alexnet.console import progress, say
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest run.")] = None,
+    runs: Runs = None,
     data: Data = None,
     split: Split = "val",
     crops: Crops = "ten",
@@ -65,17 +65,23 @@ def _write_probs(path: Path, found: "Errors") -> None:
 
 
 def figures(
-    run: Annotated[Path | None, typer.Argument(help="A trained run (default: the newest).")] = None,
+    run: NewestRun = None,
     data: Data = None,
     split: Split = "val",
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: the run's).")] = None,
+    errors_only: Annotated[
+        bool, typer.Option("--errors-only", help="Draw only images that the net gets wrong, with what it says.")
+    ] = False,
     threads: Threads = None,
 ) -> None:
     """Draw the paper's Figures 3 and 4, and how the training went."""
-    from alexnet.figures.gallery import draw
+    from alexnet.figures.gallery import draw, draw_errors
     from alexnet.machine.hardware import Wanted
     from alexnet.predict.run import open_run
 
     opened = open_run(run, wanted=Wanted(device="cpu", threads=threads), data=data)
+    if errors_only:
+        say(f"drawn: {draw_errors(opened, data=data, split=split, out=out)}")
+        return
     for path in draw(opened, data=data, split=split, out=out):
         say(f"drawn: {path}")

@@ -6,18 +6,25 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alexnet.cli import complete
 from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
 from alexnet.console import Advance, progress, say
 from alexnet.errors import STOPPED, Failure
 
+if TYPE_CHECKING:
+    from alexnet.train.trainer import Listener
+
 
 def train(
     data: Annotated[Path | None, typer.Argument(help="The prepared data (default: data).")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A recipe's name or a TOML file (default: alexnet).")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A recipe's name or a TOML file (default: alexnet).", autocompletion=complete.recipes),
+    ] = None,
     gpus: Gpus = None,
     device: Device = None,
     procs: Procs = None,
@@ -32,6 +39,9 @@ def train(
         typer.Option(metavar="FILE[:LAYERS]", help="First weights: safetensors or a run; LAYERS such as conv*,fc6."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The seed of every random number.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files too, into the run's folder.")
+    ] = False,
     set_: Changes = None,
 ) -> None:
     """Train a net, in one process per column."""
@@ -39,6 +49,7 @@ def train(
     from alexnet.machine.hardware import Wanted, asked
     from alexnet.train.start import Options, hardware_for, settle, train_here
 
+    boards = _boards() if tensorboard else []
     wanted = Wanted(gpus=gpus, device=device, procs=procs, threads=threads)
     if gpus is not None:
         asked(gpus)  # before the data and the recipe are looked at
@@ -60,9 +71,15 @@ def train(
         settled = hardware.arguments() + (["--out", str(plan.run)] if plan.run else [])
         raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *settled]))
     with Watching() as watch:
-        result = train_here(options, plan, hardware, [watch])
+        result = train_here(options, plan, hardware, [watch, *boards])
     if not result.finished:
         world.leave(STOPPED)
+
+
+def _boards() -> "list[Listener]":
+    from alexnet.train.board import Board
+
+    return [Board()]
 
 
 class Watching:
@@ -107,7 +124,7 @@ class Watching:
 
 
 def control(
-    run: Annotated[Path, typer.Argument(help="The run that is training.")],
+    run: Annotated[Path, typer.Argument(help="The run that is training.", autocompletion=complete.runs)],
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as train.rate=0.001.")],
 ) -> None:
     """Change a run by hand while it trains; the change is logged."""

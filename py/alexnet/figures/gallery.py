@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet.data.format import Pixels
 from alexnet.data.shards import Dataset
+from alexnet.errors import Failure
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.predict.run import Run
 from alexnet.recipe.spec import Conv
 
 SHOWN, QUERIES, NEIGHBOURS = 8, 5, 6
+LOOKED_AT = 64  # images at once, until there are as many errors as are shown
 SEARCHED = 2000  # training images among which the nearest are sought
 
 
@@ -36,6 +39,33 @@ def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | 
     yield folder / "neighbours.png"
     training_figure(run.log(), folder / "training.png")
     yield folder / "training.png"
+
+
+def draw_errors(run: Run, *, data: Path | None = None, split: str = "val", out: Path | None = None) -> Path:
+    """Fig. 4, left, of the first images of a split that the net gets wrong, as errors.png; by ten crops.
+
+    Raises Failure where it gets all of them right.
+    """
+    folder, images = out or run.path, Dataset(data or run.trained.data).split(split)
+    folder.mkdir(parents=True, exist_ok=True)
+    shown: list[Pixels] = []
+    labels: list[int] = []
+    probs: list[NDArray[np.float32]] = []
+    for at in range(0, len(images), LOOKED_AT):
+        part = range(at, min(at + LOOKED_AT, len(images)))
+        found = run.predict([images.image(index) for index in part])
+        for index, said in zip(part, found, strict=True):
+            if said.argmax() != images.labels[index]:
+                shown.append(images.image(index))
+                labels.append(int(images.labels[index]))
+                probs.append(said)
+        if len(shown) >= SHOWN:
+            break
+    if not shown:
+        raise Failure(f"{run.path}: gets every {split} image right; name another --split")
+    path = folder / "errors.png"
+    predictions_figure(shown, labels, np.stack(probs), [each.name for each in run.classes], path)
+    return path
 
 
 def draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list[int], path: Path) -> None:
