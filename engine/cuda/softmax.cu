@@ -43,3 +43,38 @@ extern "C" __global__ void softmax_loss(const Map* logits, const int* labels, Ma
     }
 }
 KERNEL(softmax_loss);
+
+/// What a step is measured by, first of each image: wrong[image] is 1 where a class is more probable than the label, of
+/// equals one before it, else 0. As many threads as above.
+extern "C" __global__ void tally_images(const Map* probs, const int* labels, double* wrong, int classes,
+                                        int columns, int images) {
+    using Ahead = int[kSharers][kImages];
+    SHARED(Ahead, ahead);
+    const int lane = threadIdx.x % kImages, sharer = threadIdx.x / kImages;
+    const int image = blockIdx.x * kImages + lane, label = image < images ? labels[image] : 0;
+    const bool known = unsigned(label) < unsigned(classes);
+    const float own = known ? to_float(probs[label * columns + image]) : nan("");
+    int count = 0;
+    for (int c = sharer; c < classes; c += kSharers) {
+        const float p = to_float(probs[c * columns + image]);
+        count += !(p <= own) || (p == own && c < label);  // of NaN all others are ahead
+    }
+    ahead[sharer][lane] = count;
+    __syncthreads();
+    if (sharer || image >= images) return;
+    for (int i = 1; i < kSharers; ++i) count += ahead[i][lane];
+    wrong[image] = count ? 1 : 0;
+}
+KERNEL(tally_images);
+
+/// Then of all: sums = the losses' and the wrong images'. One warp.
+extern "C" __global__ void tally(const double* losses, const double* wrong, double* sums, int images) {
+    double loss = 0, count = 0;
+    for (int image = threadIdx.x; image < images; image += 32) loss += losses[image], count += wrong[image];
+    for (int distance = 16; distance; distance /= 2) {
+        loss += __shfl_xor_sync(0xffffffffu, loss, distance);
+        count += __shfl_xor_sync(0xffffffffu, count, distance);
+    }
+    if (threadIdx.x == 0) sums[0] = loss, sums[1] = count;
+}
+KERNEL(tally);

@@ -103,9 +103,12 @@ def fully_connected(bench: Bench) -> Made:
     dw, db = (bench.poisoned(np.zeros(each.shape, np.float32)) for each in (w, b))
     ops.fc_forward(x, w, b, logits)
     ops.softmax_loss(logits, labels, probs, dlogits, losses, images=11, factor=0.1)
+    sums = bench.poisoned(np.zeros(2))
+    ops.tally(probs, labels, losses, sums)
     ops.fc_backward_data(dlogits, w, dx)
     ops.fc_backward_weights(x, dlogits, dw, db)
-    return {"logits": logits, "probs": probs, "dlogits": dlogits, "losses": losses, "dx": dx, "dw": dw, "db": db}
+    made = {"logits": logits, "probs": probs, "dlogits": dlogits, "losses": losses, "sums": sums}
+    return made | {"dx": dx, "dw": dw, "db": db}
 
 
 def descent(bench: Bench) -> Made:

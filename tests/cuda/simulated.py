@@ -219,20 +219,32 @@ class SimulatedDevice:
         self._give(run, None)
 
     def to_device(self, values: Values, address: int, stream: Stream | None = None) -> None:
+        def run() -> None:
+            ctypes.memmove(address, values.ctypes.data, values.nbytes)
+
         if stream is None:
             self.main.refuse_capture("a copy from the host")
-        self._give(lambda: ctypes.memmove(address, values.ctypes.data, values.nbytes), stream)
+            self.main.give_late(run)
+        else:
+            self._give(run, stream)
 
     def to_host(self, address: int, values: Values) -> None:
         self.main.refuse_capture("a copy to the host")
         self.main.catch_up()
         ctypes.memmove(values.ctypes.data, address, values.nbytes)
 
+    def begin_to_host(self, address: int, values: Values) -> None:
+        self.main.refuse_capture("a copy to the host")
+        self.main.give_late(lambda: ctypes.memmove(values.ctypes.data, address, values.nbytes))
+
     def copy(self, source: int, target: int, size: int) -> None:
         self._give(lambda: ctypes.memmove(target, source, size), None)
 
     def mark(self) -> float:
         return time.perf_counter()
+
+    def wait(self, mark: float) -> None:
+        self.main.synchronize()
 
     def seconds(self, begin: float, end: float) -> float:
         return end - begin

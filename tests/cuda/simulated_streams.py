@@ -3,16 +3,17 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from alexnet.engines.cuda.device import Stream
 
-Work = Callable[[], None]
+Work = Callable[[], Any]
 
 
 class MainStream:
     """Runs what it is given at once, or records it while a graph is captured; other threads wait meanwhile.
 
-    A graph runs as late as it may: when more work comes, or when somebody waits for this stream.
+    A graph, or a copy from or to the host, runs as late as it may: when more work comes, or somebody waits.
     """
 
     def __init__(self) -> None:

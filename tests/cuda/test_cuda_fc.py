@@ -5,6 +5,8 @@ import pytest
 import references
 from cuda_bench import Bench
 
+from alexnet.metrics import misses
+
 
 @pytest.mark.parametrize(("images", "maps", "units"), [(1, 1, 1), (3, 5, 7), (16, 5, 9), (17, 12, 33)])
 def test_fc(bench: Bench, random: np.random.Generator, images: int, maps: int, units: int) -> None:
@@ -60,6 +62,19 @@ def test_softmax_loss(bench: Bench, random: np.random.Generator, images: int, cl
     bench.close(bench.plain(dlogits, images)[:, :, 0, 0], wanted_gradient, terms)
     padded = bench.plain(dlogits, dlogits.shape[3])[images:]
     assert (padded == 0).all()
+
+
+@pytest.mark.parametrize(("images", "classes"), [(1, 1), (11, 3), (16, 40), (41, 5)])
+def test_a_step_s_loss_and_misses(bench: Bench, random: np.random.Generator, images: int, classes: int) -> None:
+    """By probabilities as they are, with ties and one that is not a number."""
+    probs = random.integers(0, 4, (images, classes, 1, 1)).astype(np.float32) / 4
+    probs[images // 2, -1] = np.nan
+    labels, losses = random.integers(0, classes, images).astype(np.int32), random.standard_normal(images)
+    sums = bench.poisoned(np.zeros(2))
+    bench.ops.tally(bench.maps(probs), bench.upload(labels), bench.upload(losses), sums)
+    loss, wrong = bench.engine.download(sums)
+    assert loss == pytest.approx(losses.sum(), rel=1e-12, abs=1e-12)
+    assert wrong == misses(probs[:, :, 0, 0], labels, 1)
 
 
 def test_large_logits_do_not_overflow(bench: Bench) -> None:

@@ -169,6 +169,30 @@ def test_a_batch_is_whole_before_the_next_one_takes_its_place(cupy: FakeCupy) ->
     assert found == [[0, 10], [1, 11], [2, 12]]
 
 
+def test_numbers_of_steps_that_wait_in_the_queue_are_kept(cupy: FakeCupy) -> None:
+    """The host writes numbers ahead of the steps that read them, and never over those that are not yet copied."""
+    engine = CudaEngine(GpuDevice(0, "fp32"))
+    w, v, g = (engine.upload(np.full(4, value, np.float32)) for value in (0, 0, 1))
+
+    def work(numbers: Sequence[Scalar]) -> None:
+        rate, none = numbers
+        engine.ops.sgd(w, v, g, rate=rate, momentum=none, decay=none)
+
+    rates = [float(2**power) for power in range(12)]
+    for rate in rates:
+        engine.repeat(work, [rate, 0.0], ())
+    assert engine.download(w).tolist() == [-sum(rates)] * 4
+
+
+def test_values_are_those_of_the_moment_they_were_asked_for(cupy: FakeCupy) -> None:
+    engine = CudaEngine(GpuDevice(0, "fp32"))
+    array, other = (engine.upload(np.full(4, value, np.float32)) for value in (1, 2))
+    first = engine.fetch(array)
+    array[...] = other
+    second = engine.fetch(array)
+    assert (second().tolist(), first().tolist()) == ([2] * 4, [1] * 4)
+
+
 def test_a_batch_s_arrays_begin_where_any_type_may(cupy: FakeCupy) -> None:
     device, seen = GpuDevice(0, "fp32"), []
     others = np.arange(3, dtype=np.uint8), np.arange(5, dtype=np.float64)

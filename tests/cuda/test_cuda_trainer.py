@@ -39,7 +39,9 @@ def train(engine: object, data: Path, run: Path, steps: int, *changes: str) -> t
     """The losses of each step, and the weights at the end."""
     rows: list[Row] = []
     assert begin(engine, data, run, *changes).run(steps, [rows.append])
-    losses = [row["loss"] for row in rows if "loss" in row]
+    told = [row for row in rows if "loss" in row]
+    assert [row["step"] for row in told] == list(range(1, steps + 1))
+    losses = [row["loss"] for row in told]
     return np.array(losses), read(run / "checkpoints" / f"step-{steps:08d}.h5").weights
 
 
@@ -122,6 +124,31 @@ def test_a_recorder_that_freezes_what_changes_is_caught(
         assert "not finite" in str(failure)
     else:
         assert not same(weights, plain)
+
+
+def test_the_host_is_a_step_ahead_of_what_it_reads(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step's numbers are waited for once the next step is given; before a checkpoint nothing is left unread."""
+    seen: list[str] = []
+    repeat, fetch = CudaEngine.repeat, CudaEngine.fetch
+
+    def given(self: CudaEngine, *arguments: Any) -> None:
+        seen.append("given")
+        repeat(self, *arguments)
+
+    def asked(self: CudaEngine, values: Array) -> Callable[[], Any]:
+        read = fetch(self, values)
+
+        def told() -> Any:
+            seen.append("read")
+            return read()
+
+        return told
+
+    monkeypatch.setattr(CudaEngine, "repeat", given)
+    monkeypatch.setattr(CudaEngine, "fetch", asked)
+    monkeypatch.setattr(Trainer, "_checkpoint", lambda self, best: seen.append("kept"))
+    begin(CudaEngine(device("fp32", 1)), data, tmp_path / "run", "train.checkpoint_steps=3").run(4)
+    assert seen == ["given", "given", "read", "given", "read", "read", "kept", "given", "read", "kept"]
 
 
 @pytest.mark.parametrize("engine", [lambda: CpuEngine(1), lambda: CudaEngine(device("fp32", 1))], ids=["cpu", "cuda"])

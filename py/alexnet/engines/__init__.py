@@ -65,6 +65,13 @@ class Engine(Protocol):
         by identity), and on `numbers` only where an operation takes a `Scalar`.
         """
 
+    def tally(self, probs: Own, labels: Own, losses: Own, sums: Own, /) -> None:
+        """Writes sums (2) float64: the sum of losses (n), and how many of n images have another class before their
+        label (n) in probs (classes, 1, 1), as `metrics.misses` counts them. Part of work that `repeat` may record."""
+
+    def fetch(self, values: Own) -> Callable[[], NDArray[Any]]:
+        """Asks for values as they are after all work so far; the call that it gives waits for them, and no longer."""
+
     def mark(self) -> Any:
         """This moment in the order of the engine's work."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats, Operations, Scalar, native
+from alexnet.metrics import misses
 
 
 class CpuEngine:
@@ -62,6 +63,13 @@ class CpuEngine:
     ) -> None:
         del fixed
         work(numbers)
+
+    def tally(self, probs: Floats, labels: NDArray[Any], losses: NDArray[Any], sums: NDArray[Any], /) -> None:
+        sums[:] = losses.sum(), misses(self.unpack(probs, len(labels))[:, :, 0, 0], labels, 1)
+
+    def fetch(self, values: NDArray[Any]) -> Callable[[], NDArray[Any]]:
+        kept = values.copy()
+        return lambda: kept
 
     def mark(self) -> float:
         return time.perf_counter()

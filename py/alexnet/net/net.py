@@ -29,8 +29,8 @@ class Net:
     """The part of a net that one process owns, with memory for `batch` images.
 
     Without `training` there are no gradients and momenta. `labels` and `losses` belong to the loss, `probs` are the
-    softmax's outputs; `input` takes the images. In a `plain` net
-    no layer's work is part of another's. `watch` sees "<layer> forward", "<layer> backward", SUMS and UPDATE.
+    softmax's outputs; `input` takes the images; `sums` are a step's loss and misses, summed over its own images. In a
+    `plain` net no layer's work is part of another's. `watch` sees "<layer> forward", "<layer> backward", SUMS, UPDATE.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Net:
     ) -> None:
         self.topology, self.engine, self.link, self.batch, self.watch = shapes, engine, link, batch, watch
         site = Site(shapes, engine, link, batch, training=training)
-        self.labels, self.losses = site.labels, site.losses
+        self.labels, self.losses, self.sums = site.labels, site.losses, site.sums
         self.input = Blob(cast(Tensor, None), None)  # until there are images
         self.layers: list[Layer] = []
         self.outputs: dict[str, Blob] = {}
@@ -107,6 +107,7 @@ class Net:
             given = dict(zip(learns, zip(rest[::2], rest[1::2], strict=True), strict=True))
             at = replace(now, step=step)
             self.forward(images, at)
+            self.engine.tally(self.probs, self.labels[: now.images], self.losses[: now.images], self.sums)
             self.backward(at)
             self.update(given, momentum)
 

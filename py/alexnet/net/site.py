@@ -23,6 +23,7 @@ class Site:
         self.engine, self.link, self.batch, self.training = engine, link, batch, training
         self.labels = engine.upload(np.zeros(batch, np.int32))
         self.losses = engine.upload(np.zeros(batch, np.float64))
+        self.sums = engine.upload(np.zeros(2, np.float64))
         self._arenas: list[Tensor] = []
         if training:
             sides = [self._local(each.output, each.output_split) for each in shapes.layers]

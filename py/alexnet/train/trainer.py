@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats
@@ -47,6 +48,18 @@ class Progress:
         return cls(state["step"], Schedule.restored(state["schedule"]), state["changes"])
 
 
+@dataclass(frozen=True)
+class _Given:
+    """A step that was given to the engine: its row of the log but for its numbers, whose call waits for them."""
+
+    step: int
+    epoch: float
+    rate: float
+    batch: int
+    start: float
+    sums: Callable[[], NDArray[np.float64]]
+
+
 class Trainer:
     """One process of a training. All processes go through the same steps; the first one writes the files."""
 
@@ -65,6 +78,7 @@ class Trainer:
         self.run_path, self.data, self.recipe, self.seed = run, data, recipe, seed
         self.engine, self.link = engine, link
         self._listeners: Sequence[Listener] = ()
+        self._given: _Given | None = None
         self._streams = streams(recipe, data.counts, seed)
         self.own = link.place.slice_of(recipe.train.batch)
         if not self.own:
@@ -124,14 +138,16 @@ class Trainer:
             with closing(self._loader()) as loader:
                 while self.at.step < last and not self.at.schedule.finished:
                     if self.link.any(stop.raised or (first and control.waiting(self.run_path))):
+                        self._tell_step()
                         if self.link.any(stop.raised):
                             self._checkpoint(best=False)
                             return False
                         self._take_changes()
                         break
-                    self._tell(self._step(loader))
+                    self._step(loader)
                     if self._after_step(last):
                         break
+        self._tell_step()
         return True
 
     def _loader(self) -> Loader:
@@ -143,8 +159,11 @@ class Trainer:
         self.now = recipe.with_changes(self.at.changes) if self.at.changes else recipe
         self._specs = {layer.name: layer for layer in self.now.net.layers if isinstance(layer, Weighted)}
 
-    def _step(self, loader: Loader) -> Row:
-        """Forward, backward, update; the step's row of the log."""
+    def _step(self, loader: Loader) -> None:
+        """Give the engine forward, backward, update; its row of the log is told when its numbers are there.
+
+        An engine that records its work is a step behind: the row is told once the next step is given to it too.
+        """
         start, step = time.perf_counter(), self.at.step
         batch = loader.next()
         self.net.labels[: batch.count] = batch.labels
@@ -159,28 +178,36 @@ class Trainer:
         )
         self.net.step(batch.images, now, self._rates, self.now.train.momentum)
         loader.done(batch)
-        loss, error = self._measure(batch.count)
+        sums = self.engine.fetch(self.net.sums)
+        self.at.step += 1
+        epoch, rate = self.stream.epoch(self.at.step), self.at.schedule.rate(self.now.train)
+        self._tell_step(until=start)
+        self._given = _Given(self.at.step, epoch, rate, self.stream.batch, start, sums)
+        if not self.engine.records:
+            self._tell_step()
+
+    def _tell_step(self, until: float | None = None) -> None:
+        """The row of the step that was given to the engine, if it is not told yet; the next one began at `until`.
+
+        Raises Failure where its loss is not finite.
+        """
+        given, self._given = self._given, None
+        if given is None:
+            return
+        loss, wrong = (float(each) / given.batch for each in self.link.total(given.sums()))
         if not np.isfinite(loss):
             last = self.shelf.named("latest")
             kept = f"{last} is whole" if last else "there is no checkpoint yet"
-            raise Failure(f"step {step}: the loss is not finite ({loss}); {kept}; use a smaller train.rate")
-        self.at.step += 1
-        return {
-            "step": self.at.step,
-            "epoch": self.stream.epoch(self.at.step),
+            raise Failure(f"step {given.step - 1}: the loss is not finite ({loss}); {kept}; use a smaller train.rate")
+        row: Row = {
+            "step": given.step,
+            "epoch": given.epoch,
             "loss": loss,
-            "top1_error": error,
-            "rate": self.at.schedule.rate(self.now.train),
-            "images_per_s": self.stream.batch / (time.perf_counter() - start),
+            "top1_error": wrong,
+            "rate": given.rate,
+            "images_per_s": given.batch / ((until or time.perf_counter()) - given.start),
         }
-
-    def _measure(self, images: int) -> tuple[float, float]:
-        """Mean loss and top-1 error of the whole batch."""
-        probs = self.engine.unpack(self.net.probs, images)[:, :, 0, 0]
-        losses = self.engine.download(self.net.losses)[:images]
-        labels = self.engine.download(self.net.labels)[:images]
-        loss, wrong = self.link.total(np.array([losses.sum(), misses(probs, labels, 1)], np.float64))
-        return float(loss) / self.stream.batch, float(wrong) / self.stream.batch
+        self._tell(row)
 
     def _rates(self, parameter: Parameter) -> tuple[float, float]:
         """The rate and the decay of a parameter at this step."""
@@ -197,8 +224,11 @@ class Trainer:
         self.at.schedule.reached(now, train)
         passes = self.stream.passes(self.at.step)
         new_epoch = passes > self.stream.passes(self.at.step - 1)
+        due = new_epoch or self.at.step == last or self.at.step % train.checkpoint_steps == 0
+        if due:
+            self._tell_step()
         best = new_epoch and passes % train.validate_epochs == 0 and self._validate()
-        if new_epoch or self.at.step == last or self.at.step % train.checkpoint_steps == 0:
+        if due:
             self._checkpoint(best)
         return any(before < event.epoch <= now for event in self.recipe.train.events)
 

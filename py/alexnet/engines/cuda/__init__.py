@@ -64,6 +64,20 @@ class CudaEngine:
     ) -> None:
         self._recorder.repeat(work, numbers, fixed)
 
+    def tally(self, probs: Array, labels: Array, losses: Array, sums: Array, /) -> None:
+        self.ops.tally(probs, labels, losses, sums)
+
+    def fetch(self, values: Array) -> Callable[[], NDArray[Any]]:
+        host = self.device.pinned(values.nbytes).view(values.dtype).reshape(values.shape)
+        self.device.begin_to_host(values.address, host)
+        mark = self.device.mark()
+
+        def read() -> NDArray[Any]:
+            self.device.wait(mark)
+            return host
+
+        return read
+
     def mark(self) -> Any:
         return self.device.mark()
 

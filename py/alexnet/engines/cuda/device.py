@@ -64,7 +64,7 @@ class Device(Protocol):
         """`size` bytes of undefined contents, aligned to 256."""
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
-        """Host memory that a device can copy from while the host goes on."""
+        """Host memory that a device can copy from and to while the host goes on."""
 
     def launch(
         self, kernel: str, grid: Triple, block: Triple, arguments: Sequence[Values], stream: Stream | None = None
@@ -80,11 +80,17 @@ class Device(Protocol):
     def to_host(self, address: int, values: Values) -> None:
         """Copy to host memory once all earlier work of `main` is done, and wait for it."""
 
+    def begin_to_host(self, address: int, values: Values) -> None:
+        """Start a copy to `pinned` memory, after all earlier work of `main`."""
+
     def copy(self, source: int, target: int, size: int) -> None:
         """Copy inside the device."""
 
     def mark(self) -> Any:
         """An event in `main`."""
+
+    def wait(self, mark: Any) -> None:
+        """The host waits until an event has passed."""
 
     def seconds(self, begin: Any, end: Any) -> float:
         """Between two events, once both have passed."""

@@ -154,8 +154,11 @@ class GpuDevice:
         self._copy(address, values.ctypes.data, values.nbytes, "memcpyHostToDevice", stream)
 
     def to_host(self, address: int, values: Values) -> None:
-        self._copy(values.ctypes.data, address, values.nbytes, "memcpyDeviceToHost", None)
+        self.begin_to_host(address, values)
         self.main.synchronize()
+
+    def begin_to_host(self, address: int, values: Values) -> None:
+        self._copy(values.ctypes.data, address, values.nbytes, "memcpyDeviceToHost", None)
 
     def copy(self, source: int, target: int, size: int) -> None:
         self._copy(target, source, size, "memcpyDeviceToDevice", None)
@@ -165,6 +168,9 @@ class GpuDevice:
             event = self._cupy.cuda.Event()
             event.record(self.main.handle)
             return event
+
+    def wait(self, mark: Any) -> None:
+        mark.synchronize()
 
     def seconds(self, begin: Any, end: Any) -> float:
         end.synchronize()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
-from alexnet.engines.cuda import local
+from alexnet.engines.cuda import local, softmax
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
 from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type, pointer
 from alexnet.engines.cuda.shapes import (
@@ -33,7 +33,6 @@ from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
 
-LABEL = np.dtype(np.int32)
 WORDS = 2**32  # values of one word of the counter that dropout draws from
 
 
@@ -193,18 +192,12 @@ class CudaOperations:
         images: int,
         factor: float,
     ) -> None:
-        check_maps("softmax_loss", logits, probs, dlogits)
-        check_kind("softmax_loss", LABEL, labels)
-        check_kind("softmax_loss", NUMBER, losses)
-        fits = labels.shape == losses.shape == (images,) and 1 <= images <= logits.shape[3]
-        check(fits, "softmax_loss", f"{images} images", logits, labels, losses)
-        check(logits.shape[1:3] == (1, 1), "softmax_loss", "logits have no sides", logits)
-        columns = logits.shape[3]
-        arrays = [each.argument for each in (logits, labels, probs, dlogits, losses)]
-        sizes = np.int32(logits.size // columns), np.int32(columns), np.int32(images), np.float32(factor)
-        arguments = arrays + [np.asarray(each) for each in sizes]
-        together, sharers = SIZES["SOFTMAX_IMAGES"], SIZES["SOFTMAX_SHARERS"]
-        self._device.launch("softmax_loss", (columns // together, 1, 1), (together * sharers, 1, 1), arguments)
+        softmax.loss(self._device, logits, labels, probs, dlogits, losses, images, factor)
+
+    def tally(self, probs: Array, labels: Array, losses: Array, sums: Array, /) -> None:
+        """`Engine.tally`."""
+        wrong = self._workspace.take("wrong", (probs.shape[3],), NUMBER)
+        softmax.tally(self._device, probs, labels, losses, wrong, sums)
 
     def sgd(self, w: Array, v: Array, g: Array, /, *, rate: Array, momentum: Array, decay: Array) -> None:
         check_kind("sgd", FLOAT, w, v, g)
