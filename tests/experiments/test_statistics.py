@@ -57,6 +57,11 @@ def test_a_seed_that_only_one_of_them_has_makes_no_pair():
     assert statistics.difference(missed(0.4, 0.4, 0.9), missed(0.3, 0.3)).value == pytest.approx(0.1)
 
 
+def test_an_error_rates_interval_stays_between_none_and_all():
+    found = statistics.level(missed(0.0, 0.9))
+    assert (found.value, found.low, found.high) == (pytest.approx(0.45), 0.0, 1.0)
+
+
 def test_a_ratio_is_taken_by_its_logarithms():
     found = statistics.ratio([6.0, 24.0, 12.0], [1.0, 4.0, 4.0])
     logs = [math.log(6), math.log(6), math.log(3)]

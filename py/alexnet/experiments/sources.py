@@ -92,7 +92,6 @@ class Sources:
 
     def _prepared(self, kind: str, source: Path, size: int) -> Path:
         made = self.out / "data" / f"{kind}-{size}"
-        made.parent.mkdir(parents=True, exist_ok=True)
         with turn(made.with_suffix(".lock")):
             if (made / STATS).is_file():
                 return made

@@ -53,7 +53,8 @@ def level(wrong: Sequence[NDArray[np.bool_]]) -> Estimate:
     """An error rate from each seed's misses by image: binomial of one run, by t over several runs."""
     if len(wrong) == 1:
         return Estimate(*share(int(wrong[0].sum()), len(wrong[0])), 1)
-    return Estimate(*mean([float(each.mean()) for each in wrong]), len(wrong))
+    middle, low, high = mean([float(each.mean()) for each in wrong])
+    return Estimate(middle, max(low, 0.0), min(high, 1.0), len(wrong))
 
 
 def difference(more: Sequence[NDArray[np.bool_]], less: Sequence[NDArray[np.bool_]]) -> Estimate:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from alexnet.errors import Failure
-from alexnet.files import held, locked
+from alexnet.files import held, locked, writing
 
 ALEXCTL = (sys.executable, "-P", "-m", "alexnet")  # -P: what lies where the user works is none of our modules
 POLL_SECONDS = 0.5
@@ -17,6 +17,8 @@ HELD = "held"
 @contextmanager
 def turn(lock: Path) -> Iterator[None]:
     """Hold a lock file, made where it is absent, once whoever holds it has ended."""
+    with writing(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as holding:
         while True:
             try:

@@ -29,7 +29,6 @@ class Ended:
 def work(lab: Lab, jobs: Iterable[Job]) -> None:
     """Do what is not done yet. What fails is told and kept in its record; the others are done all the same."""
     waiting = [job for job in distinct(list(jobs)).values() if not lab.finished(job)]
-    lab.runs.mkdir(parents=True, exist_ok=True)
     for number, job in enumerate(waiting, 1):
         with turn(lab.runs / f"{job.key}.lock"):
             until_free(lab.run(job) / LOCK)  # of a training whose parent was killed
