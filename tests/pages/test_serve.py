@@ -3,18 +3,22 @@
 import http.client
 import io
 import json
+import socket
 import struct
+import threading
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import browser
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 from samples import encoded, photo
 
+from alexnet.pages import web
 from alexnet.predict.run import open_run
 
 LOOKED = """new Promise((done, failed) => {
@@ -26,6 +30,17 @@ LOOKED = """new Promise((done, failed) => {
 })"""
 
 
+def posted(place: str, body: bytes, path: str = "/answer", method: str = "POST", headers=None):
+    """The status, and the JSON or text that came."""
+    connection = http.client.HTTPConnection(place, timeout=120)
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    kind = response.getheader("content-type", "")
+    return response.status, json.loads(content) if "json" in kind else content.decode()
+
+
 class Server:
     """`alexctl serve` as a user runs it."""
 
@@ -35,14 +50,7 @@ class Server:
         self.place = urlsplit(self.address).netloc
 
     def ask(self, body: bytes, path: str = "/answer", method: str = "POST", **headers: str):
-        """The status, and the JSON or text that came."""
-        connection = http.client.HTTPConnection(self.place, timeout=120)
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        content = response.read()
-        connection.close()
-        kind = response.getheader("content-type", "")
-        return response.status, json.loads(content) if "json" in kind else content.decode()
+        return posted(self.place, body, path, method, headers)
 
     @property
     def peak(self) -> int:
@@ -106,7 +114,7 @@ def bad(good: bytes) -> dict[str, bytes]:
         **{"JSON": b'{"path": "/etc/passwd"}', "a path": b"/etc/passwd", "a URL": b"http://localhost/"},
         **{"a zip": b"PK\3\4" * 9, "a broken PNG": png[:60] + bytes(40) + png[100:], "BMP": b"BM" + bytes(60)},
         **{"RIFF": b"RIFF\xff\xff\xff\xffWEBPVP8 ", "broken gzip": b"\x1f\x8b\x08" + bytes(30)},
-        **{"too much": bytes((32 << 20) + 1)},
+        **{"too much": bytes(40 << 20)},
     }
     assert len(found) == 20
     return found
@@ -147,6 +155,24 @@ def test_200_uploads_from_8_clients(server, good):
     assert [status for body, status in zip(bodies, statuses, strict=True) if body is good] == [200] * 160
     assert {status for body, status in zip(bodies, statuses, strict=True) if body is not good} == {422}
     assert server.peak - before < 200 << 10
+
+
+def test_one_more_than_may_wait_is_told_so_and_the_others_are_answered():
+    go_on = threading.Event()
+    app = web.app(lambda content: {"answered": go_on.wait()}, "a run", "127.0.0.1")
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with ThreadPoolExecutor(web.WAITING + 1) as clients:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        asked = [clients.submit(posted, address, bytes(1 << 20)) for _ in range(web.WAITING + 1)]
+        done, waiting = wait(asked, return_when=FIRST_COMPLETED)
+        assert [each.result()[0] for each in done] == [503]
+        go_on.set()
+        assert {each.result()[0] for each in waiting} == {200}
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +216,14 @@ def test_a_bad_picture_is_refused_on_the_page_and_the_next_one_answered(window, 
     window.run("say('')")
     window.choose("#file", tmp_path / "good.jpg")
     assert window.run(LOOKED).endswith("%.") and not window.run("document.getElementById('answer').hidden")
+
+
+def test_a_server_that_answers_otherwise_is_told_of(window, server, good, tmp_path):
+    opened(window, server)
+    window.run("globalThis.fetch = async () => new Response('no JSON', {status: 503})")
+    (tmp_path / "cat.jpg").write_bytes(good)
+    window.choose("#file", tmp_path / "cat.jpg")
+    assert window.run(LOOKED) == "The server is busy; try again in a moment."
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])

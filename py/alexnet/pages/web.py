@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -45,10 +46,12 @@ def app(answer: Answer, about: str, host: str) -> Starlette:
     async def answered(request: Request) -> Response:
         nonlocal waiting
         if waiting >= WAITING:
+            with suppress(Failure, TimeoutError, _TooLarge):
+                await _received(request, 0)
             return _refused(503, "too many images wait already; send it again in a moment")
         waiting += 1
         try:
-            content = await _received(request)
+            content = await _received(request, LARGEST)
             return JSONResponse(await asyncio.get_running_loop().run_in_executor(alone, answer, content))
         except Failure as failure:
             return _refused(422, str(failure))
@@ -70,18 +73,22 @@ class _TooLarge(Exception):
     """An upload beyond the bound."""
 
 
-async def _received(request: Request) -> bytes:
-    """The request's body. Raises _TooLarge as soon as it is, TimeoutError where it does not come."""
+async def _received(request: Request, most: int) -> bytes:
+    """The request's body, of which no more than `most` bytes are kept: whoever sends more hears of it at the end.
+
+    Raises _TooLarge then, TimeoutError where it does not come.
+    """
     parts, size = [], 0
     try:
         async with asyncio.timeout(SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > LARGEST:
-                    raise _TooLarge
-                parts.append(part)
+                if size <= most:
+                    parts.append(part)
     except ClientDisconnect:
         raise Failure("the upload broke off") from None
+    if size > most:
+        raise _TooLarge
     return b"".join(parts)
 
 

@@ -21,7 +21,7 @@ async function ask(picture) {
   say("The net looks at it …");
   try {
     const response = await fetch("answer", { method: "POST", body: picture });
-    const answer = await response.json();
+    const answer = await response.json().catch(() => ({ error: "The server is busy; try again in a moment." }));
     if (!response.ok) throw new Error(answer.error);
     show(answer);
   } catch (error) {
