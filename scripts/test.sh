@@ -20,8 +20,8 @@ git ls-files '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run
 say "sanitizers: the engine's tests with ASan and UBSan"
 bash scripts/sanitize.sh
 
-say "tests"
-pytest "$@"
+say "tests, a file in one of two processes"
+pytest -n 2 --dist loadfile "$@"
 
 say "planted faults: a sample, drawn by the commit"
 # Told, and no failure yet: the list has faults that no whole run has been through.
