@@ -14,12 +14,13 @@ from cuda_bench import BOUND, compile_engine, device
 from cuda_kinks import Following
 from cuda_net import Run, compare, images
 
-from alexnet.engines import Precision
+from alexnet.engines import Floats, Precision
 from alexnet.engines.cpu import CpuEngine
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.recorder import Recorder
 from alexnet.links.solo import SoloLink
 from alexnet.machine.launch import mpiexec
+from alexnet.net.layers import Pass
 from alexnet.recipe import load
 
 HERE = Path(__file__).parent
@@ -131,6 +132,25 @@ def test_a_recorded_step_is_the_step(precision: Precision) -> None:
     plain, recorded = (varied(CudaEngine(device(precision, 1), records=records)) for records in (False, True))
     for name, values in plain.items():
         assert np.array_equal(recorded[name], values), name
+
+
+def answers(engine: CudaEngine) -> list[Floats]:
+    """What a net says of two batches in turn, of which each is recorded, while it learns, and with other dropout."""
+    run = small(engine, np.random.default_rng(0))
+    other = engine.maps(len(LABELS), *run.images.shape[1:])
+    engine.pack(-run.images, other)
+    found = []
+    for turn in range(8):
+        now = Pass(len(LABELS), len(LABELS), dropout=0.5 if turn < 6 else 0.2)
+        run.net.outputs_of((run.input, other)[turn % 2], now)
+        found.append(engine.unpack(run.net.probs, len(LABELS)))
+        run.step(turn, 0.01)
+    return found
+
+
+def test_a_recorded_forward_pass_is_the_pass() -> None:
+    plain, recorded = (answers(CudaEngine(device("fp32", 1), records=records)) for records in (False, True))
+    assert np.array_equal(plain, recorded)
 
 
 def test_a_recorder_blind_to_a_change_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What bounds an engine that records its work: how fast it multiplies and copies at best; each part of a step alone.
 
-A part is recorded and launched many times between two marks, so that no time of the host is in it; its data may then
-lie in a cache that a whole step would have emptied.
+A part is recorded many times over in one piece, so that neither the host's time nor a launch's is in it; its data may
+then lie in a cache that a whole step would have emptied.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +46,18 @@ def recorded_parts(engine: Engine, parts: dict[str, Work], repeat: int) -> list[
     """Seconds of each part by itself, for each repetition."""
     rows: list[dict[str, float]] = [{} for _ in range(repeat)]
     for name, work in parts.items():
-        act = partial(engine.repeat, work, [0, 0.0], (work,))
+
+        def again(numbers: Sequence[Scalar], work: Work = work) -> None:
+            for _ in range(AGAIN):
+                work(numbers)
+
+        act = partial(engine.repeat, again, [0, 0.0], (work,))
+        act()
         act()
         for row in rows:
-            row[name] = _seconds(engine, act)
+            begin = engine.mark()
+            act()
+            row[name] = engine.seconds(begin, engine.mark()) / AGAIN
     return rows
 
 

@@ -61,7 +61,7 @@ class Predictor:
         for at in range(0, len(views), size):
             part = views[at : at + size]
             self._show(part, self._crops)
-            self._net.forward(self._views, self._pass(len(part)))
+            self._net.outputs_of(self._views, self._pass(len(part)))
             parts.append(self._net.engine.unpack(self._net.probs, len(part))[:, :, 0, 0])
         probs = np.concatenate(parts).reshape(len(images), len(self._crops), -1)
         mean: Floats = probs.mean(axis=1, dtype=np.float64).astype(np.float32)

@@ -38,7 +38,7 @@ class Recorder:
                 self._device.wait(mark)
             pinned = self._device.pinned(TURNS * self._numbers.nbytes)
             self._host, self._marks = pinned.view(NUMBER).reshape(TURNS, len(numbers)), []
-        if list(numbers) != self._written:
+        if list(numbers) != self._written[: len(numbers)]:
             self._write(list(numbers))
         places = [self._numbers[at] for at in range(len(numbers))]
         if not self._records or fixed not in self._known:
@@ -57,7 +57,7 @@ class Recorder:
         place[:] = numbers
         self._device.to_device(place, self._numbers.address)
         self._marks.append(self._device.mark())
-        self._turn, self._written = self._turn + 1, numbers
+        self._turn, self._written = self._turn + 1, numbers + self._written[len(numbers) :]
 
     def _keep(self, fixed: tuple[Any, ...], graph: Graph | None) -> None:
         """The newest last; the oldest goes where there are too many."""
