@@ -4,6 +4,7 @@
 
 #include <cblas.h>
 
+#include "bindings_fused.hpp"
 #include "bindings_local.hpp"
 #include "philox.hpp"
 #include "simd.hpp"
@@ -228,6 +229,7 @@ void bind_engine(nb::module_& m) {
     FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(direct);
     LocallyConnected{&local_forward, &local_backward_data, &local_backward_weights}.bind(direct);
     bind_pointwise(direct);
+    bind_fused(direct);
     def_softmax_loss<In, Out>(direct, &softmax_loss);
     def_augment<Out>(direct, &augment);
 

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "engine.hpp"
+#include "fused.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
@@ -55,6 +55,19 @@ void for_each_slice(Index count, const Body& body) {
     });
 }
 
+// body(first row, how many, gradient(to)) for slices of dw, where gradient(to) writes one.
+template <class Body>
+void for_each_gradient(const ConstMaps& x, const ConstMaps& dy, const Body& body) {
+    const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(features(x));
+    const float *slopes = side_by_side(second_operand, dy), *inputs = side_by_side(first_operand, x);
+    for_each_slice(dy.maps, [&](Index first, int rows) {
+        body(first, rows, [&](float* to) {
+            scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, in, images, 1.0f,
+                              slopes + first * images, images, inputs, images, 0.0f, to, in);
+        });
+    });
+}
+
 }  // namespace
 
 void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
@@ -90,17 +103,32 @@ void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db) {
     const ConstNumbers w{dw.data, dw.rows, dw.columns};
     check_fc(op, x, w, dy);
     check_bias(op, {db.data, db.rows, db.columns}, w);
-    const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(dw.columns);
-    const float *slopes = side_by_side(second_operand, dy), *inputs = side_by_side(first_operand, x);
-    for_each_slice(dw.rows, [&](Index first, int rows) {
-        scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, in, images, 1.0f,
-                          slopes + first * images, images, inputs, images, 0.0f, dw.data + first * in, in);
-    });
-    for (Index o = 0; o < dw.rows; ++o) {
+    for_each_gradient(
+        x, dy, [&](Index first, int, const auto& gradient) { gradient(dw.data + first * dw.columns); });
+    fc_backward_bias(dy, db);
+}
+
+void fc_backward_bias(ConstMaps dy, Numbers db) {
+    check_some("fc_backward_bias", dy);
+    CHECK(dy.height == 1 && dy.width == 1 && db.columns == dy.maps, "fc_backward_bias", "db ", db,
+          " does not fit dy ", dy);
+    for (Index o = 0; o < dy.maps; ++o) {
         Vec16 total = splat(0);
         for (Index b = 0; b < dy.blocks; ++b) total = total + load(dy.at(b, o));
         db.data[o] = sum(total);
     }
+}
+
+void fc_descend(ConstMaps x, ConstMaps dy, Numbers w, Numbers v, Descent d) {
+    check_fc("fc_descend", x, {w.data, w.rows, w.columns}, dy);
+    CHECK(v.rows == w.rows && v.columns == w.columns, "fc_descend", "v ", v, " is not like w ", w);
+    for_each_gradient(x, dy, [&](Index first, int rows, const auto& gradient) {
+        thread_local Scratch scratch;
+        const Index at = first * w.columns, count = rows * w.columns;
+        float* g = scratch.floats(count);
+        gradient(g);
+        descend(w.data + at, v.data + at, g, count, d);
+    });
 }
 
 namespace naive {

@@ -88,7 +88,9 @@ def _multiply_adds(name, arrays):
         }[name](*arrays)
         return weight[0].size * outputs.size
     if name.startswith("fc"):
-        weight = arrays[2] if name == "fc_backward_weights" else arrays[1]
+        if name == "fc_backward_bias":
+            return 0
+        weight = arrays[2] if name in ("fc_backward_weights", "fc_descend") else arrays[1]
         return weight.size * IMAGES
     return 0
 
@@ -175,6 +177,15 @@ def test_the_net_keeps_values_once_and_two_gradients():
         assert _owner(net.outputs[name].value).ctypes.data in arenas
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_the_gradients_of_fc_weights_are_kept_for_their_sum_alone(replicas):
+    net, _ = build(CountingLink(2, replicas))
+    kept = {each.name for each in net.parameters if each.gradient is not None}
+    assert {each.name for each in net.parameters} - kept == (
+        {f"{name}.weight" for name in FC} if replicas == 1 else set()
+    )
+
+
 def _owner(array):
     return array if array.base is None else _owner(array.base)
 
@@ -189,11 +200,11 @@ def test_multiply_adds_of_a_step():
         "conv_backward_weights": IMAGES * conv,
         "conv_backward_data": IMAGES * (conv - CONV["conv1"]),
         "fc_forward": IMAGES * fc,
-        "fc_backward_weights": IMAGES * fc,
+        "fc_descend": IMAGES * fc,
         "fc_backward_data": IMAGES * fc,
     }
     assert net.topology.multiply_adds == conv + fc
-    assert net.engine.ops.calls["sgd"] == 2 * (len(CONV) + len(FC))
+    assert net.engine.ops.calls["sgd"] == 2 * (len(CONV) + len(FC)) - len(FC)
 
 
 # Points of the tiles in one direction (paper's shapes, 3.5): n outputs under r taps take n + r - 1, in tiles of at most

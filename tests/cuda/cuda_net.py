@@ -30,11 +30,12 @@ class Run:
     labels: NDArray[np.int32]
     seed: int = 3
     resting: tuple[str, ...] = ()  # layers that do not learn
+    plain: bool = False  # every gradient is kept, every layer does its own work
 
     def __post_init__(self) -> None:
         batch = len(self.images)
         shapes = topology(self.recipe.net, int(self.labels.max()) + 1)
-        self.net = Net(shapes, self.engine, self.link, batch, training=True)
+        self.net = Net(shapes, self.engine, self.link, batch, training=True, plain=self.plain)
         self.net.initialise(self.seed)
         side = self.images.shape[2]
         self.input = self.engine.maps(batch, 3, side, side)
@@ -97,7 +98,7 @@ def compare(
     cuda = Run(recipe, engines[0], links[0], pixels, labels)
     found = {"losses": cuda.gradients(0)}
     following = Following(engines[1], len(pixels), noted.choices, tie)
-    cpu = Run(recipe, engines[1], links[1], pixels, labels)
+    cpu = Run(recipe, engines[1], links[1], pixels, labels, plain=True)
     wanted = {"losses": cpu.gradients(0)}
     assert not following.choices, "a choice that nobody asked for"
     theirs, ours = cuda.gathered(), cpu.gathered()

@@ -101,6 +101,18 @@ def fc_backward_weights(ops: Any, given: Given) -> list[Any]:
     return [dw, db]
 
 
+def fc_backward_bias(ops: Any, given: Given) -> list[Any]:
+    db = given.sums(33)
+    ops.fc_backward_bias(given.maps(33), db)
+    return [db]
+
+
+def fc_descend(ops: Any, given: Given) -> list[Any]:
+    w, v = given.weights(1030, 36), given.weights(1030, 36)
+    ops.fc_descend(given.maps(9, 2, 2), given.maps(1030), w, v, rate=0.1, momentum=0.9, decay=0.01)
+    return [w, v]
+
+
 def max_pool_forward(ops: Any, given: Given) -> list[Any]:
     y = given.out(3, 4, 5)
     argmax = given.place(np.full(y.shape, 255, np.uint8))
@@ -223,5 +235,11 @@ OF_IMAGES: list[Call] = [  # each image's result is its own
     scale,
     softmax_loss,
 ]
-OVER_IMAGES: list[Call] = [conv_backward_weights, local_backward_weights, fc_backward_weights]  # sums
+OVER_IMAGES: list[Call] = [  # sums
+    conv_backward_weights,
+    local_backward_weights,
+    fc_backward_weights,
+    fc_backward_bias,
+    fc_descend,
+]
 CALLS: list[Call] = [*OF_IMAGES, *OVER_IMAGES, sgd]

@@ -65,6 +65,42 @@ def test_slopes(engine: Any) -> None:
     finite_difference(lambda b: loss(x, w, b), b, db, rng, step=1, bound=1e-4)
 
 
+MANY = (17, (5, 3, 3), 1100)  # units of more than one slice
+
+
+@pytest.mark.parametrize(("images", "shape", "units"), [*SHAPES, MANY])
+def test_descent_is_the_gradient_and_its_update(engine: Any, images: int, shape: tuple[int, ...], units: int) -> None:
+    """Against float64 loops, and against the two operations that it joins, bit for bit."""
+    x, w, v, dy = problem(images, shape, units)
+    v = np.random.default_rng(1).standard_normal(w.shape, np.float32)
+    weight, momentum, rates = w.copy(), v.copy(), {"rate": 0.25, "momentum": 0.9, "decay": 0.0625}
+    slopes, db = pack(dy[:, :, None, None]), poisoned(units)
+    engine.fc_descend(pack(x), slopes, weight, momentum, **rates)
+    engine.fc_backward_bias(slopes, db)
+    exact = [a.astype(np.float64) for a in (x, w, dy)]
+    gradient, bias = references.fc_gradients(*exact)[1:]
+    moved = 0.9 * v.astype(np.float64) - 0.0625 * 0.25 * exact[1] - 0.25 * gradient
+    close(momentum, moved)
+    close(weight, exact[1] + moved)
+    close(db, bias)
+    dw, sums = poisoned(*w.shape), poisoned(units)
+    engine.fc_backward_weights(pack(x), slopes, dw, sums)
+    engine.sgd(w, v, dw, **rates)
+    assert np.array_equal(weight, w) and np.array_equal(momentum, v) and np.array_equal(db, sums)
+
+
+def test_descent_of_shapes_that_do_not_fit(engine: Any) -> None:
+    x, dy = np.zeros((1, 2, 3, 3, 16), np.float32), np.zeros((1, 4, 1, 1, 16), np.float32)
+    w, other = np.zeros((4, 18), np.float32), np.zeros((4, 17), np.float32)
+    rates = {"rate": 0.1, "momentum": 0.9, "decay": 0.0}
+    with pytest.raises(ValueError, match=r"^fc_descend: w \(4, 17\)"):
+        engine.fc_descend(x, dy, other, other.copy(), **rates)
+    with pytest.raises(ValueError, match=r"^fc_descend: v \(4, 17\) is not like w \(4, 18\)"):
+        engine.fc_descend(x, dy, w, other, **rates)
+    with pytest.raises(ValueError, match=r"^fc_backward_bias: db \(1, 5\) does not fit"):
+        engine.fc_backward_bias(dy, np.zeros(5, np.float32))
+
+
 @pytest.mark.parametrize(
     ("x", "w", "b", "y"),
     [

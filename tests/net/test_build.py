@@ -8,6 +8,7 @@ from test_net import EVERY_KIND, IMAGES
 
 from alexnet.engines import draws
 from alexnet.engines.cpu import CpuEngine
+from alexnet.links import Place
 from alexnet.links.solo import SoloLink
 from alexnet.net.build import build
 from alexnet.net.fusion import Fusion, fusions
@@ -29,8 +30,10 @@ def test_every_kind_of_layer_is_built_and_exported(kind):
         assert verb.dispatch(KINDS[kind]) is not verb.dispatch(LayerSpec), f"{kind} has no {verb.__name__}"
 
 
-def of(layers, rectifies):
-    return fusions(layers, SimpleNamespace(rectifies=rectifies))
+def of(layers, rectifies=False, fused=None, replicas=1, split=False):
+    shapes = [SimpleNamespace(layer=layer, input_split=split) for layer in layers]
+    engine = SimpleNamespace(rectifies=rectifies, fused=fused)
+    return fusions(shapes, engine, Place(2, range(2), 0, replicas))
 
 
 def test_relu_belongs_to_the_weights_right_below_it():
@@ -54,6 +57,16 @@ def test_only_responses_that_are_pooled_at_once_pass():
     assert of([LRN, POOL, LRN, CONV, POOL, LRN], True) == [Fusion(passing=True), *[Fusion()] * 5]
 
 
+def test_the_weights_of_an_fc_layer_move_at_once():
+    assert of([FC, CONV], fused=object()) == [Fusion(descends=True), Fusion()]
+
+
+def test_gradients_are_kept_where_they_are_summed_over_replicas_or_units_see_a_column_alone():
+    kept = [Fusion(), Fusion()]
+    assert of([FC, CONV]) == of([FC, CONV], fused=object(), replicas=2) == kept
+    assert of([FC, CONV], fused=object(), split=True) == kept
+
+
 def test_a_crossing_that_is_not_there_parts_nothing():
     """One process owns both columns: ReLU is right above the weights, and the crossing's maps are those below."""
     recipe = parse({"net": {"columns": 2, "crop": 9, "layers": [
@@ -70,7 +83,7 @@ def test_a_crossing_that_is_not_there_parts_nothing():
     assert [(layer.name, type(layer).__name__) for layer in net.layers] == [
         ("conv1", "Convolution"),
         ("relu1", "Rectified"),
-        ("out", "FullyConnected"),
+        ("out", "Descending"),
         ("loss", "SoftmaxLoss"),
     ]
     assert net.layers[0].rectifies and not net.layers[2].rectifies

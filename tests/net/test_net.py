@@ -14,9 +14,10 @@ from alexnet.recipe.topology import topology
 IMAGES = 5
 
 
-def build(layers, engine=None, classes=4, crop=9):
+def build(layers, engine=None, classes=4, crop=9, plain=False):
     recipe = parse({"net": {"columns": 2, "crop": crop, "layers": layers}})
-    net = Net(topology(recipe.net, classes), engine or CpuEngine(1), SoloLink(2), IMAGES, training=True)
+    engine = engine or CpuEngine(1)
+    net = Net(topology(recipe.net, classes), engine, SoloLink(2), IMAGES, training=True, plain=plain)
     net.initialise(1)
     return net
 
@@ -58,7 +59,7 @@ SPLIT_FC = [
 @pytest.mark.parametrize("layers", [SPLIT_FC, LOCAL], ids=["fc", "local"])
 def test_every_gradient_by_finite_differences(layers):
     """(L(w + h) - L(w - h)) / 2h of the float32 net, for every parameter of a net with no kinks."""
-    net = build(layers)
+    net = build(layers, plain=True)
     generator = np.random.default_rng(2)
     images = generator.standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
     labels = generator.integers(4, size=IMAGES)
@@ -75,6 +76,26 @@ def test_every_gradient_by_finite_differences(layers):
             below = run(net, images, labels)
             flat[index] = kept
             assert (above - below) / (2 * step) == pytest.approx(gradient[index], rel=1e-2, abs=1e-4), each.name
+
+
+def test_a_step_is_the_same_where_layers_share_passes():
+    """Weights and momenta of every kind of layer, bit for bit; an FC layer's weights rest, its biases do not."""
+    recipe = parse({"net": {"columns": 2, "crop": 30, "layers": EVERY_KIND}})
+    images = np.random.default_rng(3).standard_normal((IMAGES, 3, 30, 30)).astype(np.float32)
+    found = []
+    for plain in (False, True):
+        net = Net(topology(recipe.net, 7), CpuEngine(2), SoloLink(2), IMAGES, training=True, plain=plain)
+        net.initialise(1)
+        values = net.engine.maps(IMAGES, 3, 30, 30)
+        net.engine.pack(images, values)
+        net.labels[:] = np.arange(IMAGES)
+        for step in range(3):
+            now = Pass(IMAGES, IMAGES, step=step, dropout=0.5, training=True)
+            net.step(values, now, lambda each: (0.0 if each.name == "fc3.weight" else 0.1, 0.001), 0.9)
+        found.append({name: (weights.copy(), momenta.copy()) for name, weights, momenta in net.arrays()})
+    for name, pair in found[0].items():
+        assert all(np.array_equal(*each) for each in zip(pair, found[1][name], strict=True)), name
+    assert not found[0]["fc3.weight"][1].any() and found[0]["fc3.bias"][1].any() and found[0]["out.weight"][1].any()
 
 
 def test_an_fc_layer_without_a_crossing_sees_its_own_column():

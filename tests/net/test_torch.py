@@ -13,7 +13,7 @@ from PIL import Image
 
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
-from alexnet.net.layers import MaxPooling, Pass
+from alexnet.net.layers import Descent, MaxPooling, Pass
 from alexnet.net.net import Net
 from alexnet.net.weights import load_safetensors, save_safetensors
 from alexnet.recipe import load
@@ -43,7 +43,7 @@ def photographs():
 @pytest.fixture(scope="module")
 def net():
     shapes = topology(load("alexnet").net, CLASSES)
-    return Net(shapes, CpuEngine(2), SoloLink(2), BATCH, training=True)
+    return Net(shapes, CpuEngine(2), SoloLink(2), BATCH, training=True, plain=True)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_twenty_steps(net, weights, photographs):
     ours = []
     for at in range(0, len(images), BATCH):
         ours.append(forward_backward(net, images[at : at + BATCH], labels[at : at + BATCH]))
-        net.update({each.name: (RATE, 0.0 if each.is_bias else 0.0005) for each in net.parameters}, momentum=0.9)
+        net.update({each.name: Descent(RATE, 0.9, 0.0 if each.is_bias else 0.0005) for each in net.parameters})
 
     def theirs(perturbed: bool) -> np.ndarray:
         noise = torch.Generator().manual_seed(1)

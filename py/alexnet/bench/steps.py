@@ -21,7 +21,7 @@ from alexnet.bench.stopwatch import WHOLE, Gather, Stopwatch, Times, medians
 from alexnet.engines import Engine, Scalar, Tensor
 from alexnet.errors import Failure
 from alexnet.links import Link
-from alexnet.net.layers import Parameter, Pass
+from alexnet.net.layers import Descent, Parameter, Pass
 from alexnet.net.net import SUMS, UPDATE, Net
 from alexnet.net.parametric import Convolution
 from alexnet.predict.predictor import Predictor, ten_crops
@@ -232,7 +232,7 @@ def _parts(load: Workload) -> dict[str, Work]:
         parts[f"{layer.name} forward"] = part(layer.forward)
         parts[f"{layer.name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
     parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
-    parts[UPDATE] = lambda numbers: net.update({each.name: (numbers[1],) * 2 for each in net.parameters}, numbers[1])
+    parts[UPDATE] = lambda numbers: net.update({each.name: Descent(*[numbers[1]] * 3) for each in net.parameters})
     return parts
 
 

@@ -9,10 +9,11 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
+from alexnet.engines.fused import Fused
 from alexnet.engines.operations import Operations
 from alexnet.engines.tensor import Floats, Own, Scalar, Tensor
 
-__all__ = ["Engine", "Floats", "Operations", "Own", "Precision", "Scalar", "Tensor"]
+__all__ = ["Engine", "Floats", "Fused", "Operations", "Own", "Precision", "Scalar", "Tensor"]
 
 Precision = Literal["fp32", "tf32", "bf16"]  # of products and maps
 
@@ -33,6 +34,10 @@ class Engine(Protocol):
     @property
     def rectifies(self) -> bool:
         """Whether conv_forward and fc_forward take `relu=True`, for ReLU in the same pass."""
+
+    @property
+    def fused(self) -> Fused | None:
+        """The operations on its memory that join layers, where it has them."""
 
     @property
     def records(self) -> bool:

@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats, Operations, Scalar, native
+from alexnet.engines import Floats, Fused, Operations, Scalar, native
 from alexnet.metrics import misses
+
+
+class CpuOperations(Operations, Fused, Protocol):
+    """What the compiled module's classes have."""
 
 
 class CpuEngine:
@@ -23,8 +27,12 @@ class CpuEngine:
     def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
         self.threads, self.fast = threads, fast
-        self.ops: Operations = (module.Fast if fast else module.Direct)(threads=threads)
+        self.ops: CpuOperations = (module.Fast if fast else module.Direct)(threads=threads)
         self.lanes = int(module.LANES)
+
+    @property
+    def fused(self) -> Fused | None:
+        return self.ops
 
     def for_test(self, images: int) -> "CpuEngine":
         """A single image has a layout of its own: it is not worth a block of sixteen."""
@@ -84,6 +92,10 @@ class OneImageEngine(CpuEngine):
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
         self.ops = native.module().OneImage(threads=threads)
+
+    @property
+    def fused(self) -> None:
+        """What a net needs at test time joins nothing."""
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
         assert images == 1 and within is None

@@ -31,6 +31,10 @@ class Place:
         """How many processes own the net together."""
         return self.columns // len(self.owned)
 
+    def groups(self, split: bool) -> int:
+        """How many of the process's columns do not see each other in a layer whose input is `split` into columns."""
+        return len(self.owned) if split else 1
+
     def slice_of(self, count: int) -> range:
         """This replica's contiguous part of `count` images."""
         return range(self.replica * count // self.replicas, (self.replica + 1) * count // self.replicas)

@@ -18,7 +18,7 @@ from alexnet.net.layers import (
     SoftmaxLoss,
     SpatialResponseNormalisation,
 )
-from alexnet.net.parametric import Convolution, FullyConnected, LocallyConnected
+from alexnet.net.parametric import Convolution, Descending, FullyConnected, LocallyConnected
 from alexnet.net.site import Here
 from alexnet.recipe import spec
 
@@ -52,7 +52,8 @@ def _fc(layer: spec.Fc, here: Here) -> Layer:
         maps, height, width = shape.input
         return _convolution(layer, here, (shape.weight[0], maps // shape.groups, height, width), stride=1, pad=0)
     weight, bias = here.parameters(layer, shape.weight)
-    return FullyConnected(*here.base, here.top(), weight, bias, here.fusion.rectifies)
+    given = *here.base, here.top(), weight, bias, here.fusion.rectifies
+    return Descending(*given, here.fused) if here.fusion.descends else FullyConnected(*given)
 
 
 def _convolution(layer: spec.Weighted, here: Here, weights: tuple[int, ...], stride: int, pad: int) -> Layer:

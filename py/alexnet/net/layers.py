@@ -3,7 +3,7 @@
 A layer holds the memory it works on, given once when the net is built; nothing is allocated in a step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
@@ -32,12 +32,24 @@ class Parameter:
     shape: tuple[int, ...]  # of all rows, in the plain form
     value: Tensor
     momentum: Tensor | None = None
-    gradient: Tensor | None = None
+    gradient: Tensor | None = None  # also None where it is used at once (`Fusion.descends`)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A parameter's move: v <- momentum v - decay rate w - rate g; w <- w + v (paper, 5)."""
+
+    rate: Scalar
+    momentum: Scalar
+    decay: Scalar
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass through the net is about: which images of which step, training or test."""
+    """What one pass through the net is about: which images of which step, training or test.
+
+    `descents` are the moves of a training's step by the parameters' names; a parameter without one rests.
+    """
 
     images: int
     batch: int
@@ -46,6 +58,7 @@ class Pass:
     seed: int = 0
     dropout: float = 0.0
     training: bool = False
+    descents: Mapping[str, Descent] = field(default_factory=dict, compare=False)
 
 
 class Layer(Protocol):

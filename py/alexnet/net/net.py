@@ -13,7 +13,7 @@ from alexnet.errors import Failure
 from alexnet.links import Link
 from alexnet.net.build import build
 from alexnet.net.fusion import Fusion, fusions
-from alexnet.net.layers import Blob, Layer, Parameter, Pass
+from alexnet.net.layers import Blob, Descent, Layer, Parameter, Pass
 from alexnet.net.site import Here, Site
 from alexnet.recipe.spec import Apart, Exchange
 from alexnet.recipe.tables import nearest
@@ -30,7 +30,8 @@ class Net:
 
     Without `training` there are no gradients and momenta. `labels` and `losses` belong to the loss, `probs` are the
     softmax's outputs; `input` takes the images; `sums` are a step's loss and misses, summed over its own images. In a
-    `plain` net no layer's work is part of another's. `watch` sees "<layer> forward", "<layer> backward", SUMS, UPDATE.
+    `plain` net no layer's work is part of another's, and every gradient is kept. `watch` sees "<layer> forward",
+    "<layer> backward", SUMS, UPDATE.
     """
 
     def __init__(
@@ -51,10 +52,9 @@ class Net:
         self.layers: list[Layer] = []
         self.outputs: dict[str, Blob] = {}
         meets = link.place.shares > 1
-        working = [each.layer for each in shapes.layers if meets or not isinstance(each.layer, Exchange | Apart)]
-        fused = {layer.name: fusion for layer, fusion in zip(working, fusions(working, engine), strict=True)}
-        if plain:
-            fused = dict.fromkeys(fused, Fusion())
+        working = [each for each in shapes.layers if meets or not isinstance(each.layer, Exchange | Apart)]
+        found = [Fusion()] * len(working) if plain else fusions(working, engine, link.place)
+        fused = {each.layer.name: fusion for each, fusion in zip(working, found, strict=True)}
         blob, learns = self.input, False
         for shape in shapes.layers:
             if (fusion := fused.get(shape.layer.name)) is not None:
@@ -94,12 +94,13 @@ class Net:
         return self.outputs[layer].value
 
     def backward(self, now: Pass) -> None:
-        """The gradient of every parameter, summed over the replicas."""
+        """The gradient of every parameter that keeps one, summed over the replicas; the others move by
+        `now.descents`."""
         for layer in reversed(self._learning):
             with self.watch(f"{layer.name} backward"):
                 layer.backward(now)
         with self.watch(SUMS):
-            self.link.average([each.gradient for each in self.parameters])
+            self.link.average([each.gradient for each in self.parameters if each.gradient is not None])
 
     def step(self, images: Tensor, now: Pass, rates: Rates, momentum: float) -> None:
         """Forward, backward and update; nothing is read back, so the engine may record it once and repeat it."""
@@ -108,24 +109,25 @@ class Net:
 
         def work(numbers: Sequence[Scalar]) -> None:
             step, momentum, *rest = numbers
-            given = dict(zip(learns, zip(rest[::2], rest[1::2], strict=True), strict=True))
-            at = replace(now, step=step)
+            rates = zip(rest[::2], rest[1::2], strict=True)
+            moves = [Descent(rate, momentum, decay) for rate, decay in rates]
+            at = replace(now, step=step, descents=dict(zip(learns, moves, strict=True)))
             self.forward(images, at)
             self.engine.tally(self.probs, self.labels[: now.images], self.losses[: now.images], self.sums)
             self.backward(at)
-            self.update(given, momentum)
+            self.update(at.descents)
 
         numbers = [cast(int, now.step), momentum, *(number for name in learns for number in pairs[name])]
         self.engine.repeat(work, numbers, (self, images, replace(now, step=0), learns))
 
-    def update(self, rates: Mapping[str, tuple[Scalar, Scalar]], momentum: Scalar) -> None:
-        """v <- momentum v - decay rate w - rate g; w <- w + v, by the (rate, decay) of each parameter (paper, 5)."""
+    def update(self, descents: Mapping[str, Descent]) -> None:
+        """The moves of the parameters that keep their gradients."""
         sgd = self.engine.ops.sgd
         with self.watch(UPDATE):
             for each in self.parameters:
-                if each.name in rates:
-                    rate, decay = rates[each.name]
-                    sgd(each.value, each.momentum, each.gradient, rate=rate, momentum=momentum, decay=decay)
+                if each.gradient is not None and (by := descents.get(each.name)) is not None:
+                    momentum, decay = by.momentum, by.decay
+                    sgd(each.value, each.momentum, each.gradient, rate=by.rate, momentum=momentum, decay=decay)
 
     def initialise(self, seed: int) -> None:
         """First weights: N(0, std), biases constant, momenta zero (paper, 5)."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alexnet.engines import Operations
+from alexnet.engines import Fused, Operations
 from alexnet.net.layers import Blob, Parameter, Pass
 
 
@@ -101,3 +101,19 @@ class FullyConnected(Parametric):
         self.ops.fc_backward_weights(self.bottom.value, dy, dw, db)
         if self.bottom.gradient is not None:
             self.ops.fc_backward_data(dy, self.weight.value, self.bottom.gradient)
+
+
+@dataclass
+class Descending(FullyConnected):
+    """Units whose weights move within the backward pass, by `Pass.descents`: their gradient is never kept."""
+
+    fused: Fused
+
+    def backward(self, now: Pass) -> None:
+        x, dy, weight = self.bottom.value, self.top.gradient, self.weight
+        if self.bottom.gradient is not None:
+            self.ops.fc_backward_data(dy, weight.value, self.bottom.gradient)
+        self.fused.fc_backward_bias(dy, self.bias.gradient)
+        if (by := now.descents.get(weight.name)) is not None:
+            w, v = weight.value, weight.momentum
+            self.fused.fc_descend(x, dy, w, v, rate=by.rate, momentum=by.momentum, decay=by.decay)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.engines import Engine, Operations, Tensor
+from alexnet.engines import Engine, Fused, Operations, Tensor
 from alexnet.links import Link
 from alexnet.net.fusion import Fusion
 from alexnet.net.layers import Blob, Parameter
@@ -60,9 +60,15 @@ class Here:
         return self.shape.layer.name, self.site.engine.ops, self.bottom
 
     @property
+    def fused(self) -> Fused:
+        """The operations that join layers; for a fusion, which is there where they are."""
+        assert self.site.engine.fused is not None
+        return self.site.engine.fused
+
+    @property
     def groups(self) -> int:
         """How many of the process's columns do not see each other here."""
-        return len(self.site.link.place.owned) if self.shape.input_split else 1
+        return self.site.link.place.groups(self.shape.input_split)
 
     def top(self) -> Blob:
         """New maps above the layer."""
@@ -76,8 +82,9 @@ class Here:
 
         def parameter(kind: str, plain: tuple[int, ...], working: tuple[int, ...]) -> Parameter:
             own = (len(rows), *working[1:])
-            memory = [site.engine.upload(np.zeros(own, np.float32)) for _ in range(3 if site.training else 1)]
             name, is_bias = f"{spec.name}.{kind}", kind == "bias"
+            kept = 1 if not site.training else 2 if self.fusion.descends and not is_bias else 3
+            memory = [site.engine.upload(np.zeros(own, np.float32)) for _ in range(kept)]
             return Parameter(name, spec, is_bias, shape.fan_in, rows, plain, *memory)
 
         return parameter("weight", shape.weight, working), parameter("bias", shape.bias, shape.bias)

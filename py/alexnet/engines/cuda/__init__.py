@@ -22,6 +22,7 @@ class CudaEngine:
     """
 
     rectifies = True
+    fused = None
 
     def __init__(self, device: Device, *, records: bool = True) -> None:
         self.device, self.records = device, records
