@@ -95,10 +95,11 @@ template <class In, class Out, class C, class F>
 void def_conv_forward(C& c, F f) {
     def(
         c, "conv_forward",
-        [f](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups) {
-            f(view(x), view(w), view(b), view(y), {stride, pad, groups});
+        [f](In x, WeightsIn w, VectorIn b, Out y, Index stride, Index pad, Index groups, bool relu) {
+            f(view(x), view(w), view(b), view(y), {stride, pad, groups}, relu);
         },
-        array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
+        array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a,
+        "relu"_a = false);
 }
 
 template <class In, class Out, class Places, class C, class F>
@@ -142,8 +143,9 @@ void def_lrn_spatial_forward(C& c, F f) {
 template <class In, class Out, class C, class F>
 void def_fc_forward(C& c, F f) {
     def(
-        c, "fc_forward", [f](In x, MatrixIn w, VectorIn b, Out y) { f(view(x), view(w), view(b), view(y)); },
-        array("x"), array("w"), array("b"), array("y"));
+        c, "fc_forward",
+        [f](In x, MatrixIn w, VectorIn b, Out y, bool relu) { f(view(x), view(w), view(b), view(y), relu); },
+        array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "relu"_a = false);
 }
 
 template <class In, class Out, class C, class F>

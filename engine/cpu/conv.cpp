@@ -35,6 +35,7 @@ struct Correlation {
     Index above, left;     // zeros before the input; negative where its first pixels are not read
     const float* weights;  // packed: for each block of kernels, for each tap, the block's weights
     const float* bias;     // or null
+    bool relu;
 
     Index kernels() const { return y.maps / groups; }
     Index maps() const { return x.maps / groups; }
@@ -99,6 +100,7 @@ struct Sweep {
     Index rows, columns;
     const float* bias;  // null: zero
     bool first;         // start from the bias, else add to y
+    bool relu;          // of what is stored
 };
 
 template <int K, int P>
@@ -132,7 +134,9 @@ void dot_taps(const Sweep& s, const float* x, float* y) {
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-            for (int i = 0; i < VECS; ++i) store_vec(y + k * s.y_map + p * LANES + i * WIDTH, total[k][p][i]);
+            for (int i = 0; i < VECS; ++i)
+                store_vec(y + k * s.y_map + p * LANES + i * WIDTH,
+                          s.relu ? rectified(total[k][p][i]) : total[k][p][i]);
 }
 
 template <int K>
@@ -182,6 +186,7 @@ void correlate_tile(const Correlation& c, const Tiling& tiling, Index b, Index g
             rows.size(),
             columns.size(),
             nullptr,
+            false,
             false};
     for (Index part = 0; part < tiling.maps.count; ++part) {
         const Range maps = tiling.maps[part];
@@ -190,6 +195,7 @@ void correlate_tile(const Correlation& c, const Tiling& tiling, Index b, Index g
                      columns.begin * c.stride, in_rows, in_columns, tile + m * map_floats);
         s.taps = maps.size() * window;
         s.first = part == 0;
+        s.relu = c.relu && part == tiling.maps.count - 1;
         for (Index block = 0; block < blocks.count; ++block) {
             const Index kernel = group * c.kernels() + blocks[block].begin, kernels = blocks[block].size();
             s.weights = c.weights + kernel * c.taps() + maps.begin * window * kernels;
@@ -234,12 +240,12 @@ Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
     return w.kernels * w.taps() * y.pixels();
 }
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s, bool relu) {
     check_conv_forward("conv_forward", x, w, b, y, s);
     const Index taps = w.taps();
     const float* packed = pack(packed_weights, s.groups, w.kernels / s.groups, taps,
                                [&](Index k, Index t) { return w.data[k * taps + t]; });
-    correlate({x, y, s.groups, w.height, w.width, s.stride, 1, s.pad, s.pad, packed, b.data});
+    correlate({x, y, s.groups, w.height, w.width, s.stride, 1, s.pad, s.pad, packed, b.data, relu});
 }
 
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
@@ -250,12 +256,12 @@ void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
         return w.data[(kernel * w.maps + map % w.maps) * window + window - 1 - tap % window];
     });
     correlate({dy, dx, s.groups, w.height, w.width, 1, s.stride, w.height - 1 - s.pad, w.width - 1 - s.pad,
-               packed, nullptr});
+               packed, nullptr, false});
 }
 
 namespace naive {
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s, bool relu) {
     check_conv_forward("conv_forward", x, w, b, y, s);
     for_each_output(x, w, y, [&](const Output& p) {
         for (Index lane = 0; lane < LANES; ++lane) {
@@ -263,7 +269,7 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
             for_each_tap(x, w, s, p, [&](Index c, Index ky, Index kx, const Index in[2]) {
                 total += double(w.at(p.kernel, c % w.maps, ky, kx)) * x.at(p.block, c, in[0], in[1])[lane];
             });
-            y.at(p.block, p.kernel, p.y, p.x)[lane] = float(total);
+            y.at(p.block, p.kernel, p.y, p.x)[lane] = relu && total < 0 ? 0.0f : float(total);
         }
     });
 }

@@ -3,10 +3,10 @@
 
 namespace alexnet::fast {
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s, bool relu) {
     check_conv_forward("conv_forward", x, w, b, y, s);
     const bool pays = winograd::pays(w, y, s);
-    (pays ? winograd::conv_forward : alexnet::conv_forward)(x, w, b, y, s);
+    (pays ? winograd::conv_forward : alexnet::conv_forward)(x, w, b, y, s, relu);
 }
 
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {

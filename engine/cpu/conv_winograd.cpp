@@ -18,6 +18,7 @@ struct CorrelationAtPoints {
     Index groups;
     Tiles tiles_y, tiles_x;
     const float* bias;  // or null
+    bool relu;
 
     Index maps() const { return x.x.maps / groups * x.count(); }  // of a group, as the kernels are
     Index kernels() const { return y.maps / groups; }
@@ -131,7 +132,9 @@ void combine_map(const CorrelationAtPoints& c, const Chunk& chunk, const AtPoint
                 for (int i = 0; i < LANES; i += WIDTH)
                     combine<n>(
                         chunk.x.size(tx), [&](int q) { return load_vec(half[r][q] + i); },
-                        [&](int column, Vec v) { store_vec(y + column * LANES + i, v + bias); });
+                        [&](int column, Vec v) {
+                            store_vec(y + column * LANES + i, c.relu ? rectified(v + bias) : v + bias);
+                        });
             }
         });
     });
@@ -195,16 +198,17 @@ bool pays(ConstKernels w, ConstMaps y, ConvShape s) {
     return maps * products < w.taps() * y.pixels();
 }
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s) {
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape s, bool relu) {
     check_conv_forward("conv_forward", x, w, b, y, s);
     check_form("conv_forward", w, s);
     const Tiles tiles_y(y.height, s.phase_taps(w.height)), tiles_x(y.width, s.phase_taps(w.width));
     const Phases phases{x, s.stride, s.pad, s.pad};
-    correlate({phases, y, s.groups, tiles_y, tiles_x, b.data}, [&](Index k, Index map, Index ty, Index tx) {
-        const Index phase = map % phases.count();
-        const Index ky = ty * s.stride + phase / s.stride, kx = tx * s.stride + phase % s.stride;
-        return ky < w.height && kx < w.width ? w.at(k, map / phases.count(), ky, kx) : 0.0f;
-    });
+    correlate({phases, y, s.groups, tiles_y, tiles_x, b.data, relu},
+              [&](Index k, Index map, Index ty, Index tx) {
+                  const Index phase = map % phases.count();
+                  const Index ky = ty * s.stride + phase / s.stride, kx = tx * s.stride + phase % s.stride;
+                  return ky < w.height && kx < w.width ? w.at(k, map / phases.count(), ky, kx) : 0.0f;
+              });
 }
 
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
@@ -214,10 +218,10 @@ void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
     const Phases phases{dy, 1, w.height - 1 - s.pad, w.width - 1 - s.pad};
     const Tiles tiles_y(dx.height, w.height), tiles_x(dx.width, w.width);
     const Index kernels = w.kernels / s.groups;
-    correlate(
-        {phases, dx, s.groups, tiles_y, tiles_x, nullptr}, [&](Index map, Index kernel, Index y, Index x) {
-            return w.at(map / w.maps * kernels + kernel, map % w.maps, w.height - 1 - y, w.width - 1 - x);
-        });
+    correlate({phases, dx, s.groups, tiles_y, tiles_x, nullptr, false}, [&](Index map, Index kernel, Index y,
+                                                                            Index x) {
+        return w.at(map / w.maps * kernels + kernel, map % w.maps, w.height - 1 - y, w.width - 1 - x);
+    });
 }
 
 }  // namespace alexnet::winograd

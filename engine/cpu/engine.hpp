@@ -40,7 +40,8 @@ struct Crop {  // one image of a batch
     const float* shift;
 };
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+// relu: y is max(0, y) in the end.
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape, bool relu);
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
 // Products that conv_forward makes for one image of outputs like y; conv_backward_weights makes as many, and
@@ -54,14 +55,14 @@ void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);
 void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);
 void lrn_spatial_forward(ConstMaps x, Maps y, Response r);
 void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);
-void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu);
 void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);
 void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
 
 // Convolution by Winograd's method (conv_winograd.cpp, conv_winograd_weights.cpp), for kernels that have such a form.
 namespace winograd {
 
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape, bool relu);
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
 Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
@@ -73,7 +74,7 @@ bool pays(ConstKernels w, ConstMaps y, ConvShape shape);
 
 // Convolution by Winograd's method where that pays (conv_fast.cpp).
 namespace fast {
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape, bool relu);
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
 Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
@@ -81,7 +82,7 @@ Index conv_products(ConstKernels w, ConstMaps y, ConvShape shape);
 
 // The same operations as plain loops in double: the readable definition.
 namespace naive {
-void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape);
+void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape shape, bool relu);
 void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape shape);
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape shape);
 void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape shape);
@@ -92,7 +93,7 @@ void lrn_forward(ConstMaps x, Maps y, Response r, Index groups);
 void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups);
 void lrn_spatial_forward(ConstMaps x, Maps y, Response r);
 void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r);
-void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y);
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu);
 void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx);
 void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db);
 }  // namespace naive

@@ -70,7 +70,7 @@ void for_each_gradient(const ConstMaps& x, const ConstMaps& dy, const Body& body
 
 }  // namespace
 
-void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu) {
     check_fc("fc_forward", x, w, y);
     check_bias("fc_forward", b, w);
     const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(w.columns);
@@ -81,6 +81,8 @@ void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
         for (Index o = 0; o < rows; ++o) std::fill_n(to + o * images, images, b.data[first + o]);
         scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, images, in, 1.0f,
                           w.data + first * in, in, inputs, images, 1.0f, to, images);
+        if (relu)
+            for (Index i = 0; i < rows * images; ++i) to[i] = to[i] < 0 ? 0 : to[i];
     });
     if (x.blocks != 1) swap_layout<false>(product, y.data, x.blocks, w.rows);
 }
@@ -149,7 +151,7 @@ void for_each_image(const ConstMaps& x, const Body& body) {
 
 }  // namespace
 
-void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
+void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu) {
     check_fc("fc_forward", x, w, y);
     check_bias("fc_forward", b, w);
     for_each_image(x, [&](Index block, Index lane) {
@@ -157,7 +159,7 @@ void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y) {
             double total = b.data[o];
             for (Index f = 0; f < w.columns; ++f)
                 total += double(w.data[o * w.columns + f]) * feature(x, block, f, lane);
-            feature(y, block, o, lane) = static_cast<float>(total);
+            feature(y, block, o, lane) = relu && total < 0 ? 0.0f : static_cast<float>(total);
         }
     });
 }

@@ -15,7 +15,8 @@ namespace alexnet {
 
 namespace {
 
-constexpr Index STRIP_PIXELS = 16;  // 1 kB a map: the window and the backward scratch stay in the caches
+constexpr Index STRIP_PIXELS = 64;  // 4 kB a map: long runs, and the window's maps in a first-level cache
+constexpr Index STRIP_RATIOS = 32 * 1024;  // floats of a group: they stay in a second-level cache
 
 // Some pixels of all maps of one group of one block; offset(i) leads to those of map i.
 struct Strip {
@@ -24,12 +25,12 @@ struct Strip {
 };
 
 template <class Body>
-void for_each_strip(const ConstMaps& x, Index groups, const Body& body) {
-    const Index strips = (x.pixels() + STRIP_PIXELS - 1) / STRIP_PIXELS, maps = x.maps / groups;
+void for_each_strip(const ConstMaps& x, Index groups, Index longest, const Body& body) {
+    const Index strips = (x.pixels() + longest - 1) / longest, maps = x.maps / groups;
     parallel(x.blocks * groups * strips, [&](Index i) {
-        const Index first = i % strips * STRIP_PIXELS;
+        const Index first = i % strips * longest;
         body(Strip{i / strips * maps * x.map_stride() + first * LANES, x.map_stride(), maps,
-                   std::min(STRIP_PIXELS, x.pixels() - first)});
+                   std::min(longest, x.pixels() - first)});
     });
 }
 
@@ -53,13 +54,13 @@ inline Vec16 squares(const float* x, const Strip& t, Index i, Index half, Index 
 
 void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
     check_lrn("lrn_forward", x, y, r, groups);
-    with_power(r.beta, [&](auto power) {
-        for_each_strip(x, groups, [&](const Strip& t) {
+    with_powers(r.beta, [&](auto powers) {
+        for_each_strip(x, groups, STRIP_PIXELS, [&](const Strip& t) {
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
                     const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
-                    store(y.data + at, load(x.data + at) * power(scale));
+                    store(y.data + at, load(x.data + at) * powers.power(scale));
                 }
         });
     });
@@ -68,23 +69,25 @@ void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
 void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) {
     check_lrn("lrn_backward", x, dx, r, groups);
     CHECK(same_shape(x, dy), "lrn_backward", "dy ", dy, " is not like x ", x);
-    with_power(r.beta, [&](auto power) {
-        for_each_strip(x, groups, [&](const Strip& t) {
+    const Index longest = std::clamp<Index>(STRIP_RATIOS / (x.maps / groups * LANES), 1, STRIP_PIXELS);
+    with_powers(r.beta, [&](auto powers) {
+        for_each_strip(x, groups, longest, [&](const Strip& t) {
             thread_local Scratch scratch;
-            float* ratios = scratch.floats(t.maps * STRIP_PIXELS * LANES);
+            float* ratios = scratch.floats(t.maps * longest * LANES);
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
                     const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
-                    const Vec16 direct = load(dy.data + at) * power(scale);
+                    const Vec16 direct = load(dy.data + at) * powers.power(scale);
                     store(dx.data + at, direct);
-                    store(ratios + (i * STRIP_PIXELS + p) * LANES, direct * load(x.data + at) / scale);
+                    store(ratios + (i * longest + p) * LANES,
+                          powers.ratio(direct * load(x.data + at), scale));
                 }
             for (Index i = 0; i < t.maps; ++i)
                 for (Index p = 0; p < t.pixels; ++p) {
                     const Index at = t.offset(i) + p * LANES;
                     const Vec16 others = window_sum(i, r.n / 2, t.maps, [&](Index j) {
-                        return load(ratios + (j * STRIP_PIXELS + p) * LANES);
+                        return load(ratios + (j * longest + p) * LANES);
                     });
                     store(dx.data + at,
                           load(dx.data + at) - load(x.data + at) * others * (2 * r.alpha * r.beta));

@@ -60,12 +60,12 @@ void for_each_scale(const ConstMaps& x, Index b, Index c, Response r, float* col
 
 void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
     check_response("lrn_spatial_forward", x, y, r);
-    with_power(r.beta, [&](auto power) {
+    with_powers(r.beta, [&](auto powers) {
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride());
             for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
-                store(y.at(b, c, row, i), load(x.at(b, c, row, i)) * power(scale));
+                store(y.at(b, c, row, i), load(x.at(b, c, row, i)) * powers.power(scale));
             });
         });
     });
@@ -73,15 +73,16 @@ void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
 
 void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
     check_backward(x, dy, dx, r);
-    with_power(r.beta, [&](auto power) {
+    with_powers(r.beta, [&](auto powers) {
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride() + x.map_stride());
             float* ratios = columns + x.row_stride();
             for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
-                const Vec16 direct = load(dy.at(b, c, row, i)) * power(scale);
+                const Vec16 direct = load(dy.at(b, c, row, i)) * powers.power(scale);
                 store(dx.at(b, c, row, i), direct);
-                store(ratios + (row * x.width + i) * LANES, direct * load(x.at(b, c, row, i)) / scale);
+                store(ratios + (row * x.width + i) * LANES,
+                      powers.ratio(direct * load(x.at(b, c, row, i)), scale));
             });
             for (Index row = 0; row < x.height; ++row)
                 window_sums(

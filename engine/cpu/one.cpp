@@ -77,6 +77,10 @@ void for_each_vec16(Index count, Index of_a_task, const Body& body) {
     });
 }
 
+void rectify(float* y, Index count) {
+    for (Index i = 0; i < count; ++i) y[i] = y[i] < 0 ? 0 : y[i];
+}
+
 // The number under each tap of the kernels, for the output pixels [begin, end): patches[tap][pixel].
 void copy_patches(const Image<const float>& x, Index first_map, const ConstKernels& w, ConvShape s,
                   Index width, Index begin, Index end, float* patches) {
@@ -97,7 +101,8 @@ void copy_patches(const Image<const float>& x, Index first_map, const ConstKerne
 
 }  // namespace
 
-void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<float> y, ConvShape s) {
+void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<float> y, ConvShape s,
+                  bool relu) {
     check_conv_forward("conv_forward", block(x), w, b, block(y), s);
     const Index kernels = w.kernels / s.groups, taps = w.taps(), pixels = y.pixels();
     const Index slices = (pixels + SLICE_PIXELS - 1) / SLICE_PIXELS;
@@ -112,6 +117,8 @@ void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<fl
         scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(kernels), count, depth,
                           1.0f, w.data + first * taps, depth, patches, count, 1.0f, to,
                           static_cast<int>(pixels));
+        if (relu)
+            for (Index k = 0; k < kernels; ++k) rectify(to + k * pixels, count);
     });
 }
 
@@ -143,7 +150,7 @@ void average_pool_forward(Image<const float> x, Image<float> y, PoolShape s) {
 void lrn_forward(Image<const float> x, Image<float> y, Response r, Index groups) {
     check_lrn("lrn_forward", block(x), block(y), r, groups);
     const Index maps = x.maps / groups, half = r.n / 2;
-    with_power(r.beta, [&](auto power) {
+    with_powers(r.beta, [&](auto powers) {
         for_each_vec16(x.pixels(), 1, [&](Index first, Index count) {
             for (Index map = 0; map < x.maps; ++map) {
                 const Index begin = map / maps * maps, end = begin + maps;  // of the group
@@ -154,7 +161,7 @@ void lrn_forward(Image<const float> x, Image<float> y, Response r, Index groups)
                 }
                 const Index at = map * x.pixels() + first;
                 const Vec16 scale = splat(r.k) + total * r.alpha;
-                store_some(y.data + at, load_some(x.data + at, count) * power(scale), count);
+                store_some(y.data + at, load_some(x.data + at, count) * powers.power(scale), count);
             }
         });
     });
@@ -164,7 +171,7 @@ void lrn_spatial_forward(Image<const float> x, Image<float> y, Response r) {
     through_block(x, y, [&](ConstMaps in, Maps out) { alexnet::lrn_spatial_forward(in, out, r); });
 }
 
-void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<float> y) {
+void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<float> y, bool relu) {
     check_fc("fc_forward", block(x), w, block(y));
     check_bias("fc_forward", b, w);
     const int in = static_cast<int>(w.columns);
@@ -173,14 +180,14 @@ void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<floa
         std::copy_n(b.data + first, rows, y.data + first);
         scipy_cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(rows), in, 1.0f, w.data + first * in,
                           in, x.data, 1, 1.0f, y.data + first, 1);
+        if (relu) rectify(y.data + first, rows);
     });
 }
 
 void relu_forward(Image<const float> x, Image<float> y) {
     check_alike("relu_forward", block(x), block(y));
     for_each_vec16(x.size(), POINTWISE_TASK, [&](Index i, Index count) {
-        const Vec16 v = load_some(x.data + i, count);
-        store_some(y.data + i, select(less(v, splat(0)), splat(0), v), count);
+        store_some(y.data + i, rectified(load_some(x.data + i, count)), count);
     });
 }
 

@@ -18,12 +18,13 @@ struct Image {
 
 namespace one {
 
-void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<float> y, ConvShape s);
+void conv_forward(Image<const float> x, ConstKernels w, ConstNumbers b, Image<float> y, ConvShape s,
+                  bool relu);
 void max_pool_forward(Image<const float> x, Image<float> y, Image<std::uint8_t> argmax, PoolShape s);
 void average_pool_forward(Image<const float> x, Image<float> y, PoolShape s);
 void lrn_forward(Image<const float> x, Image<float> y, Response r, Index groups);
 void lrn_spatial_forward(Image<const float> x, Image<float> y, Response r);
-void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<float> y);
+void fc_forward(Image<const float> x, ConstNumbers w, ConstNumbers b, Image<float> y, bool relu);
 void relu_forward(Image<const float> x, Image<float> y);
 void tanh_forward(Image<const float> x, Image<float> y);
 void scale(Image<const float> x, Image<float> y, float factor);

@@ -5,10 +5,7 @@ namespace alexnet {
 
 void relu_forward(ConstMaps x, Maps y) {
     check_alike("relu_forward", x, y);
-    for_each_pixel(x, [&](Index i) {
-        const Vec16 v = load(x.data + i);
-        store(y.data + i, select(less(v, splat(0)), splat(0), v));  // a NaN stays one
-    });
+    for_each_pixel(x, [&](Index i) { store(y.data + i, rectified(load(x.data + i))); });
 }
 
 void relu_backward(ConstMaps y, ConstMaps dy, Maps dx) {

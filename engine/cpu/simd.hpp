@@ -63,18 +63,23 @@ inline void transpose(Vec v[WIDTH], std::integer_sequence<int, I...>) {
 }
 inline void transpose(Vec v[WIDTH]) { transpose(v, std::make_integer_sequence<int, WIDTH>()); }
 
-inline Vec square_root(Vec v) {
+// 1 / sqrt(v) of finite numbers above 0, within 4e-7: the processor's guess and a step of Newton's method, a third of the
+// time of a root and a division.
+inline Vec inverse_root(Vec v) {
 #if defined(__AVX512F__)
-    return _mm512_sqrt_ps(v);
+    const Vec guess = _mm512_rsqrt14_ps(v);
 #elif defined(__AVX2__)
-    return _mm256_sqrt_ps(v);
+    const Vec guess = _mm256_rsqrt_ps(v);
 #elif defined(__SSE2__)
-    return _mm_sqrt_ps(v);
+    const Vec guess = _mm_rsqrt_ps(v);
 #else
-    for (int i = 0; i < WIDTH; ++i) v[i] = std::sqrt(v[i]);
-    return v;
+    Vec guess;
+    for (int i = 0; i < WIDTH; ++i) guess[i] = 1 / std::sqrt(v[i]);
 #endif
+    return guess * (1.5f - 0.5f * v * guess * guess);
 }
+
+inline Vec rectified(Vec v) { return v < 0 ? Vec{} : v; }  // a NaN stays one
 
 // tanh(v) = -e / (2 + e) for e = exp(-2 |v|) - 1. With -2 |v| = n log 2 + r and p = exp(r) - 1 by its series,
 // e = 2^n p + (2^n - 1): small results keep their relative accuracy, and no branch is needed.
@@ -148,8 +153,11 @@ inline Vec16 operator*(const Vec16& a, float b) {
 inline Vec16 operator/(const Vec16& a, float b) {
     return each([b](Vec x) { return x / b; }, a);
 }
-inline Vec16 square_root(const Vec16& a) {
-    return each([](Vec x) { return square_root(x); }, a);
+inline Vec16 inverse_root(const Vec16& a) {
+    return each([](Vec x) { return inverse_root(x); }, a);
+}
+inline Vec16 rectified(const Vec16& a) {
+    return each([](Vec x) { return rectified(x); }, a);
 }
 inline Vec16 tangent(const Vec16& a) {
     return each([](Vec x) { return tangent(x); }, a);

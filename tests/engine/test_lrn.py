@@ -56,12 +56,15 @@ def test_both_passes(ops: Any, kind: str, groups: int | None, shape: tuple[int, 
 
 @pytest.mark.parametrize("kind", ["lrn", "lrn_spatial"])
 def test_squares_beyond_all_numbers(engine: Any, kind: str) -> None:
-    """Where x^2 is infinite, the response is as small as it should be, and not what is not a number."""
+    """Where x^2 is infinite, the response and its slope are as small as they should be, and not what is no number."""
     x = np.full((16, 6, 3, 3), 3e19, np.float32)
     more = {"groups": 1} if kind == "lrn" else {}
     y = poisoned_maps(*x.shape)
     getattr(engine, f"{kind}_forward")(pack(x), y, **PARAMETERS[0], **more)
     assert (np.abs(y) <= 1e-6).all()
+    dx = poisoned_maps(*x.shape)
+    getattr(engine, f"{kind}_backward")(pack(x), pack(np.ones_like(x)), dx, **PARAMETERS[0], **more)
+    assert (np.abs(dx) <= 1e-6).all()
 
 
 @pytest.mark.parametrize(("kind", "groups"), KINDS)

@@ -22,7 +22,7 @@ class CpuEngine:
     `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp).
     """
 
-    records = rectifies = False
+    records, rectifies = False, True
 
     def __init__(self, threads: int, *, fast: bool = True) -> None:
         module = native.module()
