@@ -17,6 +17,23 @@ void bind_fused(C& c) {
             fc_descend(view(x), view(dy), view(w), view(v), {rate, momentum, decay});
         },
         array("x"), array("dy"), array("w"), array("v"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a);
+    def(
+        c, "lrn_max_pool_forward",
+        [](In x, Out y, Blocks<std::uint8_t> argmax, Index n, float k, float alpha, float beta, Index groups,
+           Index size, Index stride) {
+            lrn_max_pool_forward(view(x), view(y), view(argmax), {n, k, alpha, beta}, groups, {size, stride});
+        },
+        array("x"), array("y"), array("argmax"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a, "groups"_a,
+        "size"_a, "stride"_a);
+    def(
+        c, "lrn_max_pool_backward",
+        [](In x, In dy, Blocks<const std::uint8_t> argmax, Out dx, Index n, float k, float alpha, float beta,
+           Index groups, Index size, Index stride, bool relu) {
+            lrn_max_pool_backward(view(x), view(dy), view(argmax), view(dx), {n, k, alpha, beta}, groups,
+                                  {size, stride}, relu);
+        },
+        array("x"), array("dy"), array("argmax"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a,
+        "beta"_a, "groups"_a, "size"_a, "stride"_a, "relu"_a);
 }
 
 }  // namespace alexnet

@@ -10,5 +10,11 @@ namespace alexnet {
 void fc_backward_bias(ConstMaps dy, Numbers db);
 // fc_backward_weights, whose dw is the gradient of an sgd of w and v, and is never whole.
 void fc_descend(ConstMaps x, ConstMaps dy, Numbers w, Numbers v, Descent d);
+// lrn_forward, and max_pool_forward of the responses.
+void lrn_max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, Response r, Index groups,
+                          PoolShape s);
+// Their gradient; relu: and relu_backward's, where x is ReLU's output.
+void lrn_max_pool_backward(ConstMaps x, ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, Response r,
+                           Index groups, PoolShape s, bool relu);
 
 }  // namespace alexnet

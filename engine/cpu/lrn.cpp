@@ -3,13 +3,10 @@
 //   dx[i] = dy[i] * s[i]^-beta - 2 alpha beta x[i] * sum over j of dy[j] x[j] s[j]^(-beta - 1)
 // at each pixel of x, y, dy, dx (B, C, H, W, 16); `groups` columns of C / groups maps do not see each other.
 // The backward pass computes s again: reading x twice is cheaper than keeping s.
-#include "lrn.hpp"
-
 #include <algorithm>
 
-#include "engine.hpp"
+#include "lrn_strip.hpp"
 #include "shapes.hpp"
-#include "threads.hpp"
 
 namespace alexnet {
 
@@ -17,12 +14,6 @@ namespace {
 
 constexpr Index STRIP_PIXELS = 64;  // 4 kB a map: long runs, and the window's maps in a first-level cache
 constexpr Index STRIP_RATIOS = 32 * 1024;  // floats of a group: they stay in a second-level cache
-
-// Some pixels of all maps of one group of one block; offset(i) leads to those of map i.
-struct Strip {
-    Index offset_0, map_stride, maps, pixels;
-    Index offset(Index map) const { return offset_0 + map * map_stride; }
-};
 
 template <class Body>
 void for_each_strip(const ConstMaps& x, Index groups, Index longest, const Body& body) {
@@ -34,34 +25,13 @@ void for_each_strip(const ConstMaps& x, Index groups, Index longest, const Body&
     });
 }
 
-// Sum over the maps j within n/2 of map i of value(j).
-template <class Value>
-inline Vec16 window_sum(Index i, Index half, Index maps, const Value& value) {
-    Vec16 total = splat(0);
-    const Index end = std::min(i + half + 1, maps);
-    for (Index j = std::max<Index>(i - half, 0); j < end; ++j) total = total + value(j);
-    return total;
-}
-
-inline Vec16 squares(const float* x, const Strip& t, Index i, Index half, Index pixel) {
-    return window_sum(i, half, t.maps, [&](Index j) {
-        const Vec16 v = load(x + t.offset(j) + pixel * LANES);
-        return v * v;
-    });
-}
-
 }  // namespace
 
 void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
     check_lrn("lrn_forward", x, y, r, groups);
     with_powers(r.beta, [&](auto powers) {
         for_each_strip(x, groups, STRIP_PIXELS, [&](const Strip& t) {
-            for (Index i = 0; i < t.maps; ++i)
-                for (Index p = 0; p < t.pixels; ++p) {
-                    const Index at = t.offset(i) + p * LANES;
-                    const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
-                    store(y.data + at, load(x.data + at) * powers.power(scale));
-                }
+            for (Index i = 0; i < t.maps; ++i) respond(x.data, t, i, r, powers, y.data + t.offset(i));
         });
     });
 }
@@ -72,26 +42,9 @@ void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) 
     const Index longest = std::clamp<Index>(STRIP_RATIOS / (x.maps / groups * LANES), 1, STRIP_PIXELS);
     with_powers(r.beta, [&](auto powers) {
         for_each_strip(x, groups, longest, [&](const Strip& t) {
-            thread_local Scratch scratch;
-            float* ratios = scratch.floats(t.maps * longest * LANES);
-            for (Index i = 0; i < t.maps; ++i)
-                for (Index p = 0; p < t.pixels; ++p) {
-                    const Index at = t.offset(i) + p * LANES;
-                    const Vec16 scale = splat(r.k) + squares(x.data, t, i, r.n / 2, p) * r.alpha;
-                    const Vec16 direct = load(dy.data + at) * powers.power(scale);
-                    store(dx.data + at, direct);
-                    store(ratios + (i * longest + p) * LANES,
-                          powers.ratio(direct * load(x.data + at), scale));
-                }
-            for (Index i = 0; i < t.maps; ++i)
-                for (Index p = 0; p < t.pixels; ++p) {
-                    const Index at = t.offset(i) + p * LANES;
-                    const Vec16 others = window_sum(i, r.n / 2, t.maps, [&](Index j) {
-                        return load(ratios + (j * longest + p) * LANES);
-                    });
-                    store(dx.data + at,
-                          load(dx.data + at) - load(x.data + at) * others * (2 * r.alpha * r.beta));
-                }
+            const auto slopes = [&](Index i) { return dy.data + t.offset(i); };
+            respond_backward(x.data, t, r, powers, slopes, dx.data,
+                             [](const Vec16&, const Vec16& v) { return v; });
         });
     });
 }

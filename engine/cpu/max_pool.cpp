@@ -1,12 +1,12 @@
 // Max pooling (section 3.4) over the windows of pool.hpp:
 //   y = the largest of the window; argmax, like y, = its position ky * size + kx, of equals the first
 // The backward pass gathers, for each input pixel, from the windows that hold it: each dx is written once.
+#include "max_pool.hpp"
+
 #include <algorithm>
 #include <vector>
 
-#include "pool.hpp"
 #include "shapes.hpp"
-#include "simd.hpp"
 
 namespace alexnet {
 
@@ -14,39 +14,15 @@ void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape 
     check_max_pool("max_pool_forward", x, y, argmax, s);
     for_each_row(y, [&](Index b, Index c, Index oy) {
         const Span rows(oy, s, x.height);
-        for (Index ox = 0; ox < y.width; ++ox) {
-            const Span columns(ox, s, x.width);
-            Vec16 best = load(x.at(b, c, rows.begin, columns.begin));
-            IntVec16 where = splat_int(0);
-            for (Index i = 0; i < rows.size(); ++i)
-                for (Index j = 0; j < columns.size(); ++j) {
-                    const Vec16 value = load(x.at(b, c, rows.begin + i, columns.begin + j));
-                    const IntVec16 larger = greater_or_nan(value, best);
-                    best = select(larger, value, best);
-                    where = select(larger, splat_int(static_cast<std::int32_t>(i * s.size + j)), where);
-                }
-            store(y.at(b, c, oy, ox), best);
-            store_bytes(argmax.at(b, c, oy, ox), where);
-        }
+        max_pool_row(x.at(b, c, rows.begin), rows.size(), x.width, s, y.width, y.at(b, c, oy),
+                     argmax.at(b, c, oy));
     });
 }
 
 void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape s) {
     check_max_pool("max_pool_backward", dx, dy, argmax, s);
     for_each_row(dx, [&](Index b, Index c, Index iy) {
-        const Holders rows(iy, s, dy.height);
-        for (Index ix = 0; ix < dx.width; ++ix) {
-            const Holders columns(ix, s, dy.width);
-            Vec16 total = splat(0);
-            for (Index oy = rows.begin; oy < rows.end; ++oy)
-                for (Index ox = columns.begin; ox < columns.end; ++ox) {
-                    const Index here = (iy - oy * s.stride) * s.size + ix - ox * s.stride;
-                    const IntVec16 mine = equal(load_bytes(argmax.at(b, c, oy, ox)),
-                                                splat_int(static_cast<std::int32_t>(here)));
-                    total = total + select(mine, load(dy.at(b, c, oy, ox)), splat(0));
-                }
-            store(dx.at(b, c, iy, ix), total);
-        }
+        max_pool_row_backward(dy, argmax, s, b, c, iy, dx.width, dx.at(b, c, iy));
     });
 }
 

@@ -151,6 +151,20 @@ def lrn_backward(ops: Any, given: Given) -> list[Any]:
     return [dx]
 
 
+def lrn_max_pool_forward(ops: Any, given: Given) -> list[Any]:
+    y = given.out(6, 4, 5)
+    argmax = given.place(np.full(y.shape, 255, np.uint8))
+    ops.lrn_max_pool_forward(given.maps(6, 8, 10), y, argmax, groups=2, **RESPONSE, **POOL)
+    return [y, argmax]
+
+
+def lrn_max_pool_backward(ops: Any, given: Given) -> list[Any]:
+    dx, dy = given.out(6, 8, 10), given.maps(6, 4, 5)
+    argmax = given.place(given.rng.choice([0, 1, 3, 4], dy.shape).astype(np.uint8))
+    ops.lrn_max_pool_backward(given.maps(6, 8, 10), dy, argmax, dx, groups=2, **RESPONSE, **POOL, relu=False)
+    return [dx]
+
+
 def lrn_spatial_forward(ops: Any, given: Given) -> list[Any]:
     y = given.out(3, 6, 7)
     ops.lrn_spatial_forward(given.maps(3, 6, 7), y, **RESPONSE)
@@ -225,6 +239,8 @@ OF_IMAGES: list[Call] = [  # each image's result is its own
     average_pool_backward,
     lrn_forward,
     lrn_backward,
+    lrn_max_pool_forward,
+    lrn_max_pool_backward,
     lrn_spatial_forward,
     lrn_spatial_backward,
     relu_forward,

@@ -54,7 +54,23 @@ def test_an_engine_that_cannot_rectify_is_not_asked_to():
 
 
 def test_only_responses_that_are_pooled_at_once_pass():
-    assert of([LRN, POOL, LRN, CONV, POOL, LRN], True) == [Fusion(passing=True), *[Fusion()] * 5]
+    assert of([LRN, POOL, LRN, CONV, POOL, LRN]) == [Fusion(passing=True), *[Fusion()] * 5]
+
+
+def test_responses_are_made_with_their_maxima_and_take_the_gradient_through_relu():
+    whole = [CONV, RELU, LRN, POOL, FC]
+    assert of(whole, rectifies=True, fused=object(), split=True) == [
+        Fusion(rectifies=True),
+        Fusion(rectified=True, masked=True),
+        Fusion(passing=True, pooled=True),
+        Fusion(normalises=LRN, masks=True),
+        Fusion(),
+    ]
+    assert of([RELU, CONV, LRN, POOL], fused=object())[2:] == [
+        Fusion(passing=True, pooled=True),
+        Fusion(normalises=LRN),
+    ]
+    assert of([RELU, LRN, CONV], fused=object()) == [Fusion()] * 3
 
 
 def test_the_weights_of_an_fc_layer_move_at_once():
@@ -82,11 +98,11 @@ def test_a_crossing_that_is_not_there_parts_nothing():
     net = Net(topology(recipe.net, 4), engine, SoloLink(2), IMAGES, training=True)
     assert [(layer.name, type(layer).__name__) for layer in net.layers] == [
         ("conv1", "Convolution"),
-        ("relu1", "Rectified"),
+        ("relu1", "Rectifier"),
         ("out", "Descending"),
         ("loss", "SoftmaxLoss"),
     ]
-    assert net.layers[0].rectifies and not net.layers[2].rectifies
+    assert net.layers[0].rectifies and net.layers[1].rectified and not net.layers[2].rectifies
     assert net.outputs["cross"] is net.outputs["conv1"] and net.outputs["last"] is net.outputs["out"]
 
 

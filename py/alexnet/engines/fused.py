@@ -19,3 +19,39 @@ class Fused(Protocol):
         self, x: Own, dy: Own, w: Own, v: Own, /, *, rate: OwnScalar, momentum: OwnScalar, decay: OwnScalar
     ) -> None:
         """Writes w and v: sgd with the dw of fc_backward_weights, which is never whole in memory (5)."""
+
+    def lrn_max_pool_forward(
+        self,
+        x: Own,
+        y: Own,
+        argmax: Own,
+        /,
+        *,
+        n: int,
+        k: float,
+        alpha: float,
+        beta: float,
+        groups: int,
+        size: int,
+        stride: int,
+    ) -> None:
+        """Writes the y and argmax of max_pool_forward, of the responses of lrn_forward to x (3.3, 3.4)."""
+
+    def lrn_max_pool_backward(
+        self,
+        x: Own,
+        dy: Own,
+        argmax: Own,
+        dx: Own,
+        /,
+        *,
+        n: int,
+        k: float,
+        alpha: float,
+        beta: float,
+        groups: int,
+        size: int,
+        stride: int,
+        relu: bool,
+    ) -> None:
+        """Writes dx, by lrn_max_pool_forward's formula; with `relu` it is relu_backward's, of which x is the y."""

@@ -12,9 +12,10 @@ from alexnet.net.layers import (
     Layer,
     MaxPooling,
     Parting,
-    Rectified,
+    PooledResponses,
     Rectifier,
     ResponseNormalisation,
+    ResponsePooling,
     SoftmaxLoss,
     SpatialResponseNormalisation,
 )
@@ -64,7 +65,10 @@ def _convolution(layer: spec.Weighted, here: Here, weights: tuple[int, ...], str
 @build.register
 def _max_pool(layer: spec.MaxPool, here: Here) -> Layer:
     top = here.top()
-    return MaxPooling(*here.base, top, layer.size, layer.stride, here.site.engine.bytes_like(top.value))
+    pooling = *here.base, top, layer.size, layer.stride, here.site.engine.bytes_like(top.value)
+    if (response := here.fusion.normalises) is not None:
+        return ResponsePooling(*pooling, response, here.groups, here.fused, here.fusion.masks)
+    return MaxPooling(*pooling)
 
 
 @build.register
@@ -74,6 +78,8 @@ def _average_pool(layer: spec.AveragePool, here: Here) -> Layer:
 
 @build.register
 def _lrn(layer: spec.Lrn, here: Here) -> Layer:
+    if here.fusion.pooled:
+        return PooledResponses(*here.base, here.bottom)
     return ResponseNormalisation(*here.base, here.top(), layer, here.groups)
 
 
@@ -84,7 +90,7 @@ def _lrn_spatial(layer: spec.LrnSpatial, here: Here) -> Layer:
 
 @build.register
 def _relu(layer: spec.Relu, here: Here) -> Layer:
-    return (Rectified if here.fusion.rectified else Rectifier)(*here.base, here.bottom)
+    return Rectifier(*here.base, here.bottom, here.fusion.rectified, here.fusion.masked)
 
 
 @build.register

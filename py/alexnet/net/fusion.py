@@ -20,23 +20,34 @@ class Fusion:
     rectified: bool = False  # it is this ReLU: the layer below has done it
     passing: bool = False  # what it writes is read by the next forward pass alone, never by a backward pass
     descends: bool = False  # its weights move within its backward pass, and their gradient is never kept
+    pooled: bool = False  # its responses are made by the pooling above, map by map, and are never whole
+    normalises: spec.Lrn | None = None  # it is that pooling, of these responses
+    masks: bool = False  # ... which also takes the gradient through the ReLU below them
+    masked: bool = False  # it is that ReLU
 
 
 def fusions(layers: Sequence[LayerShape], engine: Engine, place: Place) -> list[Fusion]:
     """Of each of a process's layers, from the lowest on, with what `engine` has a form for."""
-    specs = [each.layer for each in layers]
-    below, above = [None, *specs[:-1]], [*specs[1:], None]
-    return [_fusion(*row, engine, place) for row in zip(below, layers, above, strict=True)]
+    padded = [None, None, *(each.layer for each in layers), None, None]
+    return [_fusion(padded[at : at + 5], each, engine, place) for at, each in enumerate(layers)]
 
 
-def _fusion(
-    below: spec.LayerSpec | None, shape: LayerShape, above: spec.LayerSpec | None, engine: Engine, place: Place
-) -> Fusion:
-    layer = shape.layer
+def _fusion(row: Sequence[spec.LayerSpec | None], shape: LayerShape, engine: Engine, place: Place) -> Fusion:
+    """Of the layer in the middle of five."""
+    lowest, below, layer, above, highest = row
+    joins = engine.fused is not None
     one_product = isinstance(layer, spec.Fc) and place.groups(shape.input_split) == 1
+    normalises = below if joins and isinstance(below, spec.Lrn) and isinstance(layer, spec.MaxPool) else None
     return Fusion(
         rectifies=engine.rectifies and isinstance(layer, Rectifiable) and isinstance(above, spec.Relu),
         rectified=engine.rectifies and isinstance(below, Rectifiable) and isinstance(layer, spec.Relu),
         passing=isinstance(layer, Responses) and isinstance(above, spec.Pool),
-        descends=engine.fused is not None and one_product and place.replicas == 1,  # else gradients are summed
+        descends=joins and one_product and place.replicas == 1,  # else gradients are summed
+        pooled=joins and isinstance(layer, spec.Lrn) and isinstance(above, spec.MaxPool),
+        normalises=normalises,
+        masks=normalises is not None and isinstance(lowest, spec.Relu),
+        masked=joins
+        and isinstance(layer, spec.Relu)
+        and isinstance(above, spec.Lrn)
+        and isinstance(highest, spec.MaxPool),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
-from alexnet.engines import Operations, Own, Scalar, Tensor, draws
+from alexnet.engines import Fused, Operations, Own, Scalar, Tensor, draws
 from alexnet.links import Link
 from alexnet.recipe.spec import Response, Weighted
 
@@ -144,6 +144,42 @@ class ResponseNormalisation(Bare):
 
 
 @dataclass
+class PooledResponses(Bare):
+    """Those of a normalisation which the pooling above makes on its way: here nothing is left to do."""
+
+    def forward(self, now: Pass) -> None:
+        """Nothing."""
+
+    def backward(self, now: Pass) -> None:
+        """Nothing."""
+
+
+@dataclass
+class ResponsePooling(MaxPooling):
+    """The largest response of each window, of the values below the normalisation (paper, 3.3 and 3.4).
+
+    Where it `masks`, ReLU gave those values, and the gradient is that before it.
+    """
+
+    response: Response
+    groups: int
+    fused: Fused
+    masks: bool
+
+    def forward(self, now: Pass) -> None:
+        x, y, settings = self.bottom.value, self.top.value, _settings(self.response)
+        self.fused.lrn_max_pool_forward(
+            x, y, self.argmax, groups=self.groups, size=self.size, stride=self.stride, **settings
+        )
+
+    def backward(self, now: Pass) -> None:
+        x, dy, dx, settings = self.bottom.value, self.top.gradient, self.bottom.gradient, _settings(self.response)
+        self.fused.lrn_max_pool_backward(
+            x, dy, self.argmax, dx, groups=self.groups, size=self.size, stride=self.stride, relu=self.masks, **settings
+        )
+
+
+@dataclass
 class SpatialResponseNormalisation(Bare):
     """Over a window of the same map (the authors' code)."""
 
@@ -159,21 +195,18 @@ class SpatialResponseNormalisation(Bare):
 
 @dataclass
 class Rectifier(Bare):
-    """max(0, x), in place (paper, 3.1)."""
+    """max(0, x), in place (paper, 3.1); its passes may be part of a neighbour's, as `Fusion` has it."""
+
+    rectified: bool
+    masked: bool
 
     def forward(self, now: Pass) -> None:
-        self.ops.relu_forward(self.bottom.value, self.top.value)
+        if not self.rectified:
+            self.ops.relu_forward(self.bottom.value, self.top.value)
 
     def backward(self, now: Pass) -> None:
-        self.ops.relu_backward(self.top.value, self.top.gradient, self.bottom.gradient)
-
-
-@dataclass
-class Rectified(Rectifier):
-    """ReLU whose forward pass is part of the layer below."""
-
-    def forward(self, now: Pass) -> None:
-        """Done."""
+        if not self.masked:
+            self.ops.relu_backward(self.top.value, self.top.gradient, self.bottom.gradient)
 
 
 @dataclass
