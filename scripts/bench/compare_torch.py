@@ -59,7 +59,6 @@ class Ours:
         from alexnet.engines.cpu import CpuEngine
         from alexnet.links.solo import SoloLink
         from alexnet.net.layers import Pass
-        from alexnet.net.net import Net
         from alexnet.recipe import load
         from alexnet.recipe.topology import topology
 
@@ -68,15 +67,8 @@ class Ours:
         shapes = topology(recipe.net, CLASSES)
         work = Workload(recipe, CLASSES, batch, self._engine, SoloLink(recipe.net.columns))
         work.net.load({name: drawn(name, shape) for name, shape in shapes.weights().items()})
-        self._net, self.step, self.forward, self.ten_crop = work.net, work.step, work.forward, work.ten_crops
-
-        def one() -> Net:
-            net = Net(shapes, self._engine.for_test(1), SoloLink(recipe.net.columns), 1, training=False)
-            net.load({name: value for name, value, _ in work.net.arrays() if value is not None})
-            return net
-
-        self._one = one
-        self._single: tuple[Net, Any] | None = None
+        self._net, self.step, self.forward = work.net, work.step, work.forward
+        self.ten_crop, self.single = work.ten_crops, work.one_image
 
     def probs(self) -> Floats:
         """Class probabilities of the images that both programs are checked on."""
@@ -84,15 +76,6 @@ class Ours:
         self._engine.pack(drawn("images", (CHECKED, 3, CROP, CROP)), images)
         self._net.forward(images, self._pass(CHECKED, CHECKED))
         return self._engine.unpack(self._net.probs, CHECKED)[:, :, 0, 0]
-
-    def single(self) -> None:
-        if self._single is None:
-            net = self._one()
-            image = net.engine.maps(1, 3, CROP, CROP)
-            net.engine.pack(drawn("image", (1, 3, CROP, CROP)), image)
-            self._single = (net, image)
-        net, image = self._single
-        net.forward(image, self._pass(1, 1))
 
 
 class Torch:

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from alexnet.bench import steps as bench
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
+from alexnet.net.layers import Pass
 from alexnet.recipe import load
 from alexnet.recipe.topology import topology
 
@@ -19,6 +21,7 @@ KEYS = [
     "images_per_s",
     "forward_images_per_s",
     "ten_crop_images_per_s",
+    "one_image_s",
     "peak_rss_mb",
     "layers",
 ]
@@ -43,7 +46,7 @@ def test_the_contract(workshop, processes):
     assert (found["device"], found["procs"], found["threads"], found["batch"]) == ("cpu", processes, 1, BATCH)
     assert found["images_per_s"] == pytest.approx(BATCH / found["step_s"])
     assert 20 * processes < found["peak_rss_mb"] < 1000 * processes
-    assert found["forward_images_per_s"] > 0 and found["ten_crop_images_per_s"] > 0
+    assert found["forward_images_per_s"] > 0 and found["ten_crop_images_per_s"] > 0 and found["one_image_s"] > 0
     names = [name for name in LAYERS.split() if processes > 1 or not name.startswith("cross")]
     assert [each["name"] for each in found["layers"]] == names
     for each in found["layers"]:
@@ -97,7 +100,8 @@ def test_medians_of_the_slowest_process(workshop):
         return [[dict.fromkeys(row, one) for row, one in zip(value, times, strict=True)] for times in (first, second)]
 
     report = bench.measure(workload, 3, gather)
-    assert {report.step_s, report.update_s, report.sums_s, report.forward_s, report.ten_crop_s} == {3.0}
+    whole = {report.step_s, report.update_s, report.sums_s, report.forward_s, report.ten_crop_s, report.one_image_s}
+    assert whole == {3.0}
     assert all((each.forward_s, each.backward_s) == (3.0, 3.0) for each in report.layers)
     found = report.as_json("cpu", 1)
     assert found["images_per_s"] == pytest.approx(BATCH / 3)
@@ -112,6 +116,20 @@ def test_parts_add_up_to_the_step(workshop):
     report = bench.measure(workload, 1, lambda value: [value])
     parts = report.sums_s + report.update_s + sum(each.forward_s + each.backward_s for each in report.layers)
     assert 0 < parts <= report.step_s
+
+
+def test_one_image_goes_through_the_net_that_was_trained(workshop):
+    """In the single image's layout, with the same weights: the outputs are a batch's."""
+    workload = bench.Workload(load(workshop.recipe), 3, BATCH, CpuEngine(1), SoloLink(2))
+    workload.step()
+    workload.one_image()
+    net, image = workload._single
+    assert image.shape[0] == 1 and net.engine is not workload.net.engine
+    images = workload.net.engine.maps(BATCH, *image.shape[1:])
+    workload.net.engine.pack(image, images)
+    workload.net.forward(images, Pass(1, BATCH, dropout=workload.recipe.dropout))
+    found, expected = net.engine.unpack(net.probs, 1), workload.net.engine.unpack(workload.net.probs, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_peak_memory_notices_an_array():

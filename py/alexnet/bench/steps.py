@@ -74,6 +74,7 @@ class Report:
     forward_s: float
     ten_crop_s: float
     ten_crop_images: int
+    one_image_s: float
     peak_rss_mb: float
     layers: tuple[LayerTimes, ...]
     ceilings: Ceilings | None = None  # of engines that record their work
@@ -89,6 +90,7 @@ class Report:
             "images_per_s": self.batch / self.step_s,
             "forward_images_per_s": self.batch / self.forward_s,
             "ten_crop_images_per_s": self.ten_crop_images / self.ten_crop_s,
+            "one_image_s": self.one_image_s,
             "peak_rss_mb": self.peak_rss_mb,
             "layers": [
                 {
@@ -150,6 +152,11 @@ class Workload:
         predictor, pixels = self._larger
         predictor(pixels)
 
+    def one_image(self) -> None:
+        """The test-time outputs of a single image, in the layout that the engine has for it."""
+        net, image = self._single
+        net.forward(image, Pass(1, 1, dropout=self.recipe.dropout))
+
     @property
     def ten_crop_images(self) -> int:
         """The fewest images whose views fill whole batches."""
@@ -162,6 +169,16 @@ class Workload:
         pixels = self._drawn.integers(256, size=(self.ten_crop_images, size, size, 3), dtype=np.uint8)
         mean = np.full((size, size, 3), 127.5, np.float32)
         return Predictor(self.net, mean, ten_crops(size, crop), self.recipe.dropout), list(pixels)
+
+    @cached_property
+    def _single(self) -> tuple[Net, Tensor]:
+        engine, crop = self.net.engine.for_test(1), self.recipe.net.crop
+        net = Net(self.net.topology, engine, self.link, 1, training=False)
+        for own, learnt in zip(net.parameters, self.net.parameters, strict=True):
+            own.value[...] = learnt.value
+        image = engine.maps(1, 3, crop, crop)
+        engine.pack(self._drawn.standard_normal((1, 3, crop, crop), np.float32), image)
+        return net, image
 
     def convolution_work(self) -> Counts:
         """Multiply-adds that this process does for its images in each convolution, (forward, backward)."""
@@ -191,6 +208,8 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
     peak = sum(gather(peak_rss_mb()))
     forward = timed(load.forward)
     ten_crop = timed(load.ten_crops)
+    load.one_image()  # makes the net
+    one_image = timed(load.one_image)
     place = load.link.place
     direct = {name: (load.batch * f, load.batch * b) for name, (f, b) in direct_work(load.net.topology).items()}
     done = direct | _sums(gather(load.convolution_work()))
@@ -214,6 +233,7 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
         forward_s=forward[WHOLE],
         ten_crop_s=ten_crop[WHOLE],
         ten_crop_images=sum(gather(load.ten_crop_images)) // place.shares,
+        one_image_s=one_image[WHOLE],
         peak_rss_mb=peak,
         layers=tuple(layers),
         ceilings=ceilings(load.net.engine) if records else None,

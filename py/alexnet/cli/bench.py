@@ -70,7 +70,8 @@ def _show(report: "Report", title: str) -> None:
     found = report.as_json("", 0)
     say(
         f"training {found['images_per_s']:.1f}, forward {found['forward_images_per_s']:.1f}, "
-        f"ten-crop {found['ten_crop_images_per_s']:.2f} images/s; peak memory {report.peak_rss_mb:.0f} MB"
+        f"ten-crop {found['ten_crop_images_per_s']:.2f} images/s; one image {1e3 * report.one_image_s:.1f} ms; "
+        f"peak memory {report.peak_rss_mb:.0f} MB"
     )
     if report.ceilings:
         say(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
