@@ -1,5 +1,7 @@
 // The weight gradient by Winograd's method (winograd.hpp): the maps are transformed and dy evaluated at the same
 // points, their products summed over tiles and images, and only the sums combined to the taps.
+#include <limits>
+
 #include "conv.hpp"
 #include "shapes.hpp"
 #include "winograd_chunks.hpp"
@@ -56,30 +58,52 @@ void add_at_point(const float* dy, Index dy_step, const float* x, Index x_step, 
         }
 }
 
-// All maps of a group and the kernels of the blocks [begin, end), over a chunk, by one thread.
-void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Index begin, Index end,
-               float* sums) {
+// Some blocks of a group's maps and kernels, over a chunk, by one thread.
+void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Range map_blocks,
+               Range kernel_blocks, float* sums) {
     thread_local Scratch map_room, kernel_room;
-    const Index maps = g.map_blocks() * POINT_MAPS, kernels = (end - begin) * POINT_KERNELS;
+    const Index maps = map_blocks.size() * POINT_MAPS, kernels = kernel_blocks.size() * POINT_KERNELS;
     const Index images = chunk.tiles() * LANES;  // and tiles
     const Index map_step = AtPoints::floats(chunk, maps), kernel_step = AtPoints::floats(chunk, kernels);
     const AtPoints x{map_room.floats(g.points() * map_step), map_step, WIDTH * LANES, LANES};
     const AtPoints dy{kernel_room.floats(g.points() * kernel_step), kernel_step, LANES, images};
-    const Index first_map = group * g.maps(), first_kernel = group * g.kernels();
+    const Index first_map = group * g.maps() + map_blocks.begin * POINT_MAPS;
+    const Index first_kernel = group * g.kernels();
     for (Index m = 0; m < maps; m += WIDTH)
-        transform_maps(chunk, MapsTogether{g.x, first_map + m, first_map + g.maps()}, x.from(m * images));
+        transform_maps(chunk, MapsTogether{g.x, first_map + m, (group + 1) * g.maps()}, x.from(m * images));
     for (Index k = 0; k < kernels; ++k) {  // the last block is filled up with copies; their sums are not read
-        const Index kernel = std::min(begin * POINT_KERNELS + k, g.kernels() - 1);
+        const Index kernel = std::min(kernel_blocks.begin * POINT_KERNELS + k, g.kernels() - 1);
         evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, first_kernel + kernel}, dy.from(k * images));
     }
     for (Index q = 0; q < g.points(); ++q)
-        for (Index m = 0; m < g.map_blocks(); ++m)
-            for (Index k = begin; k < end; ++k)
-                add_at_point(dy.at(q, 0, (k - begin) * POINT_KERNELS), images,
-                             x.at(q, 0, 0) + m * POINT_MAPS * images, WIDTH * images,
-                             chunk.tiles_having(q) * LANES,
-                             sums + q * g.sums() + (k * g.map_blocks() + m) * POINT_SUMS);
+        for (Index m = 0; m < map_blocks.size(); ++m)
+            for (Index k = 0; k < kernel_blocks.size(); ++k) {
+                const Index block = (kernel_blocks.begin + k) * g.map_blocks() + map_blocks.begin + m;
+                add_at_point(dy.at(q, 0, k * POINT_KERNELS), images, x.at(q, 0, 0) + m * POINT_MAPS * images,
+                             WIDTH * images, chunk.tiles_having(q) * LANES,
+                             sums + q * g.sums() + block * POINT_SUMS);
+            }
 }
+
+// How a group is shared out: each part of the kernels brings its share of the maps to the points again, and each part
+// of the maps its share of dy: so many of either that least is brought twice, in a part for each thread.
+struct Parts {
+    Split maps, kernels;
+
+    Parts(const GradientAtPoints& g, Index share) : maps{g.map_blocks(), 1}, kernels{g.kernel_blocks(), 1} {
+        const Index wanted = std::min(share, g.map_blocks() * g.kernel_blocks());
+        Index least = std::numeric_limits<Index>::max();
+        for (Index of_maps = 1; of_maps <= std::min(share, g.map_blocks()); ++of_maps) {
+            const Index of_kernels = std::min(ceil_divide(share, of_maps), g.kernel_blocks());
+            const Index brought = of_kernels * g.maps() + of_maps * g.kernels();
+            if (of_maps * of_kernels < wanted || brought >= least) continue;
+            least = brought;
+            maps.count = of_maps;
+            kernels.count = of_kernels;
+        }
+    }
+    Index count() const { return maps.count * kernels.count; }
+};
 
 // Combines LANES neighbouring sums at all points to their taps.
 void write_taps(const GradientAtPoints& g, Index group, const float* sums, Index line) {
@@ -133,12 +157,12 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
     float* sums = sum_room.floats(g.groups * g.points() * g.sums());
     std::fill(sums, sums + g.groups * g.points() * g.sums(), 0.0f);
     const auto all = chunks(g.tiles_y, g.tiles_x, x.blocks, 1);
-    const Index parts = std::min((threads() + g.groups - 1) / g.groups, g.kernel_blocks());
-    parallel(g.groups * parts, [&](Index i) {
-        const Index group = i / parts, part = i % parts;
-        const Index begin = part * g.kernel_blocks() / parts, end = (part + 1) * g.kernel_blocks() / parts;
+    const Parts parts(g, ceil_divide(threads(), g.groups));
+    parallel(g.groups * parts.count(), [&](Index i) {
+        const Index group = i / parts.count(), part = i % parts.count();
         for (const Chunk& chunk : all)
-            add_chunk(g, chunk, group, begin, end, sums + group * g.points() * g.sums());
+            add_chunk(g, chunk, group, parts.maps[part % parts.maps.count],
+                      parts.kernels[part / parts.maps.count], sums + group * g.points() * g.sums());
     });
     const Index lines = g.sums() / LANES;
     parallel(g.groups * lines,
