@@ -143,3 +143,9 @@ def test_only_the_command_line_prints():
 
     allowed = {"alexnet.console", "alexnet.engines.cuda.sizes"}  # the latter as a program of the build
     assert {name for name, text in sources().items() if prints(text) and room(name) != "cli"} == allowed
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    """pytest imports them by their names alone, and where two are run together refuses the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

@@ -75,6 +75,7 @@ class Cluster:
     def begin(self, job: str) -> None:
         """Let a requeued job begin at once: by itself Slurm waits two minutes, counted from when it has cleaned up."""
         self.wait(job, "PENDING")
+        time.sleep(3)  # a node refuses what was signed in the second in which the job's last signature ran out
         self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def output(self, job: str) -> str:
