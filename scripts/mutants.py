@@ -130,7 +130,7 @@ def pytest(words: tuple[str, ...]) -> str:
         return "they did not end"
     if run.returncode < 0:
         raise ValueError(f"{shlex.join(words)}: killed by signal {-run.returncode}")
-    said = run.stdout.strip().splitlines() or ["nothing was said"]
+    said = (run.stdout + run.stderr).strip().splitlines() or ["nothing was said"]
     first = next((line for line in said if line.startswith(("FAILED ", "ERROR "))), "\n".join(said[-8:]))
     return first if run.returncode else ""
 

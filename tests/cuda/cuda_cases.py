@@ -14,8 +14,8 @@ Made = dict[str, Array]
 CONVOLUTIONS = {
     "few kernels": (3, 4, 5, 5, 6, 3, 2, 1, 2),
     "low tiles": (136, 20, 4, 4, 34, 3, 1, 0, 1),  # five of columns, six stages deep, the sums in two parts
-    "two middle tiles": (9, 36, 4, 4, 272, 3, 1, 1, 2),
-    "a tall tile": (17, 7, 4, 4, 104, 5, 1, 2, 1),
+    "two middle tiles": (9, 36, 4, 4, 272, 2, 1, 0, 2),
+    "a tall tile": (17, 7, 4, 4, 104, 2, 1, 1, 1),
 }
 
 

@@ -16,6 +16,7 @@ SHAPES = [  # images, (maps, height, width), units
     (130, (2, 3, 3), 10),
     (16, (40, 6, 6), 20),
 ]
+MANY = (17, (5, 3, 3), 1100)  # units of more than one slice
 
 
 def problem(images: int, shape: tuple[int, ...], units: int) -> tuple[F32, F32, F32, F32]:
@@ -41,7 +42,7 @@ def backward(ops: Any, x: F32, w: F32, dy: F32) -> tuple[F32, F32, F32]:
     return unpack(dx, len(x)), dw, db
 
 
-@pytest.mark.parametrize(("images", "shape", "units"), SHAPES)
+@pytest.mark.parametrize(("images", "shape", "units"), [*SHAPES, MANY])
 def test_both_passes(ops: Any, images: int, shape: tuple[int, ...], units: int) -> None:
     x, w, b, dy = problem(images, shape, units)
     exact = [a.astype(np.float64) for a in (x, w, b, dy)]
@@ -63,9 +64,6 @@ def test_slopes(engine: Any) -> None:
     finite_difference(lambda x: loss(x, w, b), x, dx, rng, step=1, bound=1e-4)
     finite_difference(lambda w: loss(x, w, b), w, dw, rng, step=1, bound=1e-4)
     finite_difference(lambda b: loss(x, w, b), b, db, rng, step=1, bound=1e-4)
-
-
-MANY = (17, (5, 3, 3), 1100)  # units of more than one slice
 
 
 @pytest.mark.parametrize(("images", "shape", "units"), [*SHAPES, MANY])

@@ -19,28 +19,36 @@ def image(maps: int, height: int, width: int) -> F32:
 @pytest.mark.parametrize(
     ("maps", "side", "kernels", "size", "stride", "pad", "groups"),
     [
-        (1, 1, 1, 1, 1, 0, 1),
-        (3, 23, 8, 11, 4, 0, 1),
-        (6, 27, 10, 5, 1, 2, 2),
-        (48, 13, 20, 3, 1, 1, 2),
-        (4, 9, 6, 4, 3, 1, 1),
-        (2, 5, 3, 7, 1, 3, 1),
+        (1, 1, 1, (1, 1), 1, 0, 1),
+        (3, 23, 8, (11, 11), 4, 0, 1),
+        (6, 27, 10, (5, 5), 1, 2, 2),
+        (48, 13, 20, (3, 3), 1, 1, 2),
+        (4, 9, 6, (4, 2), 3, 1, 1),
+        (2, 5, 3, (7, 5), 1, 3, 1),
     ],
 )
 def test_convolution(
-    one: Any, naive: Any, maps: int, side: int, kernels: int, size: int, stride: int, pad: int, groups: int
+    one: Any,
+    naive: Any,
+    maps: int,
+    side: int,
+    kernels: int,
+    size: tuple[int, int],
+    stride: int,
+    pad: int,
+    groups: int,
 ) -> None:
     rng = np.random.default_rng(1)
     x = image(maps, side, side)
-    w = rng.standard_normal((kernels, maps // groups, size, size), np.float32)
+    w = rng.standard_normal((kernels, maps // groups, *size), np.float32)
     b = rng.standard_normal(kernels, np.float32)
-    out = -(-(side + 2 * pad - size) // stride) + 1  # the ceiling: taps reach over the edge
+    sides = [-(-(side + 2 * pad - taps) // stride) + 1 for taps in size]  # the ceiling: taps reach over the edge
     shape = {"stride": stride, "pad": pad, "groups": groups}
-    expected = poisoned_maps(1, kernels, out, out)
+    expected = poisoned_maps(1, kernels, *sides)
     naive.conv_forward(pack(x), w, b, expected, **shape)
 
     def found(one: Any) -> list[F32]:
-        y = poisoned(1, kernels, out, out)
+        y = poisoned(1, kernels, *sides)
         one.conv_forward(x, w, b, y, **shape)
         return [y]
 
