@@ -105,6 +105,16 @@ def test_blocks_come_in_another_order_each_epoch():
     assert made.blocks(Window(0, 1)) != first and len(set(first) & set(second)) < 12
 
 
+def test_where_a_block_comes_says_nothing_of_its_images(small_windows):
+    """Six blocks of seven images, three a window: were both ordered by the same draws, images 0 to 5 would be, too."""
+    made, alike = Stream(42, 8, 5, shuffle=True), 0
+    for epoch in range(40):
+        first = {block.start // 7 for block in made.blocks(Window(epoch, 0))}
+        order = made.at(np.arange(epoch * 42, (epoch + 1) * 42))[1]
+        alike += set(order[order < 6][:3].tolist()) == first
+    assert alike < 9  # of 40, where each is so by a chance of 1 in 20
+
+
 def test_a_batch_is_drawn_from_all_classes():
     """Of shards in a random order; as many images of each class as by chance: chi-square."""
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 4000))
