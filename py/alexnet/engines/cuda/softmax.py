@@ -9,8 +9,6 @@ from alexnet.engines.cuda.shapes import check, check_kind, check_maps
 from alexnet.engines.cuda.sizes import SIZES
 
 LABEL = np.dtype(np.int32)
-TOGETHER, SHARERS = SIZES["SOFTMAX_IMAGES"], SIZES["SOFTMAX_SHARERS"]
-BLOCK: Triple = TOGETHER * SHARERS, 1, 1
 WARP = 32
 
 
@@ -31,7 +29,7 @@ def loss(
     columns = logits.shape[3]
     sizes = np.int32(logits.size // columns), np.int32(columns), np.int32(images), np.float32(factor)
     arrays = _addresses(logits, labels, probs, dlogits, losses)
-    device.launch("softmax_loss", (columns // TOGETHER, 1, 1), BLOCK, [*arrays, *map(np.asarray, sizes)])
+    device.launch("softmax_loss", *_geometry(columns), [*arrays, *map(np.asarray, sizes)])
 
 
 def tally(device: Device, probs: Array, labels: Array, losses: Array, wrong: Array, sums: Array) -> None:
@@ -42,9 +40,14 @@ def tally(device: Device, probs: Array, labels: Array, losses: Array, wrong: Arr
     check(sums.shape == (2,), "tally", "two sums", sums)
     columns, images = probs.shape[3], np.asarray(np.int32(labels.size))
     sizes = [np.asarray(np.int32(each)) for each in (probs.size // columns, columns)]
-    grid = -(-labels.size // TOGETHER), 1, 1
-    device.launch("tally_images", grid, BLOCK, [*_addresses(probs, labels, wrong), *sizes, images])
+    device.launch("tally_images", *_geometry(labels.size), [*_addresses(probs, labels, wrong), *sizes, images])
     device.launch("tally", (1, 1, 1), (WARP, 1, 1), [*_addresses(losses, wrong, sums), images])
+
+
+def _geometry(images: int) -> tuple[Triple, Triple]:
+    """The grid and the block of kernels whose threads share an image's classes."""
+    together, sharers = SIZES["SOFTMAX_IMAGES"], SIZES["SOFTMAX_SHARERS"]
+    return (-(-images // together), 1, 1), (together * sharers, 1, 1)
 
 
 def _check(operation: str, maps: Array, labels: Array, losses: Array, images: int) -> None:
