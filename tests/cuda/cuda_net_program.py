@@ -24,7 +24,8 @@ def main(name: str, precision: Precision, batch: int) -> None:
     columns, bound = recipe.net.columns, BOUND[precision]
     pixels = images(np.random.default_rng(7), batch, recipe.net.crop)
     labels = np.array([*range(batch - 1), 9], np.int32)
-    engines = CudaEngine(device(precision, 1), records=False), CpuEngine(1)
+    # Direct convolutions: by Winograd's method the CPU's own rounding grows to 1e-5 down to conv1.
+    engines = CudaEngine(device(precision, 1), records=False), CpuEngine(1, fast=False)
     found = compare(recipe, engines, (StagedLink(columns), MpiLink(columns)), pixels, labels, bound)
     if found is not None:
         print(json.dumps(found))
