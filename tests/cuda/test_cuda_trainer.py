@@ -17,6 +17,7 @@ from alexnet.engines.cuda.device import NUMBER, Array
 from alexnet.engines.cuda.recorder import Recorder
 from alexnet.errors import Failure
 from alexnet.links.solo import SoloLink
+from alexnet.net.net import Net
 from alexnet.recipe import load
 from alexnet.runs.checkpoint import read
 from alexnet.runs.log import Row
@@ -129,11 +130,11 @@ def test_a_recorder_that_freezes_what_changes_is_caught(
 def test_the_host_is_a_step_ahead_of_what_it_reads(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step's numbers are waited for once the next step is given; before a checkpoint nothing is left unread."""
     seen: list[str] = []
-    repeat, fetch = CudaEngine.repeat, CudaEngine.fetch
+    step, fetch = Net.step, CudaEngine.fetch
 
-    def given(self: CudaEngine, *arguments: Any) -> None:
+    def given(self: Net, *arguments: Any) -> None:
         seen.append("given")
-        repeat(self, *arguments)
+        step(self, *arguments)
 
     def asked(self: CudaEngine, values: Array) -> Callable[[], Any]:
         read = fetch(self, values)
@@ -144,7 +145,7 @@ def test_the_host_is_a_step_ahead_of_what_it_reads(data: Path, tmp_path: Path, m
 
         return told
 
-    monkeypatch.setattr(CudaEngine, "repeat", given)
+    monkeypatch.setattr(Net, "step", given)
     monkeypatch.setattr(CudaEngine, "fetch", asked)
     monkeypatch.setattr(Trainer, "_checkpoint", lambda self, best: seen.append("kept"))
     begin(CudaEngine(device("fp32", 1)), data, tmp_path / "run", "train.checkpoint_steps=3").run(4)
