@@ -45,7 +45,7 @@ def test_the_contract(workshop, processes):
     assert list(found) == KEYS
     assert (found["device"], found["procs"], found["threads"], found["batch"]) == ("cpu", processes, 1, BATCH)
     assert found["images_per_s"] == pytest.approx(BATCH / found["step_s"])
-    assert 20 * processes < found["peak_rss_mb"] < 1000 * processes
+    assert 50 * processes < found["peak_rss_mb"] < 1000 * processes  # of all: one alone has about 70 to 90
     assert found["forward_images_per_s"] > 0 and found["ten_crop_images_per_s"] > 0 and found["one_image_s"] > 0
     names = [name for name in LAYERS.split() if processes > 1 or not name.startswith("cross")]
     assert [each["name"] for each in found["layers"]] == names
