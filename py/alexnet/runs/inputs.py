@@ -5,7 +5,6 @@ float64, `classes` as the bytes of JSON, each with the CRC-32 of its bytes, and 
 """
 
 import json
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.format import ClassInfo
+from alexnet.data.format import ClassInfo, guarded, put
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure, reason
 from alexnet.files import whole_file
@@ -58,8 +57,7 @@ def write(run: Path, inputs: Inputs) -> None:
             file.attrs["format"] = FORMAT
             file.attrs["dataset"] = inputs.identity
             for name, values in arrays.items():
-                made = file.create_dataset(name, data=values, track_times=False)
-                made.attrs["crc32"] = np.uint32(zlib.crc32(values.tobytes()))
+                put(file, name, values)
     except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full
         raise Failure(f"{run / NAME}: cannot be written ({reason(error)}); make room, then use --resume") from error
 
@@ -77,7 +75,7 @@ def read(run: Path) -> Inputs | None:
             if file.attrs["format"] != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             mean, values, vectors, listed = (
-                _checked(file, name) for name in ("mean", "pca/eigenvalues", "pca/eigenvectors", "classes")
+                guarded(file, name) for name in ("mean", "pca/eigenvalues", "pca/eigenvectors", "classes")
             )
             classes = tuple(ClassInfo(**each) for each in json.loads(listed.tobytes()))
             return Inputs(mean, values, vectors, classes, str(file.attrs["dataset"]))
@@ -85,10 +83,3 @@ def read(run: Path) -> Inputs | None:
         raise Failure(
             f"{path}: damaged ({reason(error)}); copy it from the run's other place, or delete it and name --data"
         ) from error
-
-
-def _checked(file: h5py.File, name: str) -> NDArray[Any]:
-    values: NDArray[Any] = np.asarray(file[name][...])
-    if zlib.crc32(values.tobytes()) != int(file[name].attrs["crc32"]):
-        raise ValueError(f"the checksum of {name} does not agree")
-    return values
