@@ -1,17 +1,14 @@
 """Which training images are nearest to test images (section 6.1): by the last hidden layer, or by their pixels."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.errors import Failure
+from alexnet.experiments.commands import answer
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab, tested
-from alexnet.experiments.turns import ALEXCTL
 from alexnet.retrieval.extract import extract
 from alexnet.retrieval.features import Features, singles
 from alexnet.retrieval.neighbours import nearest
@@ -47,11 +44,7 @@ def codes(lab: Lab, job: Job) -> dict[str, Any]:
     files = [str(features(lab, job, "features", split).path) for split in ("train", tested(job.data))]
 
     def make() -> dict[str, Any]:
-        options = ["--out", str(folder), "--data", str(job.data.path), "--json"]
-        done = subprocess.run([*ALEXCTL, "codes", *files, *options], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failure((done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("alexctl: "))
-        return dict(json.loads(done.stdout.splitlines()[-1]))
+        return answer("codes", *files, "--out", str(folder), "--data", str(job.data.path))
 
     return lab.kept(folder / "codes.json", make)
 

@@ -13,7 +13,8 @@ from alexnet.console import say
 from alexnet.data.format import STATS
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure, reason
-from alexnet.experiments.turns import ALEXCTL, turn
+from alexnet.experiments.commands import ALEXCTL
+from alexnet.experiments.turns import turn
 from alexnet.files import PART
 
 FOLDERS = (Path("data"), Path("images"))

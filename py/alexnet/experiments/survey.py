@@ -1,17 +1,16 @@
 """Before anything runs: which items there are, what they lack, and what they would cost."""
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any
 
 from alexnet.errors import Failure
+from alexnet.experiments.commands import answer
 from alexnet.experiments.jobs import Job, Plan, distinct
 from alexnet.experiments.lab import Lab, tested
 from alexnet.experiments.sources import Missing
-from alexnet.experiments.turns import ALEXCTL
 from alexnet.experiments.work import where
 from alexnet.recipe.topology import topology
 
@@ -112,12 +111,11 @@ def _speed(lab: Lab, job: Job) -> dict[str, Any]:
     key = blake2b(json.dumps([*parts, len(job.data.classes)]).encode(), digest_size=8).hexdigest()
 
     def measure() -> dict[str, Any]:
-        options = ["--classes", str(len(job.data.classes)), "--repeat", "1", "--json"]
-        command = [*ALEXCTL, "bench", *job.settings(), *options, *hardware]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failure(f"{job.name}: {done.stderr.strip().splitlines()[-1]}")
-        return dict(json.loads(done.stdout.splitlines()[-1]))
+        options = ["--classes", str(len(job.data.classes)), "--repeat", "1"]
+        try:
+            return answer("bench", *job.settings(), *options, *hardware)
+        except Failure as failure:
+            raise Failure(f"{job.name}: {failure}") from None
 
     return lab.kept(lab.out / "speeds" / f"{key}.json", measure)
 

@@ -1,6 +1,5 @@
 """Work that several processes may be about to do: one does it, the others wait and find it done."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +8,6 @@ from pathlib import Path
 from alexnet.errors import Failure
 from alexnet.files import held, locked, writing
 
-ALEXCTL = (sys.executable, "-P", "-m", "alexnet")  # -P: what lies where the user works is none of our modules
 POLL_SECONDS = 0.5
 HELD = "held"
 

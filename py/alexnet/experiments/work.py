@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from alexnet.console import say
+from alexnet.experiments.commands import ALEXCTL
 from alexnet.experiments.jobs import Job, distinct
 from alexnet.experiments.lab import Lab
-from alexnet.experiments.turns import ALEXCTL, turn, until_free
+from alexnet.experiments.turns import turn, until_free
 from alexnet.files import write_whole
 from alexnet.machine.launch import die_with_parent
 from alexnet.runs.directory import LOCK
