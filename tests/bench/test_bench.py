@@ -1,11 +1,13 @@
 """`alexctl bench`: its contract, and its arithmetic on times that are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from alexnet.bench import steps as bench
+from alexnet.bench.stopwatch import Stopwatch
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
 from alexnet.net.layers import Pass
@@ -109,6 +111,49 @@ def test_medians_of_the_slowest_process(workshop):
     assert found["ten_crop_images_per_s"] == pytest.approx(8 / 3)
     conv2 = next(each for each in found["layers"] if each["name"] == "conv2")
     assert conv2["gflops"] == pytest.approx(3 * 2 * BATCH * WORK["conv2"] / 6 / 1e9)
+    done = 2 * 2 * sum(workload.convolution_work()["conv2"])  # both processes', as each says
+    assert conv2["gflops_done"] == pytest.approx(done / 6 / 1e9)
+
+
+def test_processes_that_share_a_net_count_an_image_once(workshop):
+    workload = bench.Workload(load(workshop.recipe), 3, BATCH, CpuEngine(1), SoloLink(2))
+    workload.ten_crops()
+    workload.one_image()  # the nets are made: whole ones, so that nothing has to be exchanged
+    workload.link.place = replace(workload.link.place, owned=range(1))  # one of two columns, and nobody else's images
+    report = bench.measure(workload, 1, lambda value: [value, value])
+    assert (report.procs, report.ten_crop_images) == (2, 4)
+
+
+def test_each_rate_is_by_its_own_time():
+    report = bench.Report(1, BATCH, 2.0, 0.1, 0.2, 0.5, 4.0, 3, 0.25, 90.0, ())
+    found = report.as_json("cpu", 1)
+    rates = [found[key] for key in ("images_per_s", "forward_images_per_s", "ten_crop_images_per_s", "one_image_s")]
+    assert rates == [BATCH / 2, BATCH / 0.5, 3 / 4, 0.25]
+
+
+class Clock:
+    """An engine whose marks are told beforehand."""
+
+    def __init__(self, *times: float) -> None:
+        self._times = iter(times)
+
+    def mark(self) -> float:
+        return next(self._times)
+
+    def seconds(self, start: float, end: float) -> float:
+        return end - start
+
+
+def test_a_part_counts_each_time_that_it_is_entered():
+    """A step's sums of gradients are several."""
+    watch = Stopwatch(Clock(0, 1, 3, 4, 9, 10))
+
+    def act() -> None:
+        for _ in range(2):
+            with watch("sums"):
+                pass
+
+    assert watch.rows(act, 1, SoloLink(1)) == [{"sums": 2 + 5, "step": 10}]
 
 
 def test_parts_add_up_to_the_step(workshop):

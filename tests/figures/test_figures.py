@@ -42,6 +42,7 @@ def test_kernels_of_column_1_stand_above_those_of_column_2(tmp_path):
     """Fig. 3. Each has its own range: 0.001 is as bright as 1 where it is its kernel's largest."""
     weights = np.zeros((96, 3, 11, 11), np.float32)
     weights[:48, 0] = 0.001
+    weights[:24, 0] = 1
     weights[48:, 2] = 1
     weights[95] = 0
     kernels_figure(weights, 2, tmp_path / "k.png")
@@ -87,6 +88,17 @@ def test_the_right_labels_bar_is_red_and_as_long_as_its_probability(tmp_path):
     assert lengths[1][1] == pytest.approx(lengths[2][0], rel=0.05)
     assert lengths[2][1] == pytest.approx(lengths[1][0], rel=0.05)
     assert lengths[9][0] == 0 and lengths[9][1] > 0
+
+
+def test_a_bar_over_the_whole_width_is_certainty(tmp_path):
+    """So bars of two images can be compared: half as sure is half as long."""
+    names, lengths = [" "] * 10, []
+    for sure in (1.0, 0.5):
+        probs = np.zeros((1, 10), np.float32)
+        probs[0, 1] = sure
+        predictions_figure([flat(GREEN)], [1], probs, names, tmp_path / "p.png")
+        lengths.append(near(pixels(tmp_path / "p.png"), RIGHT).sum(axis=1).max())
+    assert lengths[0] == pytest.approx(2 * lengths[1], rel=0.05)
 
 
 def test_as_many_pictures_as_asked(tmp_path):
