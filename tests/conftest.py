@@ -17,7 +17,7 @@ ALEXCTL = [sys.executable, "-m", "alexnet"]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes do not name a test: a gzip file holds the second in which it was made, and no two collections would agree."""
+    """Bytes do not name a test: a gzip file holds the second in which it was made, which no two collections share."""
     return argname if isinstance(val, bytes) else None
 
 
