@@ -163,7 +163,7 @@ def test_training_curves(steps, tmp_path):
 
 
 def test_training_curves_follow_the_log(tmp_path):
-    """A falling loss is drawn as a falling line; steps whose loss was null are left out."""
+    """A falling loss is drawn as a falling line."""
     log = rows(300, lambda step: None if step % 7 == 0 else 3.0 if step < 150 else 1.0)
     training_figure(log, tmp_path / "t.png")
     picture = pixels(tmp_path / "t.png")
@@ -172,6 +172,15 @@ def test_training_curves_follow_the_log(tmp_path):
     middle = places[:, 1].mean()
     early, late = places[places[:, 1] < middle * 0.7], places[places[:, 1] > middle * 1.2]
     assert np.median(early[:, 0]) < np.median(late[:, 0]) - 50
+
+
+def test_steps_whose_loss_was_null_are_left_out(tmp_path):
+    log = rows(40, lambda step: None if step % 7 == 0 else 3.0)
+    pictures = []
+    for each in (log, [{key: row[key] for key in row if row[key] is not None} for row in log]):
+        training_figure(each, tmp_path / "t.png")
+        pictures.append(pixels(tmp_path / "t.png"))
+    assert (pictures[0] == pictures[1]).all()
 
 
 def test_what_cannot_be_drawn_or_written(tmp_path):

@@ -15,6 +15,20 @@ def laid(*layers, columns=2, crop=8, classes=10) -> Topology:
     return topology(NetSpec(columns=columns, crop=crop, layers=layers), classes)
 
 
+@pytest.mark.parametrize(
+    ("layers", "name"),
+    [
+        (load("alexnet").net.layers, "relu7"),  # the 4,096 values of section 6.1
+        (load("cifar-13").net.layers, "act4"),
+        ((Conv(name="c", kernels=8, size=3), Relu(name="r"), Fc(name="f", units=4), *LOSS), "r"),
+        ((Conv(name="c", kernels=8, size=3), *LOSS), "c"),
+        ((Relu(name="r"), Softmax(name="loss")), "r"),
+    ],
+)
+def test_the_layer_whose_values_describe_an_image(layers, name):
+    assert NetSpec(layers=layers).last_hidden == name
+
+
 @pytest.mark.parametrize("name", ["alexnet", "krizhevsky-145"])
 def test_the_papers_net(name):
     """Sections 3.5 and 4; Fig. 2. Its caption's 253,440 for conv1 fits no map size; 55 x 55 x 96 is 290,400."""
