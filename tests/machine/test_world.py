@@ -132,6 +132,17 @@ def test_a_number_of_processes_other_than_the_launchers_is_refused(workshop, tmp
     assert done.stderr == "alexctl: --procs 4: 2 processes were started; leave out --procs\n"
 
 
+def test_an_mpiexec_that_tells_its_processes_nothing_has_them_start_no_more(workshop, tmp_path, monkeypatch, capfd):
+    """Each would start as many again, until the machine is full."""
+    mute = tmp_path / "mpiexec"
+    mute.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    mute.chmod(0o755)
+    monkeypatch.setattr(launch, "mpiexec", lambda: str(mute))
+    arguments = ["train", workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--procs", 2]
+    assert launch.run(2, [*map(str, arguments), "--out", str(tmp_path / "run")]) == 1
+    assert "started this process and did not say so" in capfd.readouterr().err
+
+
 def test_a_failing_process_is_heard_before_all_end(tmp_path):
     """A launcher drops what it has not read when the processes end: of ten such ends some were silent."""
     program = tmp_path / "program.py"

@@ -34,8 +34,11 @@ def run(processes: int, arguments: list[str]) -> int:
     """Run `alexctl` with `arguments` in so many processes and return their exit code.
 
     A signal to stop is passed on; where this process is killed, the others end too.
-    Raises Failure where there is no mpiexec, or no shared memory.
+    Raises Failure where there is no mpiexec, or no shared memory, or where this process is one of those: an mpiexec
+    that does not tell them of one another would have each start as many again, and so on.
     """
+    if UP in os.environ:
+        raise Failure(f"{mpiexec()} started this process and did not say so: use MPICH's (pip install mpich), or srun")
     _check_shared_memory(processes)
     # -P: what lies where the user works, such as an alexnet.py, is none of our modules.
     command = [mpiexec(), "-n", str(processes), sys.executable, "-P", "-m", "mpi4py", "-m", "alexnet", *arguments]
@@ -69,8 +72,9 @@ def run(processes: int, arguments: list[str]) -> int:
 
 def up() -> None:
     """Tell `run` that a process which it started hears signals."""
-    if folder := os.environ.pop(UP, ""):
+    if folder := os.environ.get(UP):
         (Path(folder) / str(os.getpid())).touch()
+        os.environ[UP] = ""  # said, and not to be said by others that this process starts
 
 
 def mpiexec() -> str:
