@@ -132,6 +132,19 @@ def test_a_number_of_processes_other_than_the_launchers_is_refused(workshop, tmp
     assert done.stderr == "alexctl: --procs 4: 2 processes were started; leave out --procs\n"
 
 
+def test_what_a_cluster_left_over_is_not_passed_on(tmp_path, monkeypatch, capfd):
+    """MPICH's mpiexec sets its own in their place; another's need not."""
+    tells = tmp_path / "mpiexec"
+    tells.write_text("#!/bin/sh\nenv >&2\n")
+    tells.chmod(0o755)
+    monkeypatch.setattr(launch, "mpiexec", lambda: str(tells))
+    for name in ("PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "PMIC"):
+        monkeypatch.setenv(name, "7")
+    assert launch.run(2, ["train"]) == 0
+    passed = capfd.readouterr().err.splitlines()
+    assert [line for line in passed if line.endswith("=7")] == ["PMIC=7"]
+
+
 def test_an_mpiexec_that_tells_its_processes_nothing_has_them_start_no_more(workshop, tmp_path, monkeypatch, capfd):
     """Each would start as many again, until the machine is full."""
     mute = tmp_path / "mpiexec"
