@@ -67,7 +67,7 @@ def _about(data: "Dataset", found: "Findings") -> dict[str, str]:
     }
     for split, counts in found.per_class.items():
         files = data.shard_counts[split]
-        about[split] = f"{data.counts[split]} images in {files} files, {counts.min()} to {counts.max()} a class"
+        about[split] = f"{data.counts[split]} images in {files} files, {min(counts)} to {max(counts)} a class"
     reasons = [f"{reason} ({count})" for reason, count in found.skipped.most_common(REASONS_SHOWN)]
     about["left out"] = f"{found.skipped.total()} unreadable images" + "".join(f"; {each}" for each in reasons)
     return about

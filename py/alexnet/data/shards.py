@@ -232,7 +232,7 @@ class Dataset:
         shard = read_shard(path)
         if (shard.stamp, shard.split, shard.index) != (self.stamp, split, index):
             raise Failure(f"{path} is of another dataset than {STATS}: delete it and run alexctl prep again")
-        if len(shard) and not 0 <= shard.labels.min() <= shard.labels.max() < len(self.classes):
+        if len(shard) and not 0 <= np.min(shard.labels) <= np.max(shard.labels) < len(self.classes):
             raise Failure(
                 f"{path} has a label outside 0..{len(self.classes) - 1}: delete it and run alexctl prep again"
             )

@@ -45,7 +45,7 @@ def sheet(maps: Maps) -> NDArray[np.uint8]:
     seam = 1 if height * width > 1 else 0
     across = min(count, ACROSS if seam else WIDE)
     down = -(-count // across)
-    largest = float(maps.max(initial=0))
+    largest = float(np.max(maps, initial=0))
     bright = np.clip(maps / largest if largest > 0 else np.zeros_like(maps), 0, 1)
     found = np.zeros((down * (height + seam) - seam, across * (width + seam) - seam), np.uint8)
     if seam:

@@ -140,7 +140,7 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     _line(error, _series(log, "val_top5_error", 100), "validation error, top-5", "#81b29a")
     epochs, rates = _series(log, "rate")
     rate.step(epochs, rates, where="post", color=INK, linewidth=1.4)
-    if len(rates) and rates.min() > 0:
+    if len(rates) and np.min(rates) > 0:
         rate.set_yscale("log")
     rate.minorticks_off()
     for each, label in zip(axes, ("loss", "error, %", "rate"), strict=True):

@@ -129,7 +129,8 @@ def loss_and_gradients(net: Autoencoder, rows: Floats) -> tuple[float, list[Floa
         slopes.append(slope)
     error = values - rows
     loss = float((error.astype(np.float64) ** 2).sum() / (2 * len(rows)))
-    to_weights, to_biases = [], []
+    to_weights: list[Floats] = []
+    to_biases: list[Floats] = []
     back = error / len(rows)
     for layer in reversed(range(len(net.weights))):
         back = back * slopes[layer]

@@ -51,7 +51,7 @@ def _nearest(features: Features, queries: Floats, k: int, advance: Callable[[int
     best = _Best(len(queries), min(k + KEPT, features.count))
     largest = 0.0
     for start, block, squares in _blocks(features):
-        largest = max(largest, float(np.sqrt(squares.max())))
+        largest = max(largest, float(np.sqrt(np.max(squares))))
         for at in range(0, len(queries), TOGETHER):
             part = slice(at, at + TOGETHER)
             best.add(part, squares - 2 * (queries[part] @ block.T), start)

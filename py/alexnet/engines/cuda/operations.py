@@ -231,7 +231,7 @@ class CudaOperations:
         fits = all(image.shape == (size, size, 3) for image in images)
         fits = fits and mean.shape in ((size, size, 3), (crop, crop, 3))
         check(fits, "augment", f"images or mean are not {size} x {size}", mean, out)
-        inside = offsets.min() >= 0 and offsets.max() + crop <= size
+        inside = np.min(offsets) >= 0 and np.max(offsets) + crop <= size
         check(bool(inside), "augment", "a crop reaches beyond its image", mean, out)
         check(divide != 0, "augment", "division by zero", mean, out)
 
