@@ -4,6 +4,8 @@
 
 #include <cblas.h>
 
+#include "amx.hpp"
+#include "bf16.hpp"
 #include "bindings_fused.hpp"
 #include "bindings_local.hpp"
 #include "philox.hpp"
@@ -181,6 +183,24 @@ void bind_random(nb::module_& m) {
         "seed"_a, "purpose"_a, "layer"_a, "first"_a, "count"_a, nb::kw_only(), "threads"_a);
 }
 
+// The tiles by themselves: what two steps of products add to sums.
+void bind_tiles(nb::module_& m) {
+    using Halves = Array<const std::uint16_t, nb::shape<16, 32>>;
+    m.attr("TILES") = amx::TILES;
+    m.def(
+        "tile_dot",
+        [](Array<float, nb::shape<16, 16>> c, Halves a, Halves b) {
+            amx::Tiles tiles;
+            tiles.load<0>(c.data(), amx::ROW_BYTES);
+            tiles.load<1>(a.data(), amx::ROW_BYTES);
+            tiles.load<2>(b.data(), amx::ROW_BYTES);
+            tiles.dot<0, 1, 2>();
+            tiles.dot<0, 1, 2>();
+            tiles.store<0>(c.data(), amx::ROW_BYTES);
+        },
+        array("c"), array("a"), array("b"));
+}
+
 #if defined(ENGINE_BASE)
 const char* best_isa() {
 #if defined(__x86_64__)
@@ -203,6 +223,9 @@ struct Fast : Direct {
 struct Winograd : Direct {
     using Direct::Direct;
 };
+struct Bf16 : Direct {
+    using Direct::Direct;
+};
 struct Naive : Direct {
     using Direct::Direct;
 };
@@ -220,6 +243,7 @@ void bind_engine(nb::module_& m) {
     m.attr("ISA") = ISA;
     bind_random(m);
     bind_one_image(m);
+    bind_tiles(m);
 
     auto direct = add<Direct>(m, "Direct", "All operations on blocks of images.");
     Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(direct);
@@ -242,8 +266,16 @@ void bind_engine(nb::module_& m) {
                 &winograd::conv_products}
         .bind(winograd);
 
+    auto bf16 = add<Bf16, Direct>(m, "Bf16",
+                                  "With products of convolution and FC layers in bf16, by AMX or its model.");
+    Convolution{&bf16::conv_forward, &bf16::conv_backward_data, &bf16::conv_backward_weights, &conv_products}
+        .bind(bf16);
+    FullyConnected{&bf16::fc_forward, &bf16::fc_backward_data, &bf16::fc_backward_weights}.bind(bf16);
+    def_fc_descend(bf16, &bf16::fc_descend);
+
 #if defined(ENGINE_BASE)
     m.def("best_isa", &best_isa);
+    m.def("has_amx", &amx::permitted);
     auto naive = add<Naive, Direct>(m, "Naive", "With plain loops in double: the readable definition.");
     Convolution{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights,
                 &conv_products}

@@ -7,16 +7,21 @@
 namespace alexnet {
 
 template <class C>
+void def_fc_descend(C& c, decltype(&fc_descend) f) {
+    def(
+        c, "fc_descend",
+        [f](In x, In dy, MatrixOut w, MatrixOut v, float rate, float momentum, float decay) {
+            f(view(x), view(dy), view(w), view(v), {rate, momentum, decay});
+        },
+        array("x"), array("dy"), array("w"), array("v"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a);
+}
+
+template <class C>
 void bind_fused(C& c) {
     def(
         c, "fc_backward_bias", [](In dy, VectorOut db) { fc_backward_bias(view(dy), view(db)); }, array("dy"),
         array("db"));
-    def(
-        c, "fc_descend",
-        [](In x, In dy, MatrixOut w, MatrixOut v, float rate, float momentum, float decay) {
-            fc_descend(view(x), view(dy), view(w), view(v), {rate, momentum, decay});
-        },
-        array("x"), array("dy"), array("w"), array("v"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a);
+    def_fc_descend(c, &fc_descend);
     def(
         c, "lrn_max_pool_forward",
         [](In x, Out y, Blocks<std::uint8_t> argmax, Index n, float k, float alpha, float beta, Index groups,

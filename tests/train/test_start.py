@@ -199,9 +199,9 @@ def test_precision_stays_with_the_run(workshop, run):
     """Held in the recipe: a CPU that cannot do it says so, also on resuming."""
     assert load(run / "recipe.toml").engine.precision == "fp32"
     assert log.read(run / "log.jsonl")[0]["precision"] == "fp32"
-    done = workshop.train(run.with_name("bf16"), "--precision", "bf16", code=1)
-    assert "engine.precision = bf16: the CPU computes in fp32" in done.stderr
-    assert not run.with_name("bf16").exists()
+    done = workshop.train(run.with_name("tf32"), "--precision", "tf32", code=1)
+    assert "engine.precision = tf32: the CPU has no such products" in done.stderr
+    assert not run.with_name("tf32").exists()
 
 
 def test_what_a_resumed_run_read_does_not_stay(workshop, run):

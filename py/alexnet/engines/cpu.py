@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats, Fused, Operations, Scalar, native
+from alexnet.engines import Floats, Fused, Operations, Precision, Scalar, native
 from alexnet.metrics import misses
 
 
@@ -19,15 +19,18 @@ class CpuOperations(Operations, Fused, Protocol):
 class CpuEngine:
     """Memory is NumPy's; the operations are the compiled module's, over `threads` threads.
 
-    `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp).
+    `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp). In "bf16" the products of
+    convolutions and FC layers round what they read, and sum in float32 (engine/cpu/bf16.hpp); memory stays float32.
+    Raises Failure where the processor cannot.
     """
 
     records, rectifies = False, True
 
-    def __init__(self, threads: int, *, fast: bool = True) -> None:
-        module = native.module()
-        self.threads, self.fast = threads, fast
-        self.ops: CpuOperations = (module.Fast if fast else module.Direct)(threads=threads)
+    def __init__(self, threads: int, *, fast: bool = True, precision: Precision = "fp32") -> None:
+        module = native.bf16() if precision == "bf16" else native.module()
+        self.threads, self.fast, self.precision = threads, fast, precision
+        kind = module.Bf16 if precision == "bf16" else module.Fast if fast else module.Direct
+        self.ops: CpuOperations = kind(threads=threads)
         self.lanes = int(module.LANES)
 
     @property
@@ -35,12 +38,12 @@ class CpuEngine:
         return self.ops
 
     def for_test(self, images: int) -> "CpuEngine":
-        """A single image has a layout of its own: it is not worth a block of sixteen."""
-        return OneImageEngine(self.threads) if images == 1 else self
+        """A single image has a layout of its own in fp32: it is not worth a block of sixteen."""
+        return OneImageEngine(self.threads) if images == 1 and self.precision == "fp32" else self
 
     def beside(self) -> "CpuEngine":
         """One thread: the others are the training's."""
-        return CpuEngine(1, fast=self.fast)
+        return CpuEngine(1, fast=self.fast, precision=self.precision)
 
     def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
         shape = (-(-images // self.lanes), maps, height, width, self.lanes)

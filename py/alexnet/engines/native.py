@@ -1,10 +1,13 @@
 """The compiled engine: one source, built for a few instruction sets, the best of which is chosen at import."""
 
 import importlib
+import os
 from functools import cache
 from types import ModuleType
 
 from alexnet.errors import Failure
+
+MODEL = "ALEXNET_AMX_MODEL"  # set to 1, tests have products in bf16 without a processor for them
 
 
 @cache
@@ -18,3 +21,21 @@ def module() -> ModuleType:
         return importlib.import_module(f"alexnet._engine_{best}")
     except ImportError as error:
         raise Failure(f"the compiled engine cannot be loaded ({error}); install the project again") from error
+
+
+def bf16() -> ModuleType:
+    """The compiled module whose products in bf16 go by this processor's AMX, or by a model of it that tests ask for.
+
+    Raises Failure where there is neither.
+    """
+    if os.environ.get(MODEL) == "1":
+        return module()
+    if not importlib.import_module("alexnet._engine_base").has_amx():
+        raise Failure("engine.precision = bf16: this processor has no AMX; use --gpus, or --precision fp32")
+    try:
+        return importlib.import_module("alexnet._engine_amx")
+    except ImportError as error:
+        raise Failure(
+            f"engine.precision = bf16: the compiled engine has no AMX ({error}); install the project again with a "
+            "compiler that knows -mamx-bf16, or use --precision fp32"
+        ) from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from alexnet.engines import Engine, Precision
+from alexnet.engines import Engine, Precision, native
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
@@ -54,7 +54,9 @@ class Hardware:
     @property
     def name(self) -> str:
         """For people, in a few words."""
-        return f"{len(self.gpus)} GPUs in {self.precision}" if self.gpus else "the CPU"
+        if self.gpus:
+            return f"{len(self.gpus)} GPUs in {self.precision}"
+        return "the CPU" if self.precision == "fp32" else f"the CPU in {self.precision}"
 
     def arguments(self) -> list[str]:
         """The options that ask for just this, for the processes that a command starts."""
@@ -102,8 +104,11 @@ def alone(
 
 
 def _check_precision(gpus: tuple[int, ...], precision: Precision) -> None:
-    if not gpus and precision != "fp32":
-        raise Failure(f"engine.precision = {precision}: the CPU computes in fp32; use --gpus, or --precision fp32")
+    if gpus or precision == "fp32":
+        return
+    if precision == "tf32":
+        raise Failure("engine.precision = tf32: the CPU has no such products; use --gpus, or --precision fp32")
+    native.bf16()
 
 
 def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
@@ -115,7 +120,7 @@ def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[En
     from alexnet.engines.cpu import CpuEngine
     from alexnet.links.mpi import MpiLink
 
-    return CpuEngine(hardware.threads, fast=fast), MpiLink(columns)
+    return CpuEngine(hardware.threads, fast=fast, precision=hardware.precision), MpiLink(columns)
 
 
 def _assemble_alone(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
@@ -123,7 +128,7 @@ def _assemble_alone(hardware: Hardware, columns: int, *, fast: bool = True) -> t
     if not hardware.gpus:
         from alexnet.engines.cpu import CpuEngine
 
-        return CpuEngine(hardware.threads, fast=fast), link
+        return CpuEngine(hardware.threads, fast=fast, precision=hardware.precision), link
     from alexnet.engines.cuda import CudaEngine
     from alexnet.engines.cuda.gpu import GpuDevice
 

@@ -21,6 +21,7 @@ def survey() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
         "engine": _asked(lambda: f"{native.module().ISA} (best here: {_best()})"),
+        "bf16": _asked(_bf16),
         "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": _asked(_mpi),
         "mpiexec": _asked(launch.mpiexec),
@@ -44,6 +45,12 @@ def _asked(question: Callable[[], str]) -> str:
 def _best() -> str:
     best: str = importlib.import_module("alexnet._engine_base").best_isa()
     return best
+
+
+def _bf16() -> str:
+    """How the CPU engine multiplies in bf16."""
+    tiles = native.bf16().TILES
+    return "AMX" if tiles == "AMX" else f"a model of AMX in C++, for tests ({native.MODEL} is set)"
 
 
 def _mpi() -> str:

@@ -254,7 +254,8 @@ class EngineSpec:
     """How the engine computes; what comes out agrees within rounding.
 
     On the CPU "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
-    `precision` is that of the products: tf32 and bf16 are a GPU's; weights, momenta and sums are always fp32.
+    `precision` is that of the products: tf32 is a GPU's, bf16 a GPU's or a CPU's with AMX, whose convolutions are then
+    direct; weights, momenta and sums are always fp32.
     """
 
     convolution: Method = "fast"

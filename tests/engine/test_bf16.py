@@ -1,0 +1,194 @@
+"""Products in bf16 with sums in float32: against float64 loops over inputs that bf16 holds exactly.
+
+Where the processor has AMX its build is tested too, and is held to the model of it, bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import references
+from comparison import F32, close, pack, poisoned, poisoned_maps, same_for_any_threads, unpack
+from conftest import BUILDS, THREADS
+from moved import Case, Problem
+from numpy.typing import NDArray
+
+CASES = [
+    Case(1, 1, 1, 1, 1, (1, 1), 1, 0, 1),
+    Case(17, 3, 23, 22, 7, (11, 11), 4, 0, 1, "ceil"),
+    Case(3, 7, 5, 5, 50, (3, 3), 1, 1, 1),  # lines of a map too few; tiles of kernels too few
+    Case(2, 70, 4, 3, 5, (3, 2), 1, 0, 1),  # lines of more than one step
+    Case(16, 6, 7, 8, 6, (3, 3), 2, 1, 3),
+    Case(3, 2, 8, 9, 34, (3, 2), 3, 2, 2, "ceil"),
+    Case(2, 2, 9, 9, 2, (2, 2), 3, 0, 1),  # pixels under no kernel
+    Case(3, 4, 8, 1, 6, (5, 2), 1, 4, 2),  # a pad wider than the kernel
+    Case(2, 128, 12, 30, 3, (2, 1), 1, 1, 1),  # more than one band of rows
+]
+LAYERS = [  # images, (maps, height, width), units
+    (1, (1, 1, 1), 1),
+    (15, (3, 2, 5), 7),
+    (33, (5, 1, 1), 33),
+    (17, (5, 3, 3), 1100),  # units of more than one slice, and of more than one part
+    (2, (5, 21, 21), 35),  # features of more than one slice, part and run
+]
+ROUNDS = 4000  # of products of tiles
+HARDWARE = "d72f6afea599a9c95c2aac6b5fed87b2ee462d4d1dc6f7728b18ebc42753fe75"
+RATES = {"rate": 0.25, "momentum": 0.9, "decay": 0.0625}
+
+
+def rounded(values: F32) -> F32:
+    """To the nearest bf16, ties to even."""
+    bits = values.view(np.uint32)
+    up = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    return (up & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def drawn(rng: np.random.Generator, *shape: int) -> F32:
+    return rounded(rng.standard_normal(shape, np.float32))
+
+
+@pytest.fixture
+def ops(build: ModuleType) -> Any:
+    """The operations in bf16 of each build."""
+    return build.Bf16(threads=THREADS)
+
+
+@cache
+def moved(case: Case) -> Problem:
+    rng = np.random.default_rng(1)
+    x = drawn(rng, case.images, case.maps, case.height, case.width)
+    w = drawn(rng, case.kernels, case.maps // case.groups, *case.size)
+    b = rng.standard_normal(case.kernels, np.float32)
+    dy = drawn(rng, case.images, case.kernels, *case.sides())
+    y = references.conv(x, w, b, case.sides(), *case.shape().values())
+    return Problem(x, w, b, dy, y, *references.conv_gradients(x, w, dy, *case.shape().values()))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_convolution(ops: Any, case: Case) -> None:
+    p, shape = moved(case), case.shape()
+    y, dx = poisoned_maps(case.images, case.kernels, *case.sides()), poisoned_maps(*p.x.shape)
+    dw, db, rectified = poisoned(*p.w.shape), poisoned(case.kernels), y.copy()
+    ops.conv_forward(pack(p.x), p.w, p.b, y, **shape)
+    ops.conv_forward(pack(p.x), p.w, p.b, rectified, relu=True, **shape)
+    ops.conv_backward_data(pack(p.dy), p.w, dx, **shape)
+    ops.conv_backward_weights(pack(p.x), pack(p.dy), dw, db, **shape)
+    assert np.isfinite(y).all() and np.isfinite(dx).all()
+    close(unpack(y, case.images), p.y)
+    assert np.array_equal(rectified, np.maximum(y, 0))
+    close(unpack(dx, case.images), p.dx)
+    close(dw, p.dw)
+    close(db, p.db)
+
+
+@cache
+def connected(images: int, shape: tuple[int, ...], units: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng(images)
+    x, w, dy = drawn(rng, images, *shape), drawn(rng, units, int(np.prod(shape))), drawn(rng, images, units)
+    b = rng.standard_normal(units, np.float32)
+    return x, w, b, dy, references.fc(x, w, b), references.fc_gradients(x, w, dy)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_fully_connected(ops: Any, layer: tuple[Any, ...]) -> None:
+    x, w, b, dy, wanted, gradients = connected(*layer)
+    images, units = layer[0], layer[2]
+    y, dx, dw, db = poisoned_maps(images, units), poisoned_maps(*x.shape), poisoned(*w.shape), poisoned(units)
+    slopes, rectified = pack(dy[:, :, None, None]), y.copy()
+    ops.fc_forward(pack(x), w, b, y)
+    ops.fc_forward(pack(x), w, b, rectified, relu=True)
+    ops.fc_backward_data(slopes, w, dx)
+    ops.fc_backward_weights(pack(x), slopes, dw, db)
+    assert np.isfinite(y).all() and np.isfinite(dx).all()
+    close(unpack(y, images)[:, :, 0, 0], wanted)
+    assert np.array_equal(rectified, np.maximum(y, 0))
+    for got, expected in zip((unpack(dx, images), dw, db), gradients, strict=True):
+        close(got, expected)
+    v = np.random.default_rng(1).standard_normal(w.shape, np.float32)
+    weight, momentum, other = w.copy(), v.copy(), w.copy()
+    ops.fc_descend(pack(x), slopes, weight, momentum, **RATES)
+    ops.sgd(other, v, dw, **RATES)
+    assert np.array_equal(weight, other) and np.array_equal(momentum, v)
+
+
+def test_operands_are_rounded_to_the_nearest_even(ops: Any) -> None:
+    """Weights and inputs of every kind of last bits, infinities and numbers that are none."""
+    bits = np.array([0x3F80, 0x3F81, 0xBF80, 0xBF81], np.uint32)[:, None] << np.uint32(16)
+    ends = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
+    x = np.append((bits + ends).view(np.float32).ravel(), [3.4e38, np.inf, -np.inf, np.nan]).astype(np.float32)
+    x = np.append(x, np.array([0x7FFFFFFF], np.uint32).view(np.float32))
+    y = poisoned_maps(len(x), 1)
+    ops.fc_forward(pack(x[:, None, None, None]), np.ones((1, 1), np.float32), np.zeros(1, np.float32), y)
+    wanted = rounded(x)
+    wanted[np.isnan(x)] = np.nan
+    assert np.array_equal(unpack(y, len(x)).ravel(), wanted, equal_nan=True)
+    y = poisoned_maps(1, len(x))
+    ops.fc_forward(pack(np.ones((1, 1, 1, 1), np.float32)), x[:, None].copy(), np.zeros(len(x), np.float32), y)
+    assert np.array_equal(unpack(y, 1).ravel(), wanted, equal_nan=True)
+    finite, w = x[:24], np.zeros((24, 1, 1, 1), np.float32)
+    w[:, 0, 0, 0], y = finite, poisoned_maps(1, 24)
+    ops.conv_forward(pack(np.ones((1, 1, 1, 1), np.float32)), w, np.zeros(24, np.float32), y, stride=1, pad=0, groups=1)
+    assert np.array_equal(unpack(y, 1).ravel(), wanted[:24])
+
+
+def outputs(ops: Any) -> list[F32]:
+    """Every result on random numbers that are not rounded before."""
+    rng = np.random.default_rng(3)
+    x, dy = pack(rng.standard_normal((17, 40, 9, 7), np.float32)), pack(rng.standard_normal((17, 70, 5, 4), np.float32))
+    w, b = rng.standard_normal((70, 20, 3, 3), np.float32), rng.standard_normal(70, np.float32)
+    shape = {"stride": 2, "pad": 1, "groups": 2}
+    y, dx, dw, db = poisoned_maps(17, 70, 5, 4), poisoned_maps(17, 40, 9, 7), poisoned(*w.shape), poisoned(70)
+    ops.conv_forward(x, w, b, y, **shape)
+    ops.conv_backward_data(dy, w, dx, **shape)
+    ops.conv_backward_weights(x, dy, dw, db, **shape)
+    weights, bias = rng.standard_normal((600, 2520), np.float32), rng.standard_normal(600, np.float32)
+    units, slopes = poisoned_maps(17, 600), pack(rng.standard_normal((17, 600, 1, 1), np.float32))
+    below, momenta = poisoned_maps(17, 40, 9, 7), np.zeros_like(weights)
+    ops.fc_forward(x, weights, bias, units)
+    ops.fc_backward_data(slopes, weights, below)
+    ops.fc_descend(x, slopes, weights, momenta, **RATES)
+    return [y, dx, dw, db, units, below, weights]
+
+
+def test_threads_change_no_bit(ops: Any) -> None:
+    same_for_any_threads(ops, outputs)
+
+
+def test_every_build_has_the_same_bits() -> None:
+    """The model on each instruction set, and the processor's tiles where it has them; db and sgd are a build's own."""
+    found = {name: outputs(build.Bf16(threads=1)) for name, build in BUILDS.items()}
+    first = found.pop("base")
+    for each in found.values():
+        assert all(np.array_equal(a, b) for i, (a, b) in enumerate(zip(first, each, strict=True)) if i not in (3, 6))
+
+
+def test_not_a_number_reaches_every_output_that_sees_it(ops: Any) -> None:
+    """It may reach its neighbours too, where a step meets them with weights of 0."""
+    x, w, y = np.zeros((1, 3, 7, 7), np.float32), np.zeros((2, 3, 3, 3), np.float32), poisoned_maps(1, 2, 7, 7)
+    x[0, 1, 3, 3] = np.nan
+    ops.conv_forward(pack(x), w, np.zeros(2, np.float32), y, stride=1, pad=1, groups=1)
+    assert np.isnan(unpack(y, 1)[:, :, 2:5, 2:5]).all() and not np.isnan(unpack(y, 1)[:, :, 5:]).any()
+
+
+def halves(draws: NDArray[np.uint32], low: int, span: int) -> NDArray[np.uint16]:
+    """bf16 of three draws each: signs, exponents from `low` on, the bits behind."""
+    sign, exponent, rest = draws.reshape(-1, 3).T
+    return ((sign & 1) << 15 | (low + exponent % span) << 7 | rest & 127).astype(np.uint16)
+
+
+def test_tiles_are_the_processors_bit_for_bit(build: ModuleType) -> None:
+    """The sum of all results as an Emerald Rapids made them: denormals, wide exponents, and sums that cancel."""
+    words = np.frombuffer(np.random.RandomState(7).bytes(4 * 3 * 1280 * ROUNDS), "<u4").reshape(ROUNDS, -1)
+    results = []
+    for number, draws in enumerate(words):
+        drawn = halves(draws, *[(0, 70), (100, 40), (57, 10), (57, 10)][number % 4])
+        a, b, c = drawn[:512].reshape(16, 32), drawn[512:1024].reshape(16, 32), drawn[1024:].astype(np.uint32) << 16
+        sums = (c.view(np.float32) * np.float32(1e-3)).reshape(16, 16)
+        build.tile_dot(sums, a.copy(), b.copy())
+        results.append(sums)
+    assert hashlib.sha256(np.array(results).tobytes()).hexdigest() == HARDWARE

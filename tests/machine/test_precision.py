@@ -1,0 +1,58 @@
+"""Which precisions the CPU computes in, and what is said where it cannot."""
+
+import sys
+
+import pytest
+
+from alexnet import _engine_base  # type: ignore[attr-defined]
+from alexnet.engines import native
+from alexnet.engines.cpu import CpuEngine
+from alexnet.errors import Failure
+from alexnet.machine.hardware import Wanted, alone, choose
+from alexnet.machine.survey import survey
+
+CPU = Wanted(device="cpu")
+
+
+@pytest.fixture
+def has_amx(monkeypatch):
+    """Sets whether the processor has AMX; nobody asks for its model."""
+    monkeypatch.delenv(native.MODEL, raising=False)
+    return lambda answer: monkeypatch.setattr(_engine_base, "has_amx", lambda: answer)
+
+
+def test_bf16_without_amx_is_refused_in_a_line(has_amx):
+    has_amx(False)
+    line = r"^engine\.precision = bf16: this processor has no AMX; use --gpus, or --precision fp32$"
+    for refused in (lambda: choose(CPU, 2, "bf16"), lambda: alone(CPU, "bf16"), lambda: CpuEngine(1, precision="bf16")):
+        with pytest.raises(Failure, match=line):
+            refused()
+    assert survey()["bf16"].startswith("missing: engine.precision = bf16: this processor has no AMX")
+
+
+def test_a_package_built_without_amx_is_refused_in_a_line(has_amx, monkeypatch):
+    has_amx(True)
+    monkeypatch.setitem(sys.modules, "alexnet._engine_amx", None)
+    with pytest.raises(Failure, match=r"the compiled engine has no AMX .*; install the project again"):
+        choose(CPU, 2, "bf16")
+
+
+def test_the_model_of_amx_is_for_those_who_ask_for_it(has_amx, monkeypatch):
+    has_amx(False)
+    monkeypatch.setenv(native.MODEL, "1")
+    hardware = choose(CPU, 2, "bf16")
+    assert (hardware.precision, hardware.name) == ("bf16", "the CPU in bf16")
+    engine = alone(CPU, "bf16")
+    assert isinstance(engine, CpuEngine) and type(engine.ops).__name__ == "Bf16"
+    assert engine.for_test(1) is engine and engine.beside().precision == "bf16"
+    assert survey()["bf16"] == "a model of AMX in C++, for tests (ALEXNET_AMX_MODEL is set)"
+
+
+def test_a_run_in_bf16_is_asked_in_fp32_where_no_precision_is_named(has_amx):
+    has_amx(False)
+    assert alone(CPU, trained_in="bf16").precision == "fp32"
+
+
+def test_tf32_is_no_precision_of_the_cpu():
+    with pytest.raises(Failure, match=r"^engine\.precision = tf32: .*; use --gpus, or --precision fp32$"):
+        choose(CPU, 2, "tf32")
