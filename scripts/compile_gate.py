@@ -29,7 +29,7 @@ PRECISIONS = ("FP32", "TF32", "BF16")
 PRODUCTS = {
     f"{product}_{tile}": SIZES[f"CONV_{tile.upper()}_BLOCKS"]  # of them on a multiprocessor
     for product in ("conv_forward", "conv_backward_data", "conv_backward_weights")
-    for tile in ("low", "middle", "tall")
+    for tile in ("lowest", "low", "middle", "tall")
 }
 ELEMENTWISE = (
     "relu_forward",

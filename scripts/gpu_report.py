@@ -34,7 +34,7 @@ def markdown(report: dict[str, Any]) -> str:
         found = part.get("found", {})
         if "images_per_s" in found:
             title = f"{name}: {found['images_per_s']:.0f} images/s in steps of {found['batch']} on {found['device']}"
-            lines += ["", f"## {title}", *layers(found)]
+            lines += ["", f"## {title}", *layers(found), *kernels(found)]
     return "\n".join(lines) + "\n"
 
 
@@ -51,6 +51,18 @@ def layers(found: dict[str, Any]) -> list[str]:
         lines.append(f"| {row['name']} | {row['forward_s'] * 1e3:.3f} | {row['backward_s'] * 1e3:.3f} | {rates} |")
     best = f"{top['gflops'] / 1e3:.0f} TFLOP/s in a large product, {top['bytes_per_s'] / 1e9:.0f} GB/s in a large copy"
     return [*lines, "", f"At best: {best}."]
+
+
+def kernels(found: dict[str, Any]) -> list[str]:
+    """Every kernel of a step, the longest first: its time, what it takes at least, its share of the step."""
+    if "kernels" not in found:
+        return []
+    lines = ["", "| kernel | launches | us | floor us | share of the step |", "|---|---|---|---|---|"]
+    for row in sorted(found["kernels"], key=lambda row: -row["seconds"]):
+        name, times = f"{row['layer']} `{row['kernel']}`".strip(), (1e6 * row["seconds"], 1e6 * row["floor_s"])
+        lines.append(f"| {name} | {row['launches']} | {times[0]:.1f} | {times[1]:.1f} | {row['share']:.1%} |")
+    alone = sum(row["share"] for row in found["kernels"])
+    return [*lines, "", f"All of them, each by itself: {alone:.0%} of the step."]
 
 
 def main() -> None:

@@ -67,8 +67,9 @@ __device__ __forceinline__ void convolve(Accumulator<rows>& sum, const Target<ro
     pipeline<Tiles>(
         steps,
         [&](Tiles& stage) {
-            for (int row = 0; row < rows; row += kAtOnce, weights += kAtOnce * kDepth)
-                cp_async16(stage.a.at(to_a + row * kDepth), weights, true);
+            each_row_copied<rows>(
+                [&](int row) { cp_async16(stage.a.at(to_a + row * kDepth), weights + row * kDepth, true); });
+            weights += rows * kDepth;
             int y, x;
             const bool in_y = Way::at(origin_y, tap.high, s, s.source_height, y);
             const bool in_x = Way::at(origin_x, tap.middle, s, s.source_width, x);
@@ -132,6 +133,13 @@ __device__ __forceinline__ void backward_data(const Map* dy, const Map* packed, 
     store(sum, target, s, dx, AsItIs{});
 }
 
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOWEST_BLOCKS)
+    conv_forward_lowest(const Map* __restrict__ x, const Map* __restrict__ packed,
+                        const float* __restrict__ b, Map* __restrict__ y, ConvShape s, int relu) {
+    forward<kLowest>(x, packed, b, y, s, relu);
+}
+KERNEL(conv_forward_lowest);
+
 extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
     conv_forward_low(const Map* __restrict__ x, const Map* __restrict__ packed, const float* __restrict__ b,
                      Map* __restrict__ y, ConvShape s, int relu) {
@@ -152,6 +160,13 @@ extern "C" __global__ void __launch_bounds__(kThreads, CONV_TALL_BLOCKS)
     forward<kTall>(x, packed, b, y, s, relu);
 }
 KERNEL(conv_forward_tall);
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOWEST_BLOCKS)
+    conv_backward_data_lowest(const Map* __restrict__ dy, const Map* __restrict__ packed,
+                              Map* __restrict__ dx, ConvShape s) {
+    backward_data<kLowest>(dy, packed, dx, s);
+}
+KERNEL(conv_backward_data_lowest);
 
 extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
     conv_backward_data_low(const Map* __restrict__ dy, const Map* __restrict__ packed, Map* __restrict__ dx,

@@ -1,12 +1,5 @@
-// The weights of a convolution as its products read them: [group][tile][step][row][depth], a stage's share of
-// A in one piece, zeros beyond the rows and the depth = (tap, map).
-#include "tile.cuh"
-
-/// How plain weights are read as (group, row, map, tap), and the tiles they are packed to.
-struct PackShape {
-    int groups, rows, maps, taps, tile_rows, tiles, steps;
-    int group_stride, row_stride, map_stride;
-};
+// The weights of a convolution as its products read them (pack.cuh), zeros beyond the rows and the depth.
+#include "pack.cuh"
 
 /// packed: groups * tiles * steps * tile_rows * kDepth elements.
 extern "C" __global__ void conv_pack(const float* w, Map* packed, PackShape s) {

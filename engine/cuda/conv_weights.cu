@@ -36,14 +36,15 @@ __device__ __forceinline__ void backward_weights(const Map* source, const Map* g
         end - begin,
         [&](Tiles& stage) {
             const bool inside = place.high < s.target_height;
-            const Map* from = gradients;
-            for (int i = 0; i < rows; i += kAtOnce, from += (long long)kAtOnce * columns)
+            each_row_copied<rows>([&](int i) {
+                const Map* from = gradients + (long long)i * columns;
                 cp_async16(stage.a.at(to_a + i * kDepth), from, inside && int(row) + i < kernels);
+            });
             gradients += kDepth;
             const int y = place.high * s.stride + reach_y, x = place.middle * s.stride + reach_x;
             const bool there =
                 inside && unsigned(y) < unsigned(s.source_height) && unsigned(x) < unsigned(s.source_width);
-            from = source + (y * s.source_width + x) * s.images + place.low;
+            const Map* from = source + (y * s.source_width + x) * s.images + place.low;
             for (int i = 0; i < kTogether; ++i, from += plane)
                 cp_async16(stage.b.at(to_b ^ DeepTile<kColumns>::place(i, 0)), from, there && i < real);
             place.add(jump, s.target_width, s.images);
@@ -71,6 +72,13 @@ __device__ __forceinline__ void backward_weights(const Map* source, const Map* g
     if (blockIdx.x == 0 && threadIdx.x < min(rows, kernels))
         out[(long long)threadIdx.x * width + depth] = bias;
 }
+
+extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOWEST_BLOCKS)
+    conv_backward_weights_lowest(const Map* __restrict__ x, const Map* __restrict__ dy,
+                                 float* __restrict__ partial, ConvShape s, int groups) {
+    backward_weights<kLowest>(x, dy, partial, s, groups);
+}
+KERNEL(conv_backward_weights_lowest);
 
 extern "C" __global__ void __launch_bounds__(kThreads, CONV_LOW_BLOCKS)
     conv_backward_weights_low(const Map* __restrict__ x, const Map* __restrict__ dy,

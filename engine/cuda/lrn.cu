@@ -1,14 +1,14 @@
 // Local response normalisation across maps (paper, 3.3):
 //   y_i = x_i / s_i^beta,   s_i = k + alpha * sum of x_j^2 over the n maps around i, inside i's group of maps
 //   dx_i = dy_i / s_i^beta - 2 alpha beta x_i * sum of dy_j x_j / s_j^(beta + 1) over the maps j whose window
-//          holds i
+//          holds i; with relu, which has made x, its backward pass too: 0 where x_i is not above 0
 // x, y, dy, dx: [maps][plane] chunks, plane = height * width * chunks of images. A window that reaches as far as the
 // paper's is walked: a thread takes the maps of a group at one chunk in their order (blockIdx.x is the group), and holds
 // the window in registers. Other windows are read anew for each map (blockIdx.x is the map).
 #include "common.cuh"
 
 struct LrnShape {
-    int plane, group, n;  // group: maps in one group
+    int plane, group, n, relu;  // group: maps in one group
     float k, alpha, beta;
 };
 
@@ -63,7 +63,10 @@ extern "C" __global__ void lrn_backward(const Chunk* x, const Chunk* dy, Chunk* 
         }
         const long long here = (long long)map * s.plane + i;
         const Lanes v = load_lanes(x + here);
-        each_lane([&](int lane) { own.at[lane] -= 2 * s.alpha * s.beta * v.at[lane] * sum.at[lane]; });
+        each_lane([&](int lane) {
+            own.at[lane] -= 2 * s.alpha * s.beta * v.at[lane] * sum.at[lane];
+            if (s.relu && !(v.at[lane] > 0)) own.at[lane] = 0;
+        });
         store_lanes(dx + here, own);
     }
 }
@@ -168,6 +171,7 @@ extern "C" __global__ void __launch_bounds__(LRN_THREADS, LRN_BLOCKS)
                 float sum = 0;
                 for (int j = 0; j < kWindow; ++j) sum += terms.at[j].at[lane];
                 own.at[lane] -= 2 * s.alpha * s.beta * here.at[lane] * sum;
+                if (s.relu && !(here.at[lane] > 0)) own.at[lane] = 0;
             });
             store_lanes(to, own);
             to += s.plane;

@@ -12,7 +12,8 @@ constexpr int kDepth = CONV_DEPTH_BYTES / sizeof(Map);  // depth of one stage
 constexpr int kParts = kDepth / kChunk;                 // chunks to a row of a deep tile
 constexpr int kTogether = CONV_TOGETHER;                // neighbouring rows of B that a thread copies
 constexpr int kAtOnce = kThreads / kParts;              // rows of A that all threads copy at once
-constexpr int kLow = CONV_LOW, kMiddle = CONV_MIDDLE, kTall = CONV_TALL;  // rows of the three kinds of tile
+constexpr int kLowest = CONV_LOWEST, kLow = CONV_LOW, kMiddle = CONV_MIDDLE,
+              kTall = CONV_TALL;  // rows of tiles
 
 static_assert(CONV_DEPTH_BYTES == 64, "a line of banks is two rows of a deep tile");
 static_assert(kTogether * kThreads == kDepth * (kColumns / kChunk), "each thread copies one run of B");
@@ -37,6 +38,13 @@ class DeepTile {
   private:
     Map at_[rows * kDepth];
 };
+
+/// Calls copy(row) for the rows of A that this thread copies, counted from its first one.
+template <int rows, class Copy>
+__device__ __forceinline__ void each_row_copied(const Copy& copy) {
+    for (int row = 0; row < rows; row += kAtOnce)
+        if (rows % kAtOnce == 0 || threadIdx.x / kParts + row < rows) copy(row);
+}
 
 /// Rows of columns, one for each depth; chunks are turned by the depth, so that neither the eight depths of a
 /// bf16 fragment nor the four of a tf32 one meet in a bank.

@@ -1,12 +1,14 @@
 // The block's accumulators on the tensor cores: four warps, 2 x 2, each rows / 2 x 64 columns in 16 x 8
-// fragments. Element (row, column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays
-// them out. A row of an 8 x 8 matrix that ldmatrix loads is 16 bytes: eight bf16, or four tf32 as they are.
+// fragments; where half of the rows are no whole fragments, 1 x 4, each all rows x 32 columns. Element (row,
+// column) of a fragment: lane / 4 (+ 8) and lane % 4 * 2 (+ 1), as the PTX ISA lays them out. A row of an 8 x 8
+// matrix that ldmatrix loads is 16 bytes: eight bf16, or four tf32 as they are.
 #pragma once
 
 template <int rows>
 class Accumulator {
   public:
-    static constexpr int kPairs = 8, kApart = 8;  // of a row, and their distance
+    static constexpr int kWarpsDown = rows % 32 ? 1 : 2, kWarpsAcross = kThreads / 32 / kWarpsDown;
+    static constexpr int kApart = 8, kPairs = kColumns / kWarpsAcross / kApart;  // of a row: distance, number
     struct Pairs {
         float at[kPairs][2];
     };
@@ -46,11 +48,13 @@ class Accumulator {
     }
 
   private:
-    static constexpr int kHigh = rows / 32;
+    static constexpr int kHigh = rows / kWarpsDown / 16;
+    static_assert(rows % (16 * kWarpsDown) == 0 && kPairs % 2 == 0, "fragments are whole");
 
     __device__ static __forceinline__ unsigned lane() { return threadIdx.x % 32; }
-    __device__ static __forceinline__ int first_row() { return threadIdx.x / 64 * (rows / 2); }
-    __device__ static __forceinline__ int first_column() { return threadIdx.x / 32 % 2 * 64; }
+    __device__ static __forceinline__ unsigned warp() { return threadIdx.x / 32; }
+    __device__ static __forceinline__ int first_row() { return warp() / kWarpsAcross * (16 * kHigh); }
+    __device__ static __forceinline__ int first_column() { return warp() % kWarpsAcross * (kPairs * kApart); }
 
     /// Rows row..+15 at depths depth..+kStep - 1.
     __device__ static __forceinline__ void load_a(unsigned (&out)[4], const DeepTile<rows>& a, int depth,
@@ -70,8 +74,8 @@ class Accumulator {
 #if PRECISION == BF16
     __device__ static __forceinline__ void load_b(unsigned (&out)[4], const WideTile& b, int depth,
                                                   int column) {
-        ldmatrix_x4_trans(out, b.at(b.place(lane() % 16, column / kChunk ^ lane() / 16) + first_column() +
-                                    depth * kColumns));
+        const unsigned part = (first_column() + column) / kChunk;
+        ldmatrix_x4_trans(out, b.at(b.place(lane() % 16, part ^ lane() / 16) + depth * kColumns));
     }
     __device__ static __forceinline__ void round(unsigned (&)[4]) {}
     __device__ static __forceinline__ void product(float (&d)[4], const unsigned (&a)[4], const unsigned* b) {

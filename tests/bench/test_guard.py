@@ -46,7 +46,7 @@ class CountingLink:
 
     def __init__(self, columns: int, replicas: int = 1) -> None:
         self.place = Place(columns, range(1), 0, replicas)
-        self.gathers, self.scatters, self.sums = [], [], []
+        self.gathers, self.scatters, self.sums, self.whole = [], [], [], 0
 
     def gather(self, own, whole):
         self.gathers.append((own.nbytes, whole.nbytes))
@@ -59,6 +59,9 @@ class CountingLink:
 
     def average(self, gradients):
         self.sums.append([each.nbytes for each in gradients])
+
+    def averaged(self):
+        self.whole += 1
 
 
 class CountingOperations:
@@ -246,11 +249,38 @@ def test_exchanges_of_a_step():
 
 
 def test_gradient_sums_of_a_step():
-    """One sum over the replicas, of each gradient once: what one column has of the weights and biases."""
+    """Each gradient once, as soon as its layer has made it: what one column has of the weights and biases."""
     net, images = build(CountingLink(2, replicas=2))
     step(net, images)
-    assert len(net.link.sums) == 1 and len(net.link.sums[0]) == 2 * (len(CONV) + len(FC))
-    assert 2 * sum(net.link.sums[0]) == 4 * (WEIGHTS + BIASES)
+    sums = [each for each in net.link.sums if each]
+    learning = [layer for layer in reversed(net.layers) if layer.parameters]
+    assert sums == [[each.gradient.nbytes for each in layer.parameters] for layer in learning]
+    assert len(sums) == len(CONV) + len(FC) and 2 * sum(map(sum, sums)) == 4 * (WEIGHTS + BIASES)
+    assert net.link.whole == 1
+
+
+def test_sums_begin_while_the_pass_goes_on():
+    """Those of the highest layer, and of all but the lowest, before the next layer's turn."""
+    order = []
+
+    class Watch:
+        def __init__(self, part):
+            self.part = part
+
+        def __enter__(self):
+            order.append(self.part)
+
+        def __exit__(self, *error):
+            pass
+
+    net, images = build(CountingLink(2, replicas=2))
+    net.watch = Watch
+    net.link.average = lambda gradients: order.extend(["sums"] * bool(gradients))
+    net.link.averaged = lambda: order.append("whole")
+    step(net, images)
+    for name in (*FC, *CONV):
+        assert order[order.index(f"{name} backward") + 1] == "sums", name
+    assert order[-3:] == ["gradient sums", "whole", "update"]
 
 
 def test_one_process_exchanges_nothing():

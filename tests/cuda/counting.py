@@ -5,7 +5,7 @@ The step runs at its true size with nothing computed; of large grids one block i
 
 import ctypes
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from simulated import Options, SimulatedDevice
 
+from alexnet.bench.kernels import Told, place
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Array, Stream, Triple, Values
 from alexnet.links.solo import SoloLink
@@ -104,74 +105,27 @@ class CountingDevice(SimulatedDevice):
 
     def _cost(self, kernel: str) -> Cost:
         """Where a launch is noted: convolutions by layer, others together."""
-        own = kernel.startswith(self._operation)
-        key = (self.layer if kernel.startswith("conv_") and own else "", kernel)
-        cost = self.costs.setdefault(key, Cost())
+        layer, own = place(self.layer, self._operation, kernel)
+        cost = self.costs.setdefault((layer, kernel), Cost())
         cost.launches += 1
         if own:
             cost.floor, cost.needed = cost.floor + self._floor, cost.needed + self._needed
         return cost
 
 
-@dataclass
-class Operations:
-    """An engine's operations, each told to the device with its floor."""
-
-    ops: Any
-    device: CountingDevice
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        operation = getattr(self.ops, name)
-
-        def act(*arguments: Any, **settings: Any) -> None:
-            with self.device.operation(name, _floor(name, arguments), _needed(name, arguments)):
-                operation(*arguments, **settings)
-
-        return act
-
-
-def _floor(name: str, arguments: Sequence[Any]) -> int:
-    """Bytes of an operation's operands and results."""
-    arrays = [each for each in arguments if isinstance(each, Array)]
-    floor = sum(each.nbytes for each in arrays)
-    if name == "sgd":  # weights and momenta are read and written, and weights again for the products
-        copies = [each.shadow.nbytes for each in arrays if each.shadow]
-        return sum([floor, arrays[0].nbytes, arrays[1].nbytes, *copies])
-    if name in ("fc_forward", "fc_backward_data"):
-        return floor - arrays[1].nbytes // 2  # it is the weights' copy in bf16 that is read
-    if name == "augment":
-        return floor + sum(each.nbytes for each in arguments[0])
-    return floor
-
-
-def _needed(name: str, arguments: Sequence[Any]) -> int:
-    """Multiply-adds of a product."""
-    places = {
-        "conv_forward": (1, 3),
-        "conv_backward_data": (1, 0),
-        "conv_backward_weights": (2, 1),
-        "fc_forward": (1, 3),
-        "fc_backward_data": (1, 0),
-        "fc_backward_weights": (2, 1),
-    }
-    if name not in places:
-        return 0
-    w, y = (arguments[at] for at in places[name])
-    return int(w.size * y.size // y.shape[0])
-
-
 def count_step(recipe: Recipe, classes: int, batch: int) -> dict[tuple[str, str], Cost]:
     """Of each kernel of a training step in bf16 by one process, and of `augment`."""
     device = CountingDevice()
     engine = CudaEngine(device, records=False)
-    engine.ops = Operations(engine.ops, device)  # type: ignore[assignment]
+    engine.ops = Told(engine.ops, device)  # type: ignore[assignment]
     shapes = topology(recipe.net, classes)
     net = Net(shapes, engine, SoloLink(recipe.net.columns), batch, training=True, watch=device.within)
     crop = recipe.net.crop
     images = Array.empty(device, (3, crop, crop, batch), np.dtype(np.uint16))
     now = Pass(batch, batch, dropout=recipe.dropout, training=True)
-    net.step(images, now, lambda parameter: (0.1, 0.1), 0.9)
-    device.costs.pop(("", "to_maps"))  # copies of weights, made once
+    for _ in range(2):  # the first one makes the weights' copies, once
+        device.costs.clear()
+        net.step(images, now, lambda parameter: (0.1, 0.1), 0.9)
     mean = Array.empty(device, (SIDE, SIDE, 3), np.dtype(np.float32))
     views = np.zeros((batch, 2), np.int32), np.zeros(batch, np.uint8), np.zeros((batch, 3), np.float32)
     engine.ops.augment([np.zeros((SIDE, SIDE, 3), np.uint8)] * batch, mean, images, *views, divide=1.0)

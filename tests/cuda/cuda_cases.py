@@ -6,6 +6,7 @@ import numpy as np
 from cuda_bench import Bench
 from numpy.typing import NDArray
 
+from alexnet.engines import Move
 from alexnet.engines.cuda.device import Array
 
 Made = dict[str, Array]
@@ -13,7 +14,8 @@ Made = dict[str, Array]
 # images, maps, height, width, kernels, size, stride, pad, groups
 CONVOLUTIONS = {
     "few kernels": (3, 4, 5, 5, 6, 3, 2, 1, 2),
-    "low tiles": (136, 20, 4, 4, 34, 3, 1, 0, 1),  # five of columns, six stages deep, the sums in two parts
+    "lowest tiles": (136, 20, 4, 4, 34, 3, 1, 0, 1),  # five of columns, six stages deep, the sums in two parts
+    "a low tile": (17, 7, 4, 4, 52, 2, 1, 1, 1),
     "two middle tiles": (9, 36, 4, 4, 272, 2, 1, 0, 2),
     "a tall tile": (17, 7, 4, 4, 104, 2, 1, 1, 1),
 }
@@ -112,11 +114,23 @@ def fully_connected(bench: Bench) -> Made:
 
 
 def descent(bench: Bench) -> Made:
+    """Of weights that convolutions read too, and of others."""
     random = np.random.default_rng(6)
-    w, v, g = (bench.upload(random.standard_normal(1031, np.float32)) for _ in range(3))
-    numbers = {"rate": 0.1, "momentum": 0.9, "decay": 0.01}
-    bench.ops.sgd(w, v, g, **{name: bench.number(value) for name, value in numbers.items()})
-    return {"w": w, "v": v}
+    x, y, dx = bench.maps(bench.values(random, 3, 6, 4, 4)), bench.empty(3, 10, 3, 3), bench.empty(3, 6, 4, 4)
+    settings, zeros = {"stride": 1, "pad": 0, "groups": 2}, bench.upload(np.zeros(10, np.float32))
+    moves, numbers = [], [bench.number(value) for value in (0.1, 0.9, 0.01)]
+    for shape in ((1031,), (10, 3, 2, 2)):
+        w, v, g = (bench.upload(random.standard_normal(shape, np.float32)) for _ in range(3))
+        moves.append(Move(w, v, g, *numbers))
+
+    def read() -> None:
+        bench.ops.conv_forward(x, w, zeros, y, **settings)
+        bench.ops.conv_backward_data(y, w, dx, **settings)
+
+    read()
+    bench.engine.descend(moves)
+    read()
+    return {"y": y, "dx": dx} | {f"{name} {at}": getattr(moves[at], name) for at in (0, 1) for name in ("w", "v")}
 
 
 def augmented(bench: Bench) -> Made:

@@ -33,6 +33,7 @@ class Nccl(SimpleNamespace):
     def __init__(self, machine: Machine) -> None:
         super().__init__()
         self.machine, self.groups, self._depth = machine, 0, 0
+        self.summed_in: set[int] = set()  # streams
         self._held: list[Callable[[], None]] = []
 
     def get_unique_id(self) -> bytes:
@@ -92,6 +93,7 @@ class Communicator:
 
     def allReduce(self, send: int, receive: int, count: int, kind: int, op: int, stream: int) -> None:
         assert (op, kind, send) == (SUM, FLOAT32, receive)
+        self._nccl.summed_in.add(stream)
 
         def run() -> None:
             self._processes.Allreduce(MPI.IN_PLACE, _view(receive, count, kind), MPI.SUM)

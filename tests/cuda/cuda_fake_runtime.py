@@ -99,7 +99,7 @@ class Machine:
         sides = {"in": (chosen.device_id, None), "out": (None, chosen.device_id), "inside": (chosen.device_id,) * 2}
         found = self.owner(target, size), self.owner(source, size)
         refuse(not size or found == sides[kind], f"a copy '{kind}' from memory of {found[1]} to {found[0]} on {chosen}")
-        refuse(not chosen.captures or kind == "inside", "pageable memory in a graph")
+        refuse(chosen.capture is None or kind == "inside", "pageable memory in a graph")
         chosen.give(lambda: ctypes.memmove(target, source, size))
 
     def fill(self, address: int, value: int, size: int, stream: int) -> None:
@@ -167,20 +167,16 @@ class Stream:
         self.machine, self.device_id, self.ptr = machine, machine.current, id(self)
         self.given = self.done = 0
         self._work: deque[Work] = deque()
-        self._recorded: list[Work] | None = None
+        self.capture: Capture | None = None
         machine.streams[self.ptr] = self
 
     def __repr__(self) -> str:
         return f"a stream of GPU {self.device_id}"
 
-    @property
-    def captures(self) -> bool:
-        return self._recorded is not None
-
     def give(self, work: Work) -> None:
         with self.machine.lock:
-            if self._recorded is not None:
-                self._recorded.append(work)
+            if self.capture is not None:
+                self.capture.work[self.ptr].append(work)
                 return
             self._work.append(work)
             self.given += 1
@@ -213,20 +209,50 @@ class Stream:
         return event
 
     def wait_event(self, event: "Event") -> None:
-        refuse(not self.captures, "a wait for what no graph holds")
+        if event.capture is not None:
+            event.capture.wait(self, event)
+            return
+        refuse(self.capture is None, "a wait for what no graph holds")
         position, other = event.position, event.stream
         self.give(lambda: other.run(position))
 
     def begin_capture(self, mode: str) -> None:
         assert mode == "relaxed" and self.machine.current_streams[self.device_id] is self
-        self._recorded = []
+        self.capture = Capture(self)
 
     def end_capture(self) -> "Graph":
-        work, self._recorded = self._recorded or [], None
-        return Graph(self, work)
+        assert self.capture is not None
+        return Graph(self, self.capture.end(self))
 
     def _must_be_current(self, act: str) -> None:
         refuse(self.device_id == self.machine.current, f"{self} {act} while GPU {self.machine.current} is current")
+
+
+class Capture:
+    """What is given to the streams of a graph under way; another stream's work runs when the first waits for it."""
+
+    def __init__(self, first: Stream) -> None:
+        self.work: dict[int, list[Work]] = {first.ptr: []}
+        self._streams = [first]
+
+    def wait(self, stream: Stream, event: "Event") -> None:
+        """A stream that waits for an event in the graph is part of the graph from then on."""
+        refuse(stream.capture in (None, self), "a wait for what another graph holds")
+        if stream.capture is None:
+            stream.capture, self.work[stream.ptr] = self, []
+            self._streams.append(stream)
+        if stream is self._streams[0]:
+            theirs = self.work[event.stream.ptr]
+            self.work[stream.ptr] += theirs
+            theirs.clear()
+
+    def end(self, first: Stream) -> list[Work]:
+        refuse(first is self._streams[0], "a graph is ended in another stream than it was begun in")
+        for each in self._streams:
+            each.capture = None
+        work = self.work.pop(first.ptr)
+        refuse(not any(self.work.values()), "a graph ends that does not wait for all its streams")
+        return work
 
 
 class Event:
@@ -235,18 +261,20 @@ class Event:
     stream: Stream
     position: int
     at: float
+    capture: Capture | None = None  # the graph that it is part of
 
     def __init__(self, machine: Machine) -> None:
         self.device_id = machine.current
 
     def record(self, stream: Stream) -> None:
         refuse(self.device_id == stream.device_id, f"an event of GPU {self.device_id} in {stream}")
-        refuse(not stream.captures, "an event outside the graph that its stream captures")
-        self.stream = stream
-        stream.give(self._pass)
-        self.position = stream.given
+        self.stream, self.capture = stream, stream.capture
+        if self.capture is None:
+            stream.give(self._pass)
+            self.position = stream.given
 
     def synchronize(self) -> None:
+        refuse(self.capture is None, "a wait of the host for an event in a graph")
         self.stream.run(self.position)
 
     def _pass(self) -> None:

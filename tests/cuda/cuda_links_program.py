@@ -40,8 +40,11 @@ def main(kind: str, precision: Precision) -> None:
         exchanges(engine, connection, maps)
     gradients = [engine.upload(np.full(size, 1.0 + connection.rank, np.float32)) for size in (1, 7)]
     connection.average(gradients)
+    connection.averaged()
     if kind == "nccl" and not REAL:
-        assert sys.modules["cupy.cuda.nccl"].groups == 2 + (connection.place.replicas > 1), "of uneven shares, of sums"
+        made = sys.modules["cupy.cuda.nccl"]
+        assert made.groups == 2 + (connection.place.replicas > 1), "of uneven shares, of sums"
+        assert there.main.handle.ptr not in made.summed_in, "sums are beside the main stream"
     same_column = range(connection.place.owned.start, connection.world.size, 2)
     wanted = sum(1.0 + rank for rank in same_column)
     assert all((engine.download(each) == wanted).all() for each in gradients)

@@ -66,9 +66,18 @@ def test_gpu_check_runs_to_its_end(drivers: Path, tmp_path: Path) -> None:
     assert "test_cuda_net.py: " in logs["trajectories"] and "test_cuda_lrn.py: " in logs["operations"]
     assert "test_cuda_net.py: " not in logs["operations"]
     for precision in ("fp32", "tf32", "bf16"):
-        assert report["parts"][f"bench_{precision}"]["found"]["ceilings"]["gflops"] > 0
+        found = report["parts"][f"bench_{precision}"]["found"]
+        assert found["ceilings"]["gflops"] > 0
+        assert {each["kernel"] for each in found["kernels"]} >= {
+            "sgd",
+            "lrn_backward_walk",
+            "fc_forward",
+            "softmax_loss",
+        }
+        assert all(each["seconds"] > 0 and each["share"] > 0 for each in found["kernels"])
         assert len(report["parts"][f"one_gpu_two_processes_{precision}"]["found"]) == 11  # the losses, five layers
-    assert "| conv2 | " in (tmp_path / "out" / "gpu_check.md").read_text()
+    told = (tmp_path / "out" / "gpu_check.md").read_text()
+    assert "| conv2 | " in told and "| conv2 `conv_backward_weights_lowest` | 1 | " in told
 
 
 def test_the_parts_of_gpu_check_end_within_eight_minutes() -> None:

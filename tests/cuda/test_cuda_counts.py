@@ -5,8 +5,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from counting import Cost, CountingDevice, Operations
+from counting import Cost, CountingDevice
 
+from alexnet.bench.kernels import Told
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import BF16, FLOAT, Array
 
@@ -39,7 +40,7 @@ def _number(cell: str) -> float:
 
 def test_what_a_kernel_is_known_to_move_is_counted() -> None:
     device = CountingDevice()
-    ops = Operations(CudaEngine(device).ops, device)
+    ops = Told(CudaEngine(device).ops, device)
     y, dy = (Array.empty(device, (3, 5, 7, 8), BF16) for _ in range(2))
     ops.relu_backward(y, dy, dy)
     assert device.costs == {("", "relu_backward"): Cost(1, 2 * y.nbytes, y.nbytes, 0, 3 * y.nbytes)}

@@ -5,6 +5,9 @@ import pytest
 import references
 from cuda_bench import Bench
 
+from alexnet.engines import Move
+from alexnet.engines.cuda.sizes import SIZES
+
 SHAPE = (5, 3, 4, 7)
 
 
@@ -70,3 +73,51 @@ def test_sgd(bench: Bench, random: np.random.Generator, size: int) -> None:
     wanted = 0.9 * v.astype(np.float64) - 0.0005 * 0.01 * w - 0.01 * g  # (paper, 5)
     bench.near(bench.engine.download(there[1]), wanted, 1e-6)
     bench.near(bench.engine.download(there[0]), w + wanted, 1e-6)
+
+
+def test_sgd_of_more_parameters_than_a_launch_takes(bench: Bench, random: np.random.Generator) -> None:
+    """Each by its own numbers, and none beyond its end."""
+    sizes = [1 + 37 * at % 11 for at in range(SIZES["SGD_TOGETHER"] + 3)]
+    plain = [[random.standard_normal(size).astype(np.float32) for _ in range(3)] for size in sizes]
+    rates = [0.01 * (1 + at) for at in range(len(sizes))]
+    momentum, decay = bench.number(0.9), bench.number(0.0005)
+    there = [[bench.upload(each) for each in arrays] for arrays in plain]
+    bench.engine.descend(
+        [Move(*arrays, bench.number(rate), momentum, decay) for arrays, rate in zip(there, rates, strict=True)]
+    )
+    for (w, v, g), arrays, rate in zip(plain, there, rates, strict=True):
+        wanted = 0.9 * v.astype(np.float64) - 0.0005 * rate * w - rate * g
+        bench.near(bench.engine.download(arrays[1]), wanted, 1e-6)
+        bench.near(bench.engine.download(arrays[0]), w + wanted, 1e-6)
+
+
+# images, maps, side, kernels, size, groups
+PACKED = [(3, 3, 6, 5, 3, 1), (2, 6, 5, 10, 2, 2), (1, 1, 4, 1, 3, 1), (2, 1, 4, 7, 1, 1), (2, 140, 2, 6, 1, 1)]
+
+
+@pytest.mark.parametrize(("images", "maps", "side", "kernels", "size", "groups"), PACKED)
+def test_convolutions_read_the_weights_that_have_moved(
+    bench: Bench, random: np.random.Generator, images: int, maps: int, side: int, kernels: int, size: int, groups: int
+) -> None:
+    """Both ways, bit for bit as with weights packed anew; so after weights were assigned."""
+    w = bench.upload(bench.values(random, kernels, maps // groups, size, size))
+    x = bench.maps(bench.values(random, images, maps, side, side))
+    b = bench.upload(np.zeros(kernels, np.float32))
+    to = side - size + 1
+    dy = bench.maps(bench.values(random, images, kernels, to, to))
+
+    def both(weights: object) -> list[np.ndarray]:  # type: ignore[type-arg]
+        y, dx = bench.empty(images, kernels, to, to), bench.empty(images, maps, side, side)
+        bench.ops.conv_forward(x, weights, b, y, stride=1, pad=0, groups=groups)
+        bench.ops.conv_backward_data(dy, weights, dx, stride=1, pad=0, groups=groups)
+        return [bench.plain(each, images) for each in (y, dx)]
+
+    before = both(w)
+    v, g = bench.upload(np.zeros(w.shape, np.float32)), bench.upload(random.standard_normal(w.shape, np.float32))
+    numbers = [bench.number(each) for each in (1.0, 0.0, 0.0)]
+    bench.engine.descend([Move(w, v, g, *numbers)])
+    moved = both(w)
+    assert not np.array_equal(moved[0], before[0])
+    assert all(map(np.array_equal, moved, both(bench.upload(bench.engine.download(w)))))
+    w[...] = bench.values(random, *w.shape)
+    assert all(map(np.array_equal, both(w), both(bench.upload(bench.engine.download(w)))))

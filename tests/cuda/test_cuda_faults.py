@@ -50,7 +50,7 @@ FILES = {  # of the engine, for each of cuda_cases
     "responses": ("lrn", "lrn_spatial"),
     "units": ("relu", "tanh", "scale", "dropout"),
     "fully_connected": ("rows", "scale", "softmax"),
-    "descent": ("sgd",),
+    "descent": ("sgd", "conv", "conv_pack"),
     "augmented": ("augment",),
 }
 MUTANTS = tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))["mutant"]

@@ -34,6 +34,18 @@ def test_lrn(bench: Bench, random: np.random.Generator, case: tuple[int, ...], s
 
 
 @pytest.mark.parametrize("n", [3, 5])
+def test_the_slope_before_a_relu_that_is_below(bench: Bench, random: np.random.Generator, n: int) -> None:
+    settings = {"n": n, "groups": 2, **STRENGTHS[1]}
+    x, dy = (bench.maps(bench.values(random, 3, 12, 2, 3)) for _ in range(2))
+    bench.ops.relu_forward(x, x)
+    apart, together = bench.empty(3, 12, 2, 3), bench.empty(3, 12, 2, 3)
+    bench.ops.lrn_backward(x, dy, apart, **settings)
+    bench.ops.relu_backward(x, apart, apart)
+    bench.ops.lrn_backward(x, dy, together, relu=True, **settings)
+    assert np.array_equal(bench.plain(together, 3), bench.plain(apart, 3))
+
+
+@pytest.mark.parametrize("n", [3, 5])
 def test_squares_beyond_all_numbers(bench: Bench, n: int) -> None:
     """Where x^2 is infinite, response and slope are as small as they should be, and not what is not a number."""
     x = bench.maps(np.full((8, 6, 3, 3), 3e19, np.float32))

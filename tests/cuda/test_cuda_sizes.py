@@ -39,13 +39,14 @@ def test_each_size_is_used_and_none_is_written_twice() -> None:
 
 OTHERS = {
     "CONV_STAGES": 2,
+    "CONV_LOWEST": 24,
     "CONV_LOW": 32,
     "CONV_MIDDLE": 64,
     "CONV_TALL": 96,
     "SOFTMAX_IMAGES": 4,
     "SOFTMAX_SHARERS": 16,
 }
-OTHERS |= {"AUGMENT_TILE": 16, "AUGMENT_ROWS": 4, "LOCAL_ROWS": 3}
+OTHERS |= {"SGD_TOGETHER": 1, "AUGMENT_TILE": 16, "AUGMENT_ROWS": 4, "LOCAL_ROWS": 3}
 
 
 def test_other_sizes_change_no_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,8 @@ def frozen_numbers(self: Recorder, work: Work, numbers: Sequence[float], fixed: 
 
 def without_images(self: Recorder, work: Work, numbers: Sequence[float], fixed: tuple[Any, ...]) -> None:
     """A recorder that takes one batch's memory for another's, which the loader may be filling."""
-    net, _, *rest = fixed
-    REPEAT(self, work, numbers, (net, *rest))
+    net, _, now, *rest = fixed
+    REPEAT(self, work, numbers, (net, now, *rest[:-1]))  # labels, where there are any, lie beside the images
 
 
 @pytest.mark.skipif(REAL, reason="one device shows it")

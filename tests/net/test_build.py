@@ -30,9 +30,9 @@ def test_every_kind_of_layer_is_built_and_exported(kind):
         assert verb.dispatch(KINDS[kind]) is not verb.dispatch(LayerSpec), f"{kind} has no {verb.__name__}"
 
 
-def of(layers, rectifies=False, fused=None, replicas=1, split=False):
+def of(layers, rectifies=False, masks=False, fused=None, replicas=1, split=False):
     shapes = [SimpleNamespace(layer=layer, input_split=split) for layer in layers]
-    engine = SimpleNamespace(rectifies=rectifies, fused=fused)
+    engine = SimpleNamespace(rectifies=rectifies, masks=masks, fused=fused)
     return fusions(shapes, engine, Place(2, range(2), 0, replicas))
 
 
@@ -71,6 +71,12 @@ def test_responses_are_made_with_their_maxima_and_take_the_gradient_through_relu
         Fusion(normalises=LRN),
     ]
     assert of([RELU, LRN, CONV], fused=object()) == [Fusion()] * 3
+
+
+def test_responses_take_the_gradient_through_relu_where_an_engine_masks():
+    assert of([RELU, LRN, CONV], masks=True) == [Fusion(masked=True), Fusion(masks=True), Fusion()]
+    assert of([RELU, LRN, POOL], masks=True) == [Fusion(masked=True), Fusion(passing=True, masks=True), Fusion()]
+    assert of([LRN, RELU, CONV], masks=True) == [Fusion()] * 3
 
 
 def test_the_weights_of_an_fc_layer_move_at_once():

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.bench.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
+from alexnet.bench.kernels import KernelTimes, kernels
 from alexnet.bench.stopwatch import WHOLE, Gather, Stopwatch, Times, medians
 from alexnet.engines import Engine, Scalar, Tensor
 from alexnet.errors import Failure
@@ -78,9 +79,11 @@ class Report:
     peak_rss_mb: float
     layers: tuple[LayerTimes, ...]
     ceilings: Ceilings | None = None  # of engines that record their work
+    kernels: tuple[KernelTimes, ...] = ()  # of a step on a GPU
 
     def as_json(self, device: str, threads: int) -> dict[str, Any]:
-        """The object of `bench --json`; its keys are a contract. With ceilings, they and bytes a second are added."""
+        """The object of `bench --json`; its keys are a contract. With ceilings, they, bytes a second and
+        the kernels of a step are added."""
         found: dict[str, Any] = {
             "device": device,
             "procs": self.procs,
@@ -107,6 +110,7 @@ class Report:
             found["ceilings"] = asdict(self.ceilings)
             for each, layer in zip(found["layers"], self.layers, strict=True):
                 each["bytes_per_s"] = layer.bytes_per_s
+            found["kernels"] = [asdict(each) | {"share": each.seconds / self.step_s} for each in self.kernels]
         return found
 
 
@@ -142,6 +146,11 @@ class Workload:
     def now(self, step: Scalar) -> Pass:
         first = self.own.start
         return Pass(len(self.own), self.batch, first, step, dropout=self.recipe.dropout, training=True)
+
+    def kernels(self, best: Ceilings) -> tuple[KernelTimes, ...]:
+        """Those of a step of this process."""
+        momentum = self.recipe.train.momentum
+        return tuple(kernels(self.net, self._images, self.now(self._steps), self._rates, momentum, best))
 
     def forward(self) -> None:
         """The test-time outputs of one batch."""
@@ -210,6 +219,7 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
     ten_crop = timed(load.ten_crops)
     load.one_image()  # makes the net
     one_image = timed(load.one_image)
+    best = ceilings(load.net.engine) if records else None
     place = load.link.place
     direct = {name: (load.batch * f, load.batch * b) for name, (f, b) in direct_work(load.net.topology).items()}
     done = direct | _sums(gather(load.convolution_work()))
@@ -236,7 +246,8 @@ def measure(load: Workload, repeat: int, gather: Gather) -> Report:
         one_image_s=one_image[WHOLE],
         peak_rss_mb=peak,
         layers=tuple(layers),
-        ceilings=ceilings(load.net.engine) if records else None,
+        ceilings=best,
+        kernels=load.kernels(best) if best else (),
     )
 
 
@@ -251,9 +262,14 @@ def _parts(load: Workload) -> dict[str, Work]:
     for layer in net.layers:
         parts[f"{layer.name} forward"] = part(layer.forward)
         parts[f"{layer.name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
-    parts[SUMS] = lambda numbers: net.link.average([each.gradient for each in net.parameters])
+    parts[SUMS] = lambda numbers: _sum(net)
     parts[UPDATE] = lambda numbers: net.update({each.name: Descent(*[numbers[1]] * 3) for each in net.parameters})
     return parts
+
+
+def _sum(net: Net) -> None:
+    net.link.average([each.gradient for each in net.parameters])
+    net.link.averaged()
 
 
 def direct_work(shapes: Topology) -> Counts:

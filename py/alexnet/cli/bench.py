@@ -73,6 +73,8 @@ def _show(report: "Report", title: str) -> None:
         f"ten-crop {found['ten_crop_images_per_s']:.2f} images/s; one image {1e3 * report.one_image_s:.1f} ms; "
         f"peak memory {report.peak_rss_mb:.0f} MB"
     )
+    if report.kernels:
+        say(_kernels(report))
     if report.ceilings:
         say(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
 
@@ -105,6 +107,15 @@ def _table(report: "Report", title: str) -> "Table":
     rates = _rate(direct, report.step_s), _rate(done, report.step_s)
     table.add_row("step", _ms(report.step_s), *rates, "", "", "", "100.0%", style="bold")
     return table
+
+
+def _kernels(report: "Report") -> str:
+    """The kernels of a step, the longest first."""
+    lines = [f"{'kernel':44} launches     us  floor  share"]
+    for each in sorted(report.kernels, key=lambda each: -each.seconds):
+        name, times = f"{each.layer} {each.kernel}".strip(), (1e6 * each.seconds, 1e6 * each.floor_s)
+        lines.append(f"{name:44} {each.launches:8} {times[0]:6.0f} {times[1]:6.0f} {each.seconds / report.step_s:6.1%}")
+    return "\n".join(lines)
 
 
 def _ms(seconds: float) -> str:

@@ -10,10 +10,10 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from alexnet.engines.fused import Fused
-from alexnet.engines.operations import Operations
+from alexnet.engines.operations import Move, Operations
 from alexnet.engines.tensor import Floats, Own, Scalar, Tensor
 
-__all__ = ["Engine", "Floats", "Fused", "Operations", "Own", "Precision", "Scalar", "Tensor"]
+__all__ = ["Engine", "Floats", "Fused", "Move", "Operations", "Own", "Precision", "Scalar", "Tensor"]
 
 Precision = Literal["fp32", "tf32", "bf16"]  # of products and maps
 
@@ -34,6 +34,10 @@ class Engine(Protocol):
     @property
     def rectifies(self) -> bool:
         """Whether conv_forward and fc_forward take `relu=True`, for ReLU in the same pass."""
+
+    @property
+    def masks(self) -> bool:
+        """Whether lrn_backward takes `relu=True`, for that of the ReLU below in the same pass."""
 
     @property
     def fused(self) -> Fused | None:
@@ -69,6 +73,9 @@ class Engine(Protocol):
         `work` gives operations to the engine and reads nothing back. What it does hangs on `fixed` alone (memory in it
         by identity), and on `numbers` only where an operation takes a `Scalar`.
         """
+
+    def descend(self, moves: Sequence[Move], /) -> None:
+        """`ops.sgd` of many parameters, in as few passes as the engine has. Part of work that `repeat` may record."""
 
     def tally(self, probs: Own, labels: Own, losses: Own, sums: Own, /) -> None:
         """Writes sums (2) float64: the sum of losses (n), and how many of n images have another class before their

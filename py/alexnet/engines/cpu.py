@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats, Fused, Operations, Precision, Scalar, native
+from alexnet.engines import Floats, Fused, Move, Operations, Precision, Scalar, native
 from alexnet.metrics import misses
 
 
@@ -24,7 +24,7 @@ class CpuEngine:
     Raises Failure where the processor cannot.
     """
 
-    records, rectifies = False, True
+    records, rectifies, masks = False, True, False
 
     def __init__(self, threads: int, *, fast: bool = True, precision: Precision = "fp32") -> None:
         module = native.bf16() if precision == "bf16" else native.module()
@@ -74,6 +74,10 @@ class CpuEngine:
     ) -> None:
         del fixed
         work(numbers)
+
+    def descend(self, moves: Sequence[Move], /) -> None:
+        for w, v, g, *numbers in moves:
+            self.ops.sgd(w, v, g, **dict(zip(("rate", "momentum", "decay"), numbers, strict=True)))
 
     def tally(self, probs: Floats, labels: NDArray[Any], losses: NDArray[Any], sums: NDArray[Any], /) -> None:
         sums[:] = losses.sum(), misses(self.unpack(probs, len(labels))[:, :, 0, 0], labels, 1)

@@ -8,12 +8,23 @@ operation and them. Sections are the paper's.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines.tensor import Floats, Own, OwnScalar
+
+
+class Move(NamedTuple):
+    """What `sgd` does to a parameter."""
+
+    w: Own
+    v: Own
+    g: Own
+    rate: OwnScalar
+    momentum: OwnScalar
+    decay: OwnScalar
 
 
 class Operations(Protocol):
@@ -74,9 +85,21 @@ class Operations(Protocol):
         place, d inside c's group of C / groups maps (3.3)."""
 
     def lrn_backward(
-        self, x: Own, dy: Own, dx: Own, /, *, n: int, k: float, alpha: float, beta: float, groups: int
+        self,
+        x: Own,
+        dy: Own,
+        dx: Own,
+        /,
+        *,
+        n: int,
+        k: float,
+        alpha: float,
+        beta: float,
+        groups: int,
+        relu: bool = False,
     ) -> None:
-        """Writes dx, by lrn_forward's formula."""
+        """Writes dx, by lrn_forward's formula; with `relu` it is relu_backward's, of which x is the y (3.1), asked of
+        an engine that `masks`."""
 
     def lrn_spatial_forward(self, x: Own, y: Own, /, *, n: int, k: float, alpha: float, beta: float) -> None:
         """Writes y like x, as lrn_forward with the sum over the n x n window around the place in the same map, clipped

@@ -71,7 +71,11 @@ class Link(Protocol):
         """Backward of a crossing: the sum of the columns' gradients, this column's maps of it."""
 
     def average(self, gradients: Sequence[Own]) -> None:
-        """Sum over the replicas in place (each was computed with the whole batch's 1/n)."""
+        """Sum over the replicas in place (each was computed with the whole batch's 1/n): begun here, where the link can
+        beside the engine's work, and whole after `averaged`."""
+
+    def averaged(self) -> None:
+        """What comes next finds the sums whole."""
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum over the replicas of a few numbers."""

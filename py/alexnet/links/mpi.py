@@ -39,6 +39,7 @@ class MpiLink:
         self._group = self.world.Split(self.place.replica, self.rank)
         self._replicas = self.world.Split(self.place.owned.start, self.rank)
         self._parcels: dict[int, Floats] = {}
+        self._gradients: list[Any] = []  # to be summed
 
     @together
     def gather(self, own: Floats, whole: Floats) -> None:
@@ -58,11 +59,19 @@ class MpiLink:
             packed.reshape(part.shape)[...] = part
         self._group.Reduce_scatter(parcel, own, counts, MPI.SUM)
 
-    @together
     def average(self, gradients: Sequence[Floats]) -> None:
+        """Only noted: MPI has nobody to go on with it beside the engine's work."""
         if self.place.replicas > 1:
-            for gradient in gradients:
-                self._replicas.Allreduce(MPI.IN_PLACE, gradient, MPI.SUM)
+            self._gradients += gradients
+
+    @together
+    def averaged(self) -> None:
+        for each in self._gradients:
+            self._sum(each)
+        self._gradients.clear()
+
+    def _sum(self, gradient: Floats) -> None:
+        self._replicas.Allreduce(MPI.IN_PLACE, gradient, MPI.SUM)
 
     @together
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,6 @@
-"""Exchanges between GPUs through NCCL, in the order of the device's main stream; MPI does the rest.
+"""Exchanges between GPUs through NCCL; MPI does the rest.
+
+Crossings are in the order of the device's main stream; the sums of gradients go on beside it.
 
 A fault that NCCL knows of (a network that failed, a GPU that fell off its bus) is heard by a thread that asks every
 second: the communicators are aborted, which frees whoever waits for them, and every process ends. A process that just
@@ -63,6 +65,7 @@ class NcclLink(MpiLink):
         if self.place.replicas > 1:
             self._replica_peers = self._connect(self._replicas)
             self._peers.append(self._replica_peers)
+            self._sums = device.stream()  # beside the main one, which goes on with the layers below
         self._closing = threading.Event()
         self._watch = threading.Thread(target=self._poll, args=(ended,), daemon=True)
         self._watch.start()
@@ -88,11 +91,17 @@ class NcclLink(MpiLink):
                     self._columns.reduce(address, own.address, shares[column], kind, SUM, column, self._stream)
 
     def average(self, gradients: Sequence[Own]) -> None:
-        if self.place.replicas == 1:
+        if not gradients or self.place.replicas == 1:
             return
+        stream = self._sums.handle.ptr
+        self._sums.wait_for(self._device.main)
         with self._device.turn, self._together():
             for each in gradients:
-                self._replica_peers.allReduce(each.address, each.address, each.size, _kind(each), SUM, self._stream)
+                self._replica_peers.allReduce(each.address, each.address, each.size, _kind(each), SUM, stream)
+
+    def averaged(self) -> None:
+        if self.place.replicas > 1:
+            self._device.main.wait_for(self._sums)
 
     def close(self) -> None:
         """End the thread that watches the peers."""

@@ -27,6 +27,9 @@ class SoloLink:
     def average(self, gradients: Sequence[Tensor]) -> None:
         del gradients
 
+    def averaged(self) -> None:
+        pass
+
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values
 

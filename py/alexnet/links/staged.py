@@ -1,6 +1,5 @@
 """Exchanges of device arrays through the host and MPI: for processes that share one GPU, which NCCL refuses."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -34,13 +33,10 @@ class StagedLink(MpiLink):
         self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place.columns), MPI.SUM)
         self._assign(own, values)
 
-    @together
-    def average(self, gradients: Sequence[Own]) -> None:
-        if self.place.replicas > 1:
-            for gradient in gradients:
-                values = gradient.download()
-                self._replicas.Allreduce(MPI.IN_PLACE, values, MPI.SUM)
-                gradient[...] = values
+    def _sum(self, gradient: Own) -> None:
+        values = gradient.download()
+        super()._sum(values)
+        gradient[...] = values
 
     @staticmethod
     def _assign(target: Array, values: Floats) -> None:

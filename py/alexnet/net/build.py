@@ -80,7 +80,7 @@ def _average_pool(layer: spec.AveragePool, here: Here) -> Layer:
 def _lrn(layer: spec.Lrn, here: Here) -> Layer:
     if here.fusion.pooled:
         return PooledResponses(*here.base, here.bottom)
-    return ResponseNormalisation(*here.base, here.top(), layer, here.groups)
+    return ResponseNormalisation(*here.base, here.top(), layer, here.groups, here.fusion.masks)
 
 
 @build.register
@@ -120,4 +120,4 @@ def _softmax(layer: spec.Softmax, here: Here) -> Layer:
     site, (name, ops, bottom) = here.site, here.base
     top = Blob(site.engine.maps(site.batch, *here.shape.output), None)
     below = bottom if site.training else Blob(bottom.value, site.engine.maps(site.batch, *here.shape.output))
-    return SoftmaxLoss(name, ops, below, top, site.labels, site.losses, site.link.place.shares)
+    return SoftmaxLoss(name, ops, below, top, site.truth, site.losses, site.link.place.shares)

@@ -22,7 +22,7 @@ class Fusion:
     descends: bool = False  # its weights move within its backward pass, and their gradient is never kept
     pooled: bool = False  # its responses are made by the pooling above, map by map, and are never whole
     normalises: spec.Lrn | None = None  # it is that pooling, of these responses
-    masks: bool = False  # ... which also takes the gradient through the ReLU below them
+    masks: bool = False  # the way back through responses goes on through the ReLU below them
     masked: bool = False  # it is that ReLU
 
 
@@ -37,17 +37,19 @@ def _fusion(row: Sequence[spec.LayerSpec | None], shape: LayerShape, engine: Eng
     lowest, below, layer, above, highest = row
     joins = engine.fused is not None
     one_product = isinstance(layer, spec.Fc) and place.groups(shape.input_split) == 1
+    pooled = joins and isinstance(layer, spec.Lrn) and isinstance(above, spec.MaxPool)
     normalises = below if joins and isinstance(below, spec.Lrn) and isinstance(layer, spec.MaxPool) else None
     return Fusion(
         rectifies=engine.rectifies and isinstance(layer, Rectifiable) and isinstance(above, spec.Relu),
         rectified=engine.rectifies and isinstance(below, Rectifiable) and isinstance(layer, spec.Relu),
         passing=isinstance(layer, Responses) and isinstance(above, spec.Pool),
         descends=joins and one_product and place.replicas == 1,  # else gradients are summed
-        pooled=joins and isinstance(layer, spec.Lrn) and isinstance(above, spec.MaxPool),
+        pooled=pooled,
         normalises=normalises,
-        masks=normalises is not None and isinstance(lowest, spec.Relu),
-        masked=joins
-        and isinstance(layer, spec.Relu)
+        masks=isinstance(lowest, spec.Relu)
+        if normalises is not None
+        else engine.masks and isinstance(layer, spec.Lrn) and isinstance(below, spec.Relu) and not pooled,
+        masked=isinstance(layer, spec.Relu)
         and isinstance(above, spec.Lrn)
-        and isinstance(highest, spec.MaxPool),
+        and (engine.masks or (joins and isinstance(highest, spec.MaxPool))),
     )

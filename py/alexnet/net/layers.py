@@ -130,17 +130,22 @@ def _settings(of: Response) -> _Settings:
 
 @dataclass
 class ResponseNormalisation(Bare):
-    """Over adjacent maps of the same column (paper, 3.3)."""
+    """Over adjacent maps of the same column (paper, 3.3).
+
+    Where it `masks`, ReLU gave the values below, and the gradient is that before it.
+    """
 
     response: Response
     groups: int
+    masks: bool
 
     def forward(self, now: Pass) -> None:
         self.ops.lrn_forward(self.bottom.value, self.top.value, groups=self.groups, **_settings(self.response))
 
     def backward(self, now: Pass) -> None:
         x, dy, dx = self.bottom.value, self.top.gradient, self.bottom.gradient
-        self.ops.lrn_backward(x, dy, dx, groups=self.groups, **_settings(self.response))
+        relu = {"relu": True} if self.masks else {}
+        self.ops.lrn_backward(x, dy, dx, groups=self.groups, **relu, **_settings(self.response))
 
 
 @dataclass
@@ -295,14 +300,14 @@ class SoftmaxLoss(Bare):
     crossing's sum makes it whole.
     """
 
-    labels: Tensor
+    truth: Blob  # the labels
     losses: Tensor
     shares: int
 
     def forward(self, now: Pass) -> None:
         self.ops.softmax_loss(
             self.bottom.value,
-            self.labels[: now.images],
+            self.truth.value[: now.images],
             self.top.value,
             self.bottom.gradient,
             self.losses[: now.images],

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from alexnet.engines import Engine, Floats, Scalar, Tensor, draws
+from alexnet.engines import Engine, Floats, Move, Scalar, Tensor, draws
 from alexnet.errors import Failure
 from alexnet.links import Link
 from alexnet.net.build import build
@@ -28,10 +28,10 @@ SUMS, UPDATE = "gradient sums", "update"
 class Net:
     """The part of a net that one process owns, with memory for `batch` images.
 
-    Without `training` there are no gradients and momenta. `labels` and `losses` belong to the loss, `probs` are the
-    softmax's outputs; `input` takes the images; `sums` are a step's loss and misses, summed over its own images. In a
-    `plain` net no layer's work is part of another's, and every gradient is kept. `watch` sees "<layer> forward",
-    "<layer> backward", SUMS, UPDATE.
+    Without `training` there are no gradients and momenta. `losses` and `labels`, where a pass is given none, belong to
+    the loss, `probs` are the softmax's outputs; `input` takes the images; `sums` are a step's loss and misses, summed
+    over its own images. In a `plain` net no layer's work is part of another's, and every gradient is kept. `watch` sees
+    "<layer> forward", "<layer> backward", SUMS, UPDATE.
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class Net:
     ) -> None:
         self.topology, self.engine, self.link, self.batch, self.watch = shapes, engine, link, batch, watch
         site = Site(shapes, engine, link, batch, training=training)
-        self.labels, self.losses, self.sums = site.labels, site.losses, site.sums
+        self.labels, self.losses, self.sums = site.truth.value, site.losses, site.sums
+        self._truth = site.truth  # labels, which may be those of a step's own
         self.input = Blob(cast(Tensor, None), None)  # until there are images
         self.layers: list[Layer] = []
         self.outputs: dict[str, Blob] = {}
@@ -68,9 +69,9 @@ class Net:
         first = next((at for at, layer in enumerate(self.layers) if layer.parameters), 0)
         self._learning = self.layers[first:]
 
-    def forward(self, images: Tensor, now: Pass) -> None:
-        """From images to `probs`, and to `losses` by `labels`."""
-        self.input.value = images
+    def forward(self, images: Tensor, now: Pass, labels: Tensor | None = None) -> None:
+        """From images to `probs`, and to `losses` by these labels, or by `labels`."""
+        self.input.value, self._truth.value = images, self.labels if labels is None else labels
         for layer in self.layers:
             with self.watch(f"{layer.name} forward"):
                 layer.forward(now)
@@ -95,15 +96,19 @@ class Net:
 
     def backward(self, now: Pass) -> None:
         """The gradient of every parameter that keeps one, summed over the replicas; the others move by
-        `now.descents`."""
+        `now.descents`. Sums begin with the layer that has made them, the highest first."""
         for layer in reversed(self._learning):
             with self.watch(f"{layer.name} backward"):
                 layer.backward(now)
+            self.link.average([each.gradient for each in layer.parameters if each.gradient is not None])
         with self.watch(SUMS):
-            self.link.average([each.gradient for each in self.parameters if each.gradient is not None])
+            self.link.averaged()
 
-    def step(self, images: Tensor, now: Pass, rates: Rates, momentum: float) -> None:
-        """Forward, backward and update; nothing is read back, so the engine may record it once and repeat it."""
+    def step(self, images: Tensor, now: Pass, rates: Rates, momentum: float, labels: Tensor | None = None) -> None:
+        """Forward, backward and update, by labels as in `forward`.
+
+        Nothing is read back, so the engine may record it once and repeat it.
+        """
         pairs = {each.name: rates(each) for each in self.parameters}
         learns = tuple(name for name, (rate, _) in pairs.items() if rate)
 
@@ -112,22 +117,22 @@ class Net:
             rates = zip(rest[::2], rest[1::2], strict=True)
             moves = [Descent(rate, momentum, decay) for rate, decay in rates]
             at = replace(now, step=step, descents=dict(zip(learns, moves, strict=True)))
-            self.forward(images, at)
-            self.engine.tally(self.probs, self.labels[: now.images], self.losses[: now.images], self.sums)
+            self.forward(images, at, labels)
+            self.engine.tally(self.probs, self._truth.value[: now.images], self.losses[: now.images], self.sums)
             self.backward(at)
             self.update(at.descents)
 
         numbers = [cast(int, now.step), momentum, *(number for name in learns for number in pairs[name])]
-        self.engine.repeat(work, numbers, (self, images, replace(now, step=0), learns))
+        self.engine.repeat(work, numbers, (self, images, replace(now, step=0), learns, labels))
 
     def update(self, descents: Mapping[str, Descent]) -> None:
         """The moves of the parameters that keep their gradients."""
-        sgd = self.engine.ops.sgd
         with self.watch(UPDATE):
-            for each in self.parameters:
-                if each.gradient is not None and (by := descents.get(each.name)) is not None:
-                    momentum, decay = by.momentum, by.decay
-                    sgd(each.value, each.momentum, each.gradient, rate=by.rate, momentum=momentum, decay=decay)
+            kept = [each for each in self.parameters if each.gradient is not None and each.name in descents]
+            moves = [(each, descents[each.name]) for each in kept]
+            self.engine.descend(
+                [Move(p.value, p.momentum, p.gradient, by.rate, by.momentum, by.decay) for p, by in moves]
+            )
 
     def initialise(self, seed: int) -> None:
         """First weights: N(0, std), biases constant, momenta zero (paper, 5)."""

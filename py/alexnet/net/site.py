@@ -21,7 +21,7 @@ class Site:
 
     def __init__(self, shapes: Topology, engine: Engine, link: Link, batch: int, *, training: bool) -> None:
         self.engine, self.link, self.batch, self.training = engine, link, batch, training
-        self.labels = engine.upload(np.zeros(batch, np.int32))
+        self.truth = Blob(engine.upload(np.zeros(batch, np.int32)), None)
         self.losses = engine.upload(np.zeros(batch, np.float64))
         self.sums = engine.upload(np.zeros(2, np.float64))
         self._arenas: list[Tensor] = []

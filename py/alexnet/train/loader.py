@@ -52,6 +52,9 @@ def _extents(spec: AugmentSpec, data: Dataset) -> NDArray[np.float64]:
     return data.eigenvalues / 255.0  # the eigenvalues of pixels in 0..1 are 255^2 times smaller
 
 
+Slot = tuple[Tensor, Tensor]  # the engine's memory for images and labels
+
+
 @dataclass
 class Batch:
     """One process's part of a minibatch, in the engine's memory."""
@@ -79,9 +82,10 @@ class Loader:
         self._ahead = Ahead(self._split, stream) if recipe.data.access == "blocks" else None
         self._mean = engine.upload(recipe.subtracted(data.mean))
         crop = recipe.net.crop
-        self._free: queue.Queue[Tensor | None] = queue.Queue()
+        self._free: queue.Queue[Slot | None] = queue.Queue()
         for _ in range(AHEAD + 1):
-            self._free.put(engine.maps(len(self._own), 3, crop, crop))
+            labels = engine.upload(np.zeros(len(self._own), np.int32))
+            self._free.put((engine.maps(len(self._own), 3, crop, crop), labels))
         self._made: queue.Queue[Batch | BaseException] = queue.Queue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, args=(first_step,), daemon=True)
@@ -96,7 +100,7 @@ class Loader:
 
     def done(self, batch: Batch) -> None:
         """The batch's memory may be used again."""
-        self._free.put(batch.images)
+        self._free.put((batch.images, batch.labels))
 
     def close(self) -> None:
         """End the thread."""
@@ -109,15 +113,16 @@ class Loader:
     def _work(self, step: int) -> None:
         try:
             while True:
-                out = self._free.get()
-                if out is None or self._stopping.is_set():
+                slot = self._free.get()
+                if slot is None or self._stopping.is_set():
                     return
-                self._made.put(self._make(step, out))
+                self._made.put(self._make(step, slot))
                 step += 1
         except BaseException as error:  # whatever it is, the training has to hear of it
             self._made.put(error)
 
-    def _make(self, step: int, out: Tensor) -> Batch:
+    def _make(self, step: int, slot: Slot) -> Batch:
+        out, labels = slot
         spec, crop = self._recipe.augment, self._recipe.net.crop
         positions = step * self._stream.batch + np.arange(self._own.start, self._own.stop)
         if self._ahead:
@@ -126,7 +131,7 @@ class Loader:
         chosen = self._stream.at(positions)[1]
         divide = spec.divide if spec.colour else 1.0
         fill(self._engine, self._split, chosen, views, self._mean, out, divide)
-        labels = self._engine.upload(self._split.labels[chosen])
+        labels[...] = self._split.labels[chosen]
         return Batch(out, labels, len(chosen))
 
 

@@ -166,7 +166,6 @@ class Trainer:
         """
         start, step = time.perf_counter(), self.at.step
         batch = loader.next()
-        self.net.labels[: batch.count] = batch.labels
         now = Pass(
             images=batch.count,
             batch=self.stream.batch,
@@ -176,7 +175,7 @@ class Trainer:
             dropout=self.now.dropout,
             training=True,
         )
-        self.net.step(batch.images, now, self._rates, self.now.train.momentum)
+        self.net.step(batch.images, now, self._rates, self.now.train.momentum, batch.labels)
         loader.done(batch)
         sums = self.engine.fetch(self.net.sums)
         self.at.step += 1

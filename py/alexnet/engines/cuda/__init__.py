@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats, Scalar
+from alexnet.engines import Floats, Move, Scalar
 from alexnet.engines.cuda.device import BF16, Array, Device, map_type, to_bf16
 from alexnet.engines.cuda.operations import CudaOperations
 from alexnet.engines.cuda.recorder import Recorder
@@ -21,7 +21,7 @@ class CudaEngine:
     through it) cannot be one.
     """
 
-    rectifies = True
+    rectifies = masks = True
     fused = None
 
     def __init__(self, device: Device, *, records: bool = True) -> None:
@@ -64,6 +64,9 @@ class CudaEngine:
         self, work: Callable[[Sequence[Scalar]], None], numbers: Sequence[float], fixed: tuple[Any, ...]
     ) -> None:
         self._recorder.repeat(work, numbers, fixed)
+
+    def descend(self, moves: Sequence[Move], /) -> None:
+        self.ops.descend(moves)
 
     def tally(self, probs: Array, labels: Array, losses: Array, sums: Array, /) -> None:
         self.ops.tally(probs, labels, losses, sums)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat, map_type
+from alexnet.engines.cuda.device import FLOAT, Array, Device, Form, Values, flat, map_type
 from alexnet.engines.cuda.shapes import CONV, PACK, check, check_kind, check_side, make
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.workspace import Workspace
@@ -32,7 +32,7 @@ class Tile:
 
 def tile_for(rows: int) -> Tile:
     """The kind that leaves the fewest of its rows empty, of equals the tallest: it reads the columns least often."""
-    names = "low", "middle", "tall"
+    names = "lowest", "low", "middle", "tall"
     tiles = [Tile(name, SIZES[f"CONV_{name.upper()}"], SIZES[f"CONV_{name.upper()}_BLOCKS"]) for name in names]
     return min(tiles, key=lambda tile: (tile.over(rows) * tile.rows, -tile.rows))
 
@@ -118,13 +118,20 @@ class Convolutions:
         flat(self._device, "conv_add_splits", runs, partial.argument, dw.argument, db.argument, *sizes)
 
     def _pack(self, g: Geometry, rows: int, maps: int, strides: tuple[int, int]) -> Array:
-        """The weights as the product reads them that makes `rows` of `maps`; strides of a row and of a map."""
+        """The weights as the product reads them that makes `rows` of `maps`; strides of a row and of a map.
+
+        They are packed once, and then kept up as the weights change.
+        """
         tile, steps = tile_for(rows), -(-padded(maps) * g.taps // self._depth)
         tiles = tile.over(rows)
-        packed = self._workspace.take("packed", (g.groups * tiles * steps, tile.rows, self._depth), g.x.dtype)
         group = g.kernels * g.maps * g.taps
         shape = make(PACK, g.groups, rows, maps, g.taps, tile.rows, tiles, steps, group, *strides)
-        flat(self._device, "conv_pack", packed.size, g.w.argument, packed.argument, shape)
+        for form in g.w.forms:
+            if form.shape == shape:
+                return form.array
+        packed = Array.empty(self._device, (g.groups * tiles * steps, tile.rows, self._depth), g.x.dtype)
+        g.w.forms.append(Form(packed, shape))
+        g.w.refresh()
         return packed
 
     def _launch(self, kernel: str, g: Geometry, target: Array, rows: int, arguments: Sequence[Any]) -> None:

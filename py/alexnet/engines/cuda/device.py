@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Protocol
 
@@ -46,7 +46,8 @@ class Device(Protocol):
     """One GPU, or its likeness. Work goes to `main` where no stream is named.
 
     Two threads may share it. The one that trains calls everything. The loader's calls `stream`, `allocate`, `pinned`,
-    `to_device`, and `launch` on a stream of its own, in `CudaEngine.maps`, `upload` and `ops.augment` alone: the other
+    `to_device`, and `launch` on a stream of its own, in `CudaEngine.maps`, `upload`, `ops.augment` and where it assigns
+    to an array without copies, alone: the other
     operations share workspaces and recorded work whose order is that of one thread. While `capture` records, whoever
     else gives work is held up, so that nothing of it comes into the graph. Memory is given and taken back in `main`'s
     order: a stream that uses what it was just given waits for `main` first. NCCL's watching thread asks and aborts
@@ -117,9 +118,20 @@ def pointer(address: int) -> Values:
     return np.array(address, np.uint64)
 
 
+@dataclass(frozen=True)
+class Form:
+    """Weights as a convolution reads them, and how they come there (PackShape)."""
+
+    array: "Array"
+    shape: Values
+
+
 @dataclass(eq=False)
 class Array:
-    """A C-contiguous array on a device. `shadow` is its copy in the products' type, kept up by whoever writes it."""
+    """A C-contiguous array on a device.
+
+    `shadow` is its copy in the products' type, `forms` are those for convolutions: whoever writes it keeps them up.
+    """
 
     device: Device
     memory: Memory
@@ -127,6 +139,7 @@ class Array:
     dtype: np.dtype[Any]
     offset: int = 0
     shadow: "Array | None" = None
+    forms: list[Form] = field(default_factory=list)
 
     @classmethod
     def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "Array":
@@ -187,9 +200,11 @@ class Array:
         self.refresh()
 
     def refresh(self) -> None:
-        """Bring the shadow up to date."""
+        """Bring shadow and forms up to date."""
         if self.shadow is not None:
             flat(self.device, "to_maps", self.size, self.argument, self.shadow.argument, np.int64(self.size))
+        for each in self.forms:
+            flat(self.device, "conv_pack", each.array.size, self.argument, each.array.argument, each.shape)
 
     def download(self) -> Values:
         """The values on the host; bf16 becomes float32."""

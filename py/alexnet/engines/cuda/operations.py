@@ -10,14 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import Floats
-from alexnet.engines.cuda import local, softmax
+from alexnet.engines import Floats, Move
+from alexnet.engines.cuda import local, lrn, sgd, softmax
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
-from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type, pointer
+from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type
 from alexnet.engines.cuda.shapes import (
-    LRN,
     POOL,
-    SPATIAL,
     check,
     check_bias,
     check_kind,
@@ -25,7 +23,6 @@ from alexnet.engines.cuda.shapes import (
     check_numbers,
     check_places,
     check_response,
-    check_same,
     check_side,
     make,
 )
@@ -104,24 +101,35 @@ class CudaOperations:
         self._pool("average_pool_backward", dx, dy, size, stride, dx, [dy, dx])
 
     def lrn_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int) -> None:
-        self._lrn("lrn_forward", [x, y], n, k, alpha, beta, groups)
+        lrn.across(self._device, "lrn_forward", [x, y], n, k, alpha, beta, groups)
 
     def lrn_backward(
-        self, x: Array, dy: Array, dx: Array, /, *, n: int, k: float, alpha: float, beta: float, groups: int
+        self,
+        x: Array,
+        dy: Array,
+        dx: Array,
+        /,
+        *,
+        n: int,
+        k: float,
+        alpha: float,
+        beta: float,
+        groups: int,
+        relu: bool = False,
     ) -> None:
-        self._lrn("lrn_backward", [x, dy, dx], n, k, alpha, beta, groups)
+        lrn.across(self._device, "lrn_backward", [x, dy, dx], n, k, alpha, beta, groups, relu)
 
     def lrn_spatial_forward(self, x: Array, y: Array, /, *, n: int, k: float, alpha: float, beta: float) -> None:
         check_response("lrn_spatial_forward", [x, y], n, k, alpha)
-        self._spatial("lrn_spatial_forward", [x, y], n, k, alpha, beta)
+        lrn.within(self._device, "lrn_spatial_forward", [x, y], n, k, alpha, beta)
 
     def lrn_spatial_backward(
         self, x: Array, dy: Array, dx: Array, /, *, n: int, k: float, alpha: float, beta: float
     ) -> None:
         check_response("lrn_spatial_backward", [x, dy, dx], n, k, alpha)
         scales = self._workspace.take("scales", x.shape, FLOAT)
-        self._spatial("lrn_spatial_scales", [x, scales], n, k, alpha, beta)
-        self._spatial("lrn_spatial_backward", [x, dy, scales, dx], n, k, alpha, beta)
+        lrn.within(self._device, "lrn_spatial_scales", [x, scales], n, k, alpha, beta)
+        lrn.within(self._device, "lrn_spatial_backward", [x, dy, scales, dx], n, k, alpha, beta)
 
     def relu_forward(self, x: Array, y: Array, /) -> None:
         self._elementwise("relu_forward", x, y)
@@ -200,14 +208,11 @@ class CudaOperations:
         softmax.tally(self._device, probs, labels, losses, wrong, sums)
 
     def sgd(self, w: Array, v: Array, g: Array, /, *, rate: Array, momentum: Array, decay: Array) -> None:
-        check_kind("sgd", FLOAT, w, v, g)
-        check_same("sgd", w, v, g)
-        check_numbers("sgd", rate, momentum, decay)
-        check(all(each.address % 16 == 0 for each in (w, v, g)), "sgd", "arrays begin at 16 bytes", w, v, g)
-        shadow = pointer(0) if w.shadow is None else w.shadow.argument
-        arrays = [each.argument for each in (w, v, g)]
-        numbers = [each.argument for each in (rate, momentum, decay)]
-        flat(self._device, "sgd", -(-w.size // 4), *arrays, shadow, np.int64(w.size), *numbers)
+        self.descend([Move(w, v, g, rate, momentum, decay)])
+
+    def descend(self, moves: Sequence[Move], /) -> None:
+        """`Engine.descend`."""
+        sgd.run(self._device, moves)
 
     def augment(
         self,
@@ -267,26 +272,6 @@ class CudaOperations:
         shape = make(POOL, x.chunks // math.prod(x.shape[:3]), *x.shape[1:3], *y.shape[1:3], size, stride)
         arguments = [*(each.argument for each in arrays), shape]
         flat(self._device, kernel, over.chunks // over.shape[0], *arguments, rows=over.shape[0])
-
-    def _lrn(
-        self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float, groups: int
-    ) -> None:
-        check_response(kernel, arrays, n, k, alpha)
-        maps = arrays[0].shape[0]
-        check(groups >= 1 and maps % groups == 0, kernel, f"{groups} groups do not fit", *arrays)
-        plane = arrays[0].chunks // maps
-        arguments = [*(each.argument for each in arrays), make(LRN, plane, maps // groups, n, k, alpha, beta)]
-        if n // 2 == SIZES["LRN_REACH"]:
-            flat(self._device, f"{kernel}_walk", plane, *arguments, rows=groups, together=SIZES["LRN_THREADS"])
-        else:
-            flat(self._device, kernel, plane, *arguments, rows=maps)
-
-    def _spatial(self, kernel: str, arrays: Sequence[Array], n: int, k: float, alpha: float, beta: float) -> None:
-        maps, height, width, _ = arrays[0].shape
-        pixel = arrays[0].chunks // (maps * height * width)
-        shape = make(SPATIAL, pixel, height, width, n, k, alpha, beta)
-        arguments = [*(each.argument for each in arrays), shape]
-        flat(self._device, kernel, height * width * pixel, *arguments, rows=maps)
 
     def _rows(self, operation: str, x: Array, w: Array, y: Array) -> tuple[Array, Array]:
         """x as (features, images), y as (units, images)."""

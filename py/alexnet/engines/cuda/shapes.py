@@ -22,7 +22,7 @@ CONV = _structure(
 )
 PACK = _structure("groups rows maps taps tile_rows tiles steps group_stride row_stride map_stride")
 POOL = _structure("chunks height width out_height out_width size stride")
-LRN = _structure("plane group n", "k alpha beta")
+LRN = _structure("plane group n relu", "k alpha beta")
 SPATIAL = _structure("chunks height width n", "k alpha beta")
 
 

@@ -14,7 +14,9 @@ SIZES = {
     "CONV_DEPTH_BYTES": 64,  # of one stage's depth
     "CONV_STAGES": 3,
     "CONV_TOGETHER": 4,  # maps of one tap that a thread copies at once
-    # rows of the three kinds of tile, and how many blocks registers and shared memory allow on a multiprocessor
+    # rows of the four kinds of tile, and how many blocks registers and shared memory allow on a multiprocessor
+    "CONV_LOWEST": 48,
+    "CONV_LOWEST_BLOCKS": 4,
     "CONV_LOW": 64,
     "CONV_LOW_BLOCKS": 3,
     "CONV_MIDDLE": 96,
@@ -27,6 +29,7 @@ SIZES = {
     "LRN_AHEAD": 3,
     "LRN_THREADS": 64,
     "LRN_BLOCKS": 6,
+    "SGD_TOGETHER": 20,  # sgd.cu: parameters of a launch; a kernel has 4 KB of arguments
     "LOCAL_ROWS": 4,  # local.cu: kernels or maps of a thread
     # softmax.cu: images of a block, a divisor of 8; threads that share the classes of one
     "SOFTMAX_IMAGES": 8,
