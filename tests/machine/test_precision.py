@@ -30,6 +30,14 @@ def test_bf16_without_amx_is_refused_in_a_line(has_amx):
     assert survey()["bf16"].startswith("missing: engine.precision = bf16: this processor has no AMX")
 
 
+def test_the_build_for_amx_is_taken_where_the_processor_has_it(has_amx):
+    """It loads anywhere; what it computes is held to the model by tests/engine/test_bf16.py, on such a processor."""
+    built = pytest.importorskip("alexnet._engine_amx", reason="built without AMX")
+    has_amx(True)
+    assert native.bf16() is built and built.TILES == "AMX"
+    assert type(alone(CPU, "bf16").ops).__module__ == built.__name__ and survey()["bf16"] == "AMX"
+
+
 def test_a_package_built_without_amx_is_refused_in_a_line(has_amx, monkeypatch):
     has_amx(True)
     monkeypatch.setitem(sys.modules, "alexnet._engine_amx", None)
