@@ -244,6 +244,7 @@ void bind_engine(nb::module_& m) {
     bind_random(m);
     bind_one_image(m);
     bind_tiles(m);
+    bind_photos(m);
 
     auto direct = add<Direct>(m, "Direct", "All operations on blocks of images.");
     Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(direct);

@@ -214,5 +214,6 @@ void def_augment(C& c, F f) {
 }
 
 void bind_one_image(nb::module_& m);
+void bind_photos(nb::module_& m);
 
 }  // namespace alexnet
