@@ -12,6 +12,8 @@ import pytest
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
+# Commands print as a user's do, through buffers, whatever the shell of the tests asks of its own.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 ALEXCTL = [sys.executable, "-m", "alexnet"]
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 PLAIN_SECONDS = 15.0
 TERMINAL = "ALEXCTL_TERMINAL"
+DUMB = ("dumb", "unknown")  # terminals that only print
 
 
 class Advance(Protocol):
@@ -35,9 +36,18 @@ def break_off() -> None:
             print("\x1b[?25h", file=sys.__stderr__, flush=True)  # a bar keeps it from sys.stderr
 
 
+def let_go() -> None:
+    """At the very end: drop what a terminal that is gone did not take. Python would try again, and exit with 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def terminal() -> int | None:
-    """The width of the terminal that a person watches; None where nobody does."""
-    if sys.stderr.isatty():
+    """The width of the terminal that a person watches and a bar can move on; None where there is none."""
+    if sys.stderr.isatty() and os.environ.get("TERM") not in DUMB:
         return shutil.get_terminal_size().columns
     told = os.environ.get(TERMINAL, "")
     return int(told) if told.isdecimal() else None

@@ -31,6 +31,7 @@ def test_few_lines_where_nobody_watches(capfd):
 def test_a_terminal_gets_a_bar(capfd, monkeypatch):
     """The parent's terminal, told by the environment."""
     monkeypatch.setenv(console.TERMINAL, "90")
+    monkeypatch.setenv("TERM", "xterm")
     work()
     shown = capfd.readouterr().err
     assert "\x1b[" in shown and "4/4" in shown and "images/s" in shown and "note 3" in shown
@@ -47,6 +48,19 @@ def test_clock(seconds, shown):
     assert console._clock(seconds) == shown
 
 
+def test_a_terminal_that_only_prints_gets_lines(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for term, watched in (("xterm", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", term)
+        assert (console.terminal() is not None) == watched
+
+
+def test_what_a_terminal_that_is_gone_did_not_take_changes_no_exit_code():
+    code = "import sys; from alexnet.console import let_go, say; say('x'); let_go(); sys.exit(75)"
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stderr=full).returncode == 75
+
+
 def test_breaking_off_gives_the_terminal_its_cursor_back():
     program = """
 import os
@@ -56,6 +70,8 @@ with console.progress("prep", 2):
     os._exit(0)
 """
     command = [sys.executable, "-c", program]
-    watched = subprocess.run(command, env=os.environ | {console.TERMINAL: "90"}, capture_output=True, text=True)
+    watched = subprocess.run(
+        command, env=os.environ | {console.TERMINAL: "90", "TERM": "xterm"}, capture_output=True, text=True
+    )
     assert watched.stderr.rindex("\x1b[?25h") > watched.stderr.rindex("\x1b[?25l")
     assert not subprocess.run(command, capture_output=True, text=True).stderr

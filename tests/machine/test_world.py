@@ -124,12 +124,13 @@ def test_modules_where_the_user_works_are_not_taken_for_ours(workshop, tmp_path,
     assert "my own net" not in done.stdout
 
 
-def test_a_number_of_processes_other_than_the_launchers_is_refused(workshop, tmp_path):
+@pytest.mark.parametrize("processes", [1, 4])
+def test_a_number_of_processes_other_than_the_launchers_is_refused(workshop, tmp_path, processes):
     command = [launch.mpiexec(), "-n", 2, sys.executable, "-m", "mpi4py", "-m", "alexnet", "train", workshop.data]
-    options = ["--recipe", workshop.recipe, "--procs", 4, "--steps", 1, "--out", tmp_path / "run"]
+    options = ["--recipe", workshop.recipe, "--procs", processes, "--steps", 1, "--out", tmp_path / "run"]
     done = subprocess.run(list(map(str, [*command, *options])), capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "alexctl: --procs 4: 2 processes were started; leave out --procs\n"
+    assert done.stderr == f"alexctl: --procs {processes}: 2 processes were started; leave out --procs\n"
 
 
 def test_what_a_cluster_left_over_is_not_passed_on(tmp_path, monkeypatch, capfd):

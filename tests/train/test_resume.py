@@ -78,8 +78,14 @@ def test_a_signal_stops_it_and_it_goes_on_as_if_nothing_had_been(workshop, tmp_p
     assert_equal(straight, stopped)
 
 
+def kept(run):
+    """The step of the last checkpoint, 0 where there is none."""
+    latest = Shelf(run).named("latest")
+    return read(latest).state["step"] if latest else 0
+
+
 def test_killed_at_any_instant(workshop, tmp_path):
-    """SIGKILL of the whole command, by turns a moment after it began and a moment after it went on."""
+    """SIGKILL of the whole command, by turns a moment after it began and some steps after its last checkpoint."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     generator = np.random.default_rng(11)
     for turn in range(8):
@@ -87,12 +93,13 @@ def test_killed_at_any_instant(workshop, tmp_path):
         if turn % 2:
             time.sleep(float(generator.uniform(0.1, 2.0)))
         else:
-            wait_for_step(killed, last_step(killed) + 1, process)
+            wait_for_step(killed, kept(killed) + int(generator.integers(5, 9)), process)  # one is kept every 4 steps
             time.sleep(float(generator.uniform(0, 0.1)))
         process.kill()
         process.communicate(timeout=120)
         none_is_left(killed)
-    last = read(Shelf(killed).named("latest")).state["step"] + 5
+    assert kept(killed) >= 4 * 4
+    last = kept(killed) + 5
     for run, more in ((killed, ("--resume",)), (straight, ())):
         workshop.train(run, "--procs", 2, "--steps", last, *ENDLESS, *more)
     assert_equal(straight, killed)

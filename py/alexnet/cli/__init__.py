@@ -24,7 +24,7 @@ from alexnet.cli import (
     trained,
     training,
 )
-from alexnet.console import break_off
+from alexnet.console import break_off, let_go
 from alexnet.errors import STOPPED, Failure, unforeseen
 
 
@@ -100,6 +100,8 @@ def main() -> None:
         end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
     except Exception as error:
         end(f"alexctl: {unforeseen(error)}")
+    finally:
+        let_go()
 
 
 def _stop(number: int) -> None:
