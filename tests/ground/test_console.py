@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_terminal_that_only_prints_gets_lines(monkeypatch):
 
 def test_what_a_terminal_that_is_gone_did_not_take_changes_no_exit_code():
     code = "import sys; from alexnet.console import let_go, say; say('x'); let_go(); sys.exit(75)"
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         assert subprocess.run([sys.executable, "-c", code], stderr=full).returncode == 75
 
 
@@ -70,8 +71,7 @@ with console.progress("prep", 2):
     os._exit(0)
 """
     command = [sys.executable, "-c", program]
-    watched = subprocess.run(
-        command, env=os.environ | {console.TERMINAL: "90", "TERM": "xterm"}, capture_output=True, text=True
-    )
+    environment = os.environ | {console.TERMINAL: "90", "TERM": "xterm"}
+    watched = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert watched.stderr.rindex("\x1b[?25h") > watched.stderr.rindex("\x1b[?25l")
     assert not subprocess.run(command, capture_output=True, text=True).stderr
