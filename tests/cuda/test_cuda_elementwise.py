@@ -87,8 +87,8 @@ def test_sgd_of_more_parameters_than_a_launch_takes(bench: Bench, random: np.ran
     )
     for (w, v, g), arrays, rate in zip(plain, there, rates, strict=True):
         wanted = 0.9 * v.astype(np.float64) - 0.0005 * rate * w - rate * g
-        bench.near(bench.engine.download(arrays[1]), wanted, 1e-6)
-        bench.near(bench.engine.download(arrays[0]), w + wanted, 1e-6)
+        found = bench.engine.download(arrays[0]), bench.engine.download(arrays[1])
+        assert np.abs(found - np.array([w + wanted, wanted])).max() <= 2e-6  # roundings of numbers up to 5
 
 
 # images, maps, side, kernels, size, groups
