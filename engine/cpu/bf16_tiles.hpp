@@ -5,6 +5,8 @@
 // tile holds a as it is, 16 m by 32 d, the second one b by pairs: row i has b[2 i][n], b[2 i + 1][n] for 16 n.
 #pragma once
 
+#include <algorithm>
+
 #include "amx.hpp"
 #include "simd.hpp"
 #include "threads.hpp"

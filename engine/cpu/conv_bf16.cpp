@@ -13,8 +13,7 @@ namespace alexnet::bf16 {
 
 namespace {
 
-constexpr Index BAND_WORDS =
-    256 * 1024;  // half of a second-level cache of 2 MB, as processors with AMX have it
+constexpr Index BAND_WORDS = 256 * 1024;  // half of a second-level cache of 2 MB, as AMX comes with
 
 struct Correlation {
     Phases source;
@@ -28,8 +27,8 @@ struct Correlation {
     Index steps() const { return kernel_height * row_steps(); }
     Index row_tiles() const { return ceil_divide(rows, SIDE); }
     Index source_columns() const { return width + kernel_width - 1; }
-    Index line_words(Index bands_rows) const {  // with what the last step reads beyond
-        return ((bands_rows + kernel_height - 1) * source_columns() * pairs() + SIDE) * SIDE;
+    Index line_words(Index band_rows) const {  // with what the last step reads beyond
+        return ((band_rows + kernel_height - 1) * source_columns() * pairs() + SIDE) * SIDE;
     }
 };
 
@@ -65,7 +64,7 @@ void copy_lines(const Correlation& c, Index b, Index group, Range rows, Word* li
     std::fill_n(lines, SIDE * SIDE, 0);
 }
 
-// write(group, row, y, x, sums) for every row of sums and every pixel of a band.
+// write(row, y, x, sums) for every row of sums and every pixel of a band.
 template <class Write>
 void correlate_band(const Correlation& c, const Packed& packed, Index b, Index group, Range rows,
                     const Write& write) {

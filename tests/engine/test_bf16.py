@@ -190,6 +190,26 @@ def test_not_a_number_reaches_every_output_that_sees_it(ops: Any) -> None:
     assert np.isnan(unpack(y, 1)[:, :, 2:5, 2:5]).all() and not np.isnan(unpack(y, 1)[:, :, 5:]).any()
 
 
+def test_shapes_that_do_not_fit(ops: Any) -> None:
+    x, y, w, b = poisoned_maps(2, 4, 6, 6), poisoned_maps(2, 4, 6, 6), poisoned(4, 4, 3, 3), poisoned(4)
+    shape, wrong = {"stride": 1, "pad": 1, "groups": 1}, {"stride": 2, "pad": 1, "groups": 1}
+    with pytest.raises(ValueError, match=r"^conv_forward: b"):
+        ops.conv_forward(x, w, poisoned(5), y, **shape)
+    with pytest.raises(ValueError, match=r"^conv_backward_data: y's sides"):
+        ops.conv_backward_data(y, w, x, **wrong)
+    with pytest.raises(ValueError, match=r"^conv_backward_weights: y's sides"):
+        ops.conv_backward_weights(x, y, w, b, **wrong)
+    units, weights = poisoned_maps(2, 5), poisoned(5, 143)
+    with pytest.raises(ValueError, match=r"^fc_forward: w"):
+        ops.fc_forward(x, weights, poisoned(5), units)
+    with pytest.raises(ValueError, match=r"^fc_backward_data: w"):
+        ops.fc_backward_data(units, weights, x)
+    with pytest.raises(ValueError, match=r"^fc_backward_weights: w"):
+        ops.fc_backward_weights(x, units, weights, poisoned(5))
+    with pytest.raises(ValueError, match=r"^fc_descend: v"):
+        ops.fc_descend(x, units, poisoned(5, 144), weights, **RATES)
+
+
 def halves(draws: NDArray[np.uint32], low: int, span: int) -> NDArray[np.uint16]:
     """bf16 of three draws each: signs, exponents from `low` on, the bits behind."""
     sign, exponent, rest = draws.reshape(-1, 3).T
