@@ -156,6 +156,16 @@ EVERY_KIND = [
 ]
 
 
+@pytest.mark.parametrize("images", [1, 3, 16, 20])
+def test_what_is_packed_is_unpacked_as_it_was(images):
+    """Maps of 4 rows and 5 columns, in blocks and as a single image."""
+    values = np.random.default_rng(images).standard_normal((images, 3, 4, 5), np.float32)
+    engine = CpuEngine(1).for_test(images)
+    maps = engine.maps(*values.shape)
+    engine.pack(values, maps)
+    np.testing.assert_array_equal(engine.unpack(maps, images), values)
+
+
 def test_one_image_alone_is_as_in_a_batch():
     """Every kind of layer in the single image's layout gives the probabilities that the blocks of images give."""
     recipe = parse({"net": {"columns": 2, "crop": 30, "layers": EVERY_KIND}})
