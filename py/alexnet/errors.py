@@ -1,11 +1,19 @@
 """The one error that reaches a user: a line that says what, where and what to do."""
 
+import errno
 import os
 import tempfile
 import traceback
 from pathlib import Path
 
 STOPPED = 75  # exit code: a signal ended the work, and what was done is kept
+ADVICE = {
+    errno.EEXIST: "what lies there is no folder, and one is wanted: name another place",
+    errno.ENOTDIR: "what lies there is no folder, and one is wanted: name another place",
+    errno.EACCES: "mend its permissions or name another place",
+    errno.EROFS: "name another place",
+    errno.ENOSPC: "make room and run it again",
+}
 DEBUG = "ALEXNET_DEBUG"  # set to 1: the traceback of an unforeseen error goes to the screen
 
 
@@ -17,6 +25,12 @@ def reason(error: BaseException) -> str:
     """One line for any exception: its text, or its type where it has none."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def refused(error: OSError) -> str:
+    """What the system refuses, in one line: where, what, what to do."""
+    advice = ADVICE.get(error.errno or 0, "mend that and run it again")
+    return f"{error.filename or 'system'}: {error.strerror or reason(error)}; {advice}"
 
 
 def unforeseen(error: Exception) -> str:

@@ -86,8 +86,11 @@ def test_a_look_shows_each_crop_and_the_maps_of_the_centre(made):
     folder, _, result = made
     run, split = alexnet.open_run(result.run, threads=1), alexnet.open_data(folder / "data").split("val")
     image = split.image(0)
-    probs, maps = run.predictor("ten", 1, plain=True).look(image)
+    looked = run.predictor("ten", 1, plain=True).look(image, "relu7")
+    probs, maps = looked.probs, looked.maps
     assert np.abs(probs.mean(axis=0) - run.predict([image])[0]).max() < 1e-6 and probs.shape == (10, 3)
+    hidden = run.features([image], "relu7")[0]  # whose memory drop6 takes
+    assert np.abs(looked.features - hidden).max() <= 1e-6 * np.abs(hidden).max()
     assert list(maps) == ["relu1", "norm1", "pool1", "relu2", "relu3", "drop6", "fc8", "loss"]
     for name, values in maps.items():
         expected = run.features([image], name)[0]  # of a single image: summed in another order

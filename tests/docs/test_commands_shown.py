@@ -1,48 +1,125 @@
-"""What README and docs show can be done as it stands there: every command is one, and the first minutes are run."""
+"""What README and docs show can be done as it stands there: commands and Python are run, and print what is shown."""
 
+import contextlib
+import io
 import re
-import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import shown
 import typer
 from command import alexctl
 from PIL import Image
 from samples import photo
+from shown import PAGES, ROOT
 
 from alexnet.cli import app
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "DIFFERENCES.md", *sorted((ROOT / "docs").glob("*.md"))]
-INLINE = re.compile(r"`((?:alexctl|\./scripts/|scripts/)[^`]*)`")
-BLOCK = re.compile(r"^ {4,}((?:srun |mpiexec -n \d+ |\$ )?(?:alexctl|\./scripts/).*)$", re.M)
+LINES = sorted(
+    {(str(page.relative_to(ROOT)), line) for page in PAGES for each in shown.commands(page) for line in each.lines}
+)
+
+# Lines that no test here runs, by how they begin, and why.
+LEFT_OUT = {
+    r"./scripts/(quickstart|gpu_check)\.sh": "the network; a GPU",
+    r"(\./)?scripts/test\.sh": "this is it",
+    r"source|git|python3|pip|module|export": "an installation, by the network",
+    r"srun|sbatch": "Slurm: tests/slurm",
+    r"docker|apptainer": "containers",
+    r".* --gpus 0": "GPUs",
+    r"[^']* \[": "what a command takes, not a command",
+    r"python scripts/bench": "minutes of a machine that does nothing else, with PyTorch",
+    r"python scripts/mutants\.py(?! --check)": "an hour",
+    r"python scripts/cuda_counts\.py --write": "it changes a page: tests/cuda/test_cuda_counts.py",
+    r"python scripts/paper_table\.py": "of a whole reproduction: tests/experiments",
+    r"alexctl reproduce( pooling|$| {2})": "hours: tests/experiments",
+    r"alexctl (import|predict runs/imagenet|export RUN FILE --as|.* one-weird-trick)": "61 million weights: "
+    "tests/net/test_foreign.py",
+    r"alexctl serve": "until a signal ends it: tests/pages/test_serve.py",
+    r"alexctl --install-completion": "it writes into the home folder: tests/cli/test_complete.py",
+    r"alexctl prep /shared": "tests/cli/test_commands.py prepares in parts",
+}
+GIVEN = {"RUN": "runs/photos", "DATA": "data/photos", "NAME": "alexnet", "IMAGE": "apple.jpg"}
+# What makes a command short. Of an option that is given twice the last counts.
+ONE = ("--device", "cpu", "--threads", "1")
+SHORT = {
+    "prep": ("--workers", "1"),
+    "train": (*ONE, "--procs", "1", "--epochs", "1"),
+    **dict.fromkeys(("eval", "predict", "maps", "features"), ONE),
+    "figures": ("--threads", "1"),
+    "bench": ("--threads", "1", "--batch", "1", "--repeat", "1", "--recipe", "alexnet-mini"),
+    "baseline": ("--quick", "--workers", "1"),
+    "codes": ("--bits", "8", "--epochs", "1", "--workers", "1"),
+}
 
 
-def shown(page: Path) -> list[str]:
-    """Each command of a page, from its blocks and its lines; one that goes on in the next line is put together."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    return [*BLOCK.findall(text), *INLINE.findall(text.replace("\n", " "))]
+def left_out(line: str) -> bool:
+    return any(re.match(each, line) for each in LEFT_OUT)
 
 
-COMMANDS = sorted({(page.relative_to(ROOT), line) for page in PAGES for line in shown(page)})
+class House:
+    """A folder with what the pages speak of, in which each command is run once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._said = folder, {}
+        for number in range(20):
+            path = folder / "photos" / ("apples", "pears")[number % 2] / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo(60, 50, number)).save(path)
+        shutil.copy(path, folder / "apple.jpg")
+        (folder / "docs").mkdir()
+        for name in ("grocery", "images"):
+            shutil.copytree(folder / "photos", folder / name)
+        with contextlib.chdir(folder):
+            self.run("alexctl prep")
+            for line in shown.commands(PAGES[0])[1].lines:
+                self.run(line)
+            shutil.copytree("runs/photos", "runs/quickstart")
+            Path("mine.toml").write_text(alexctl("recipes", "alexnet-mini", "--toml").stdout)
+            for line in ("export RUN W.safetensors", "features RUN --out F.h5", "features RUN --out Q.h5 --split val"):
+                self.run(f"alexctl {line}")
+
+    def run(self, line: str) -> str:
+        """What a command printed; nothing where it is left out."""
+        if left_out(line):
+            return ""
+        if line not in self._said:
+            self._said[line] = self._run(shown.words(line))
+        return self._said[line]
+
+    def _run(self, words: list[str]) -> str:
+        given = [re.sub(r"\b(RUN|DATA|NAME|IMAGE)\b", lambda found: GIVEN[found[1]], word) for word in words]
+        if given[0] == "--set":
+            recipe = "cifar-relu" if "act*" in given[1] else "alexnet"
+            return alexctl("recipes", recipe, "--toml", *given).stdout
+        if given[0] == "python":
+            command = [sys.executable, *given[1:]]
+            return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        if given[1] == "train" and "--resume" not in given:
+            given += ["--set", "train.batch=9", *(() if "--recipe" in given else ("--recipe", "alexnet-mini"))]
+        done = alexctl(*(word for word in given[1:] if word != "..."), *SHORT.get(given[1], ()))
+        said = shown.plain(done.stderr + done.stdout)
+        return said.replace("alexnet-mini", "alexnet") if given[1] == "bench" else said
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    return House(tmp_path_factory.mktemp("house"))
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) > 40
+    assert len(LINES) > 80
 
 
-@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=lambda each: str(each))
+@pytest.mark.parametrize(("page", "line"), [each for each in LINES if "alexctl " in each[1]], ids=str)
 def test_a_command_that_is_shown_is_one(page, line):
-    """Its name, options and values are the program's; a script is there."""
-    words = shlex.split(line, comments=True)
-    words = words[next(at for at, word in enumerate(words) if word == "alexctl" or "scripts/" in word) :]
-    if words[0] != "alexctl":
-        assert (ROOT / words[0]).is_file(), words[0]
-        return
-    words = words[: next((at for at, word in enumerate(words) if word in ("&", "&&", "|", ">", ";")), len(words))]
-    bare = [word.strip("[]") for word in words[1:]]
-    given = [re.sub(r"^[NKT]$", "1", word) for word in bare if word not in ("...", "…", "")]
+    """Its name, options and values are the program's."""
+    words = shown.words(line)
+    words = words[words.index("alexctl") + 1 :]
+    given = [re.sub(r"^[NKT]$", "1", word.strip("[]")) for word in words if word not in ("...", "…")]
     group = typer.main.get_command(app)
     if given[0].startswith("--"):
         assert given[0] in ("--help", *(option for each in group.params for option in each.opts))
@@ -53,33 +130,37 @@ def test_a_command_that_is_shown_is_one(page, line):
             command.make_context(name, rest, parent=context)
 
 
-def test_the_first_minutes_as_the_readme_tells_them(tmp_path, monkeypatch):
-    """One's own photographs, through every command of the block, and what is said of each is so."""
-    block = ROOT.joinpath("README.md").read_text().partition("Then your own photographs")[2].partition("\n## ")[0]
-    lines = [shlex.split(line, comments=True) for line in re.findall(r"^ {4}(alexctl .*)$", block, re.M)]
-    assert [words[1] for words in lines] == ["prep", "train", "eval", "predict", "figures"]
-    for number in range(20):
-        path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photo(60, 50, number)).save(path)
-    shutil.copy(path, tmp_path / "cat.jpg")
-    monkeypatch.chdir(tmp_path)
-    quick = {
-        "train": ["--epochs", "1", "--device", "cpu", "--procs", "1", "--set", "train.batch=9"],
-        "prep": ["--workers", "1"],
-    }
-    said = {words[1]: alexctl(*words[1:], *quick.get(words[1], [])) for words in lines}
-    assert "2 classes, images: 18 train, 2 val" in said["prep"].stderr
-    assert "validation error" in said["train"].stderr and "checkpoints/step-" in said["train"].stderr
-    assert re.search(r"top-1 error \d+\.\d\d%, top-5 error 0\.00%", said["eval"].stdout)
-    assert re.fullmatch(r"cat\.jpg: (cats|dogs) \d+\.\d%, (cats|dogs) \d+\.\d%\n", said["predict"].stdout)
-    assert (tmp_path / "runs/photos/kernels.png").is_file() and (tmp_path / "runs/photos/predictions.png").is_file()
-    assert "goes on" in block and "--resume" in block
+def test_a_script_that_is_shown_is_there():
+    text = "".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"\bscripts/[\w/]+(?:\.\w+)?", text))
+    assert len(named) > 10 and not [each for each in named if not (ROOT / each).exists()]
 
 
-def test_a_checkpoint_is_read_as_the_page_says(trained, monkeypatch, capsys):
-    text = (ROOT / "docs" / "runs.md").read_text().partition("## A checkpoint")[2]
-    code = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
-    first = sorted((trained / "checkpoints").glob("*.h5"))[-1]
-    exec(re.sub(r'"runs/quickstart/checkpoints/step-\d+\.h5"', repr(str(first)), code), {})
-    assert capsys.readouterr().out.startswith("(8, 3, 5, 5) {")
+def test_what_is_left_out_is_shown():
+    assert [each for each in LEFT_OUT if not any(re.match(each, line) for _, line in LINES)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_print_what_the_page_shows(house, monkeypatch, page):
+    monkeypatch.chdir(house.folder)
+    for each in shown.commands(page):
+        said = "".join(house.run(line) for line in each.lines)
+        if each.printed:
+            assert re.fullmatch(shown.shape(each.printed), said), f"{each.lines[-1]}\n{said}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shown.python(page)], ids=lambda page: page.name)
+def test_python_runs_as_the_page_shows_it(house, monkeypatch, page):
+    monkeypatch.chdir(house.folder)
+    first = sorted((house.folder / "runs" / "quickstart" / "checkpoints").glob("*.h5"))[-1]
+    for code in shown.python(page):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(re.sub(r"step-\d+\.h5", first.name, code).replace("epochs=5", "steps=1"), {})
+        assert out.getvalue()
+
+
+def test_another_word_is_noticed_and_another_number_is_not():
+    page = ("prep: 20 images in 0.5 s", "…", "apple.jpg: pears 50.1%, apples 49.9%")
+    assert re.fullmatch(shown.shape(page), "prep: 1,234 images in 10 s\nmore\nmore\napple.jpg: apples 7%, pears 3%\n")
+    assert not re.fullmatch(shown.shape(page), "prep: 1,234 pictures in 10 s\napple.jpg: apples 7%, pears 3%\n")

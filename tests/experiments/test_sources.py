@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import small
 
+from alexnet.errors import Failure
 from alexnet.experiments.sources import KINDS, Missing, Sources
 
 
@@ -35,8 +36,8 @@ def test_data_prepared_at_a_size_serves_that_and_its_images_the_others(workshop,
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(Missing, match="nowhere: no such folder"):
-        Sources(tmp_path, {"cifar": tmp_path / "nowhere"}).find("cifar")
+    with pytest.raises(Failure, match=r"nowhere: no such folder.*--cifar"):
+        Sources(tmp_path, {"cifar": tmp_path / "nowhere"})
 
 
 def test_prepared_data_of_another_size_is_not_taken(workshop, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from alexnet.errors import Failure
 from alexnet.pages.report import report
@@ -53,6 +54,7 @@ def test_a_page_about_one_run(runs, tmp_path):
         assert f"{100 * row['val_top1_error']:.2f} %" in text and f"{row['val_loss']:.4f}" in text
     assert f"{100 * min(row['val_top1_error'] for row in rows):.2f} %" in text
     assert "Where the recipes differ" not in text and "train.momentum" in text
+    assert "alexctl train" in text and "__main__" not in text
     assert not re.search(r"https?://|<script|<link|@import", text), "a page needs no network"
 
 
@@ -64,6 +66,21 @@ def test_several_runs_are_set_against_each_other(runs, tmp_path):
     assert re.findall(r"<code>([^<]+)</code></th>", section) == ["train.rate"]
     assert "0.02" in section and "0.01" in section
     assert "t&lt;w&gt;o" in text and "t<w>o" not in text
+
+
+def test_runs_of_one_name_are_told_apart_and_set_against_their_recipe(runs, tmp_path):
+    for place in ("old", "new"):
+        shutil.copytree(runs[0], tmp_path / place / "run")
+        log = tmp_path / place / "run" / "log.jsonl"
+        log.write_text(log.read_text().replace('"recipe": "small"', '"recipe": "alexnet-mini"'))
+    Image.new("RGB", (9, 9)).save(tmp_path / "new" / "run" / "predictions.png")
+    report([tmp_path / "old" / "run", tmp_path / "new" / "run"], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    Page(text)
+    assert "<h1>old/run, new/run</h1>" in text and text.count("as in the paper's Figure 4") == 1
+    section = text.partition("old/run: what differs from the recipe alexnet-mini")[2].partition("</section>")[0]
+    assert re.search(r"train\.batch</code></th><td><code>64</code></td><td><code>20<", section)
+    assert "train.momentum" not in section
 
 
 def test_a_run_with_no_step_yet(runs, tmp_path):

@@ -1,5 +1,6 @@
 """The page to play with: what it answers, whom it refuses, what a browser makes of it."""
 
+import base64
 import http.client
 import io
 import json
@@ -15,9 +16,11 @@ import browser
 import numpy as np
 import pytest
 import uvicorn
+from command import alexctl
 from PIL import Image
-from samples import encoded, photo
+from samples import encoded, folder_source, photo
 
+from alexnet.data.shards import Dataset
 from alexnet.pages import web
 from alexnet.predict.run import open_run
 
@@ -44,8 +47,9 @@ def posted(place: str, body: bytes, path: str = "/answer", method: str = "POST",
 class Server:
     """`alexctl serve` as a user runs it."""
 
-    def __init__(self, workshop, run: Path) -> None:
-        self.process = workshop.start("serve", run, "--port", 0, "--device", "cpu", "--threads", 1)
+    def __init__(self, workshop, run: Path, features: Path) -> None:
+        alike = ("--features", features)
+        self.process = workshop.start("serve", run, *alike, "--port", 0, "--device", "cpu", "--threads", 1)
         self.address = self.process.stdout.readline().strip()
         self.place = urlsplit(self.address).netloc
 
@@ -60,8 +64,16 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(workshop, trained):
-    found = Server(workshop, trained)
+def features(trained, tmp_path_factory):
+    """Of the training images of `trained`."""
+    path = tmp_path_factory.mktemp("features") / "F.h5"
+    alexctl("features", trained, "--out", path, "--device", "cpu")
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(workshop, trained, features):
+    found = Server(workshop, trained, features)
     yield found
     found.process.terminate()
     out, err = found.process.communicate(timeout=60)
@@ -88,6 +100,27 @@ def test_an_image_is_answered_as_the_run_predicts(server, trained, good, tmp_pat
     assert list(layers)[:5] == ["relu1", "norm1", "pool1", "relu2", "cross3"] and layers["cross3"]["sheets"] == []
     head, _, data = found["picture"].partition(",")
     assert head == "data:image/png;base64" and len(data) > 1000
+
+
+def test_a_training_image_is_nearest_to_itself(server, workshop, features):
+    images = Dataset(workshop.data).split("train")
+    for index in (0, 7):
+        found = server.ask(encoded(images.image(index)))[1]["alike"]
+        assert len(found) == 5 and found[0]["distance"] < 1e-2 < found[1]["distance"]
+        assert found[0]["name"] == f"class{images.labels[index]}"
+        assert [each["distance"] for each in found] == sorted(each["distance"] for each in found)
+        picture = Image.open(io.BytesIO(base64.b64decode(found[0]["picture"].partition(",")[2])))
+        assert np.array_equal(np.asarray(picture), images.image(index))
+
+
+def test_features_of_another_net_or_of_other_images_are_refused(workshop, trained, features, tmp_path):
+    workshop.train(tmp_path / "other", "--procs", 1, "--steps", 1)
+    refused = alexctl("serve", tmp_path / "other", "--features", features, "--device", "cpu", code=1).stderr
+    assert "features of another net" in refused and f"alexctl features {tmp_path / 'other'}" in refused
+    source = folder_source(tmp_path / "images", {"class0": 3, "class1": 3, "class2": 3}, side=32)
+    alexctl("prep", source, "--out", tmp_path / "data", "--size", 32, "--workers", 1)
+    named = ("--features", features, "--data", tmp_path / "data")
+    assert "features of other images" in alexctl("serve", trained, *named, "--device", "cpu", code=1).stderr
 
 
 def bomb() -> bytes:
@@ -125,6 +158,21 @@ def test_twenty_bad_uploads_are_refused_in_one_line_and_end_nothing(server, good
         status, found = server.ask(body)
         assert status == (413 if name == "too much" else 422), (name, status, found)
         assert found["error"] and "\n" not in found["error"] and "/tmp" not in found["error"], name
+    assert server.ask(good)[0] == 200
+
+
+def test_damaged_uploads_are_answered_or_refused_and_end_nothing(server, good):
+    """Bytes of whole images turned, cut out and put in, in every form that is taken."""
+    draws = np.random.default_rng(11)
+    whole = [good, *(encoded(photo(50, 40, 5), form) for form in ("PNG", "WEBP", "BMP"))]
+    statuses = []
+    for number in range(120):
+        body = bytearray(whole[number % 4])
+        for _ in range(draws.integers(1, 9)):
+            at, length = int(draws.integers(len(body))), int(draws.integers(1, 20))
+            body[at : at + draws.choice([0, length])] = draws.bytes(draws.choice([0, length]))
+        statuses.append(server.ask(bytes(body))[0])
+    assert {*statuses} == {200, 422}
     assert server.ask(good)[0] == 200
 
 
@@ -258,6 +306,7 @@ def test_a_screen_reader_is_told(window, server, good, tmp_path):
     told = {(each["role"]["value"], each.get("name", {}).get("value", "")) for each in nodes if "role" in each}
     named = {(role, name[:30]) for role, name in told}
     assert ("heading", "What does the net see?") in named and ("heading", "The likeliest classes") in named
+    assert ("heading", "The nearest images that it was trained on") in told
     assert ("button", "Use the camera") in named and ("image", "maps of relu1, column 2") in named
     assert any(role == "button" and name.startswith("Choose a picture") for role, name in told), sorted(told)
     assert any(role == "meter" and name.startswith("probability of") for role, name in told)

@@ -25,7 +25,7 @@ from alexnet.cli import (
     training,
 )
 from alexnet.console import break_off, let_go
-from alexnet.errors import STOPPED, Failure, unforeseen
+from alexnet.errors import STOPPED, Failure, refused, unforeseen
 
 
 def _show_version(asked: bool) -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        end(f"alexctl: {error.filename or 'system'}: {error.strerror or error}")
+        end(f"alexctl: {refused(error)}")
     except Exception as error:
         end(f"alexctl: {unforeseen(error)}")
     finally:

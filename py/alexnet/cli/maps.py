@@ -28,6 +28,6 @@ def maps(
     opened = open_run(run, wanted=Wanted(gpus=gpus, device=device, threads=threads), precision=precision)
     pixels = pixels_of(image, opened.size)
     shapes = topology(opened.recipe.net, len(opened.classes))
-    _, values = opened.predictor("ten", 1, plain=True).look(pixels)
-    maps_figure(pixels, list(rows(shapes, values)), out)
+    looked = opened.predictor("ten", 1, plain=True).look(pixels, opened.recipe.net.last_hidden)
+    maps_figure(pixels, list(rows(shapes, looked.maps)), out)
     say(f"drawn: {out}")

@@ -55,10 +55,18 @@ KINDS = {
 
 @dataclass
 class Sources:
-    """Datasets by kind and size: `given` ones, or what is found; images are prepared below `out`."""
+    """Datasets by kind and size: `given` ones, or what is found; images are prepared below `out`.
+
+    Raises Failure where a given one is not there.
+    """
 
     out: Path
     given: Mapping[str, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, path in self.given.items():
+            if not path.exists():
+                raise Failure(f"{path}: no such folder; name another after --{kind}, or leave it out")
 
     @cached_property
     def _opened(self) -> dict[tuple[str, int], Dataset]:
@@ -67,8 +75,6 @@ class Sources:
     def find(self, kind: str) -> list[Path]:
         """Where one set of images of a kind lies, as images or prepared. Raises Missing."""
         if kind in self.given:
-            if not self.given[kind].exists():
-                raise Missing(f"{self.given[kind]}: no such folder; {KINDS[kind].get}")
             return [self.given[kind]]
         for name in KINDS[kind].names:
             places = [folder / each for folder in FOLDERS for each in (name, f"{name}.zip")]

@@ -15,7 +15,7 @@ NUMBERED = 15  # and for the counts
 def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str], path: Path) -> None:
     """`matrix[right][said]` counts images; each row is shaded by its shares. Failure where it cannot be written."""
     count = len(names)
-    side, room = 6.4, 1.5 if count <= NAMED else 0.6
+    side, room = min(6.4, 2.4 + 0.2 * count), 1.5 if count <= NAMED else 0.6
     figure = blank(side + room, side + room)
     axes = figure.add_axes((room / (side + room), 0.02, side / (side + room) - 0.02, side / (side + room) - 0.02))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

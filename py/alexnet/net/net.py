@@ -94,6 +94,13 @@ class Net:
                 each.forward(now)
         return self.outputs[layer].value
 
+    def above(self, layer: str, now: Pass) -> None:
+        """The layers above one whose values were asked for, to `probs`."""
+        upto = list(self.outputs)[: list(self.outputs).index(layer) + 1]
+        for each in self.layers:
+            if each.name not in upto:
+                each.forward(now)
+
     def backward(self, now: Pass) -> None:
         """The gradient of every parameter that keeps one, summed over the replicas; the others move by
         `now.descents`. Sums begin with the layer that has made them, the highest first."""

@@ -1,4 +1,4 @@
-"""What the page to play with is told about one image: classes, what each crop says, every layer's maps."""
+"""What the page to play with is told about one image: classes, what each crop says, every layer's maps, its like."""
 
 import base64
 from collections.abc import Mapping
@@ -15,16 +15,18 @@ from alexnet.errors import Failure
 from alexnet.figures.maps import rows
 from alexnet.predict.run import Run
 from alexnet.recipe.topology import topology
+from alexnet.retrieval.alike import Alike
 
 PLACES = ("upper left", "upper right", "lower left", "lower right", "centre")  # in the order of `ten_crops`
 LIKELY = 5
+SIDE = 128  # of the pictures of images that are alike
 
 
 class Answers:
-    """A run that answers, one image at a time."""
+    """A run that answers, one image at a time; with what is `alike` if features were kept."""
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._names = run, titles(run.classes)
+    def __init__(self, run: Run, alike: Alike | None = None) -> None:
+        self._run, self._names, self._alike = run, titles(run.classes), alike
         self._shapes = topology(run.recipe.net, len(run.classes))
         self._predictor = run.predictor("ten", 1, plain=True)
 
@@ -35,13 +37,15 @@ class Answers:
             square(content, pixels)
         except Skip as skip:
             raise Failure(f"this cannot be used: {skip}; give a JPEG, PNG, WebP or BMP image") from skip
-        probs, maps = self._predictor.look(pixels)
-        mean = probs.mean(axis=0, dtype=np.float64)
+        layer = self._run.recipe.net.last_hidden if self._alike is None else self._alike.layer
+        looked = self._predictor.look(pixels, layer)
+        mean = looked.probs.mean(axis=0, dtype=np.float64)
         return {
             "picture": _png(pixels),
             "top": self._likely(mean, LIKELY),
-            "crops": self._crops(probs),
-            "layers": self._layers(maps),
+            "crops": self._crops(looked.probs),
+            "layers": self._layers(looked.maps),
+            "alike": self._nearest(looked.features),
         }
 
     def _likely(self, probs: NDArray[Any], count: int) -> list[dict[str, Any]]:
@@ -57,6 +61,19 @@ class Answers:
             {"name": row.name, "text": row.text, "sheets": [_png(each) for each in row.sheets]}
             for row in rows(self._shapes, maps)
         ]
+
+    def _nearest(self, features: NDArray[np.float32]) -> list[dict[str, Any]]:
+        found = [] if self._alike is None else self._alike(features)
+        return [
+            {"picture": _png(_small(each.pixels)), "name": self._names[each.label], "distance": each.distance}
+            for each in found
+        ]
+
+
+def _small(pixels: Pixels) -> Pixels:
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE))
+    return np.asarray(image)
 
 
 def _png(values: NDArray[np.uint8]) -> str:

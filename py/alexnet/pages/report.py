@@ -1,4 +1,4 @@
-"""A page about one run, or several side by side: how they went, what they are, what the first layer learnt."""
+"""A page about one run, or several side by side: how they went, what they are, what they learnt and say."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from alexnet.errors import Failure
 from alexnet.figures.paper import kernels_figure, training_figure
 from alexnet.files import write_whole
 from alexnet.pages.evaluation import Shown, kept
-from alexnet.pages.parts import drawn, page
-from alexnet.recipe import Recipe, load
+from alexnet.pages.parts import drawn, page, picture
+from alexnet.recipe import Recipe, bundled, load
 from alexnet.recipe.spec import Conv
 from alexnet.recipe.tables import plain
 from alexnet.runs import log
@@ -20,12 +20,15 @@ from alexnet.runs.checkpoint import Shelf, read
 from alexnet.runs.directory import Summary, summary
 from alexnet.runs.log import Row
 
+PREDICTIONS = "predictions.png"  # as `alexctl figures` draws it into the run's folder
+
 
 @dataclass(frozen=True)
 class Told:
     """What the page says of a run; `settings` are its recipe's keys, dotted, with their values as text.
 
-    Pictures and speed are None where there was no step yet.
+    `base` are those of the recipe that it began with, where that comes with the program. Pictures and speed are
+    None where there was no step yet, `predictions` where nobody drew them.
     """
 
     name: str
@@ -34,8 +37,10 @@ class Told:
     validations: list[Row]
     images_per_s: float | None
     settings: dict[str, str]
+    base: dict[str, str]
     course: Markup | None
     kernels: Markup | None
+    predictions: Markup | None
     evaluations: list[Shown]
 
 
@@ -44,13 +49,23 @@ def report(runs: Sequence[Path], out: Path, *, seconds: int | None = None) -> No
 
     Raises Failure where a run has no log, or the page cannot be written.
     """
-    told = [_told(run) for run in runs]
+    told = [_told(run, name) for run, name in zip(runs, _names(runs), strict=True)]
     keys = dict.fromkeys(key for each in told for key in each.settings)
     differing = [key for key in keys if len({each.settings.get(key) for each in told}) > 1]
     write_whole(out, page("report.html", runs=told, keys=list(keys), differing=differing, seconds=seconds))
 
 
-def _told(run: Path) -> Told:
+def _names(runs: Sequence[Path]) -> list[str]:
+    """The runs' folders, with as many of those around them as it takes to tell them apart."""
+    paths = [run.resolve() for run in runs]
+    for depth in range(1, max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len({*names}) == len({*paths}):
+            break
+    return names
+
+
+def _told(run: Path, name: str) -> Told:
     rows = log.read(run / log.NAME)
     start = next((row for row in reversed(rows) if row.get("event") == "start"), None)
     if start is None:
@@ -58,14 +73,16 @@ def _told(run: Path) -> Told:
     speeds = sorted(row["images_per_s"] for row in rows if row.get("images_per_s"))
     recipe = load(run / "recipe.toml")
     return Told(
-        run.resolve().name,
+        name,
         summary(run),
         start,
         [row for row in rows if "val_top1_error" in row],
         speeds[len(speeds) // 2] if speeds else None,
         _settings(recipe),
-        drawn(lambda file: training_figure(rows, file), f"Loss, error and rate of {run.name}") if speeds else None,
+        _settings(load(start["recipe"])) if start.get("recipe") in bundled() else {},
+        drawn(lambda file: training_figure(rows, file), f"Loss, error and rate of {name}") if speeds else None,
         _kernels(run, recipe),
+        picture(said, f"Images over what {name} says of them") if (said := run / PREDICTIONS).is_file() else None,
         kept(run),
     )
 

@@ -43,6 +43,16 @@ def ten_crops(size: int, crop: int) -> Crops:
 CROPS: dict[CropsName, Callable[[int, int], Crops]] = {"ten": ten_crops, "centre": centre_crop}
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What there is to see of one image: each crop's probabilities (crops, classes); of the centre crop each layer's
+    `maps` (maps, height, width), by the last layer of those that share them, and a layer's values as `features`."""
+
+    probs: Floats
+    maps: dict[str, Floats]
+    features: Floats
+
+
 class Predictor:
     """Class probabilities of 256x256 images by a trained net, `net.batch` views at a time."""
 
@@ -67,21 +77,23 @@ class Predictor:
         mean: Floats = probs.mean(axis=1, dtype=np.float64).astype(np.float32)
         return mean
 
-    def look(self, image: Pixels) -> tuple[Floats, dict[str, Floats]]:
-        """Of one image: each crop's probabilities (crops, classes), and each layer's maps (maps, height, width) of the
-        centre crop, by the last layer of those that share them.
+    def look(self, image: Pixels, layer: str) -> Looked:
+        """All of one image in one pass, with the features by a `layer`.
 
-        The net must be a plain one, with room for all the crops, of which the centre is one.
+        The net must be a plain one, with room for all the crops, of which the centre is one. Raises Failure where it
+        has no such layer.
         """
         views = [(image, view) for view in range(len(self._crops))]
         self._show(views, self._crops)
-        self._net.forward(self._views, self._pass(len(views)))
+        now = self._pass(len(views))
         centre = np.flatnonzero((self._crops.offsets == self._centre.offsets).all(axis=1))[0]
         unpack, outputs = self._net.engine.unpack, self._net.outputs
+        features = unpack(self._net.values_of(layer, self._views, now), centre + 1)[centre].reshape(-1)
+        self._net.above(layer, now)
         layers = [each.layer for each in self._net.topology.layers if not isinstance(each.layer, Exchange | Apart)]
         told = {id(outputs[layer.name]): layer.name for layer in layers}
         maps = {name: unpack(outputs[name].value, centre + 1)[centre] for name in told.values()}
-        return unpack(self._net.probs, len(views))[:, :, 0, 0], maps
+        return Looked(unpack(self._net.probs, len(views))[:, :, 0, 0], maps, features)
 
     def features(self, images: Sequence[Pixels], layer: str) -> Floats:
         """(n, maps x height x width): the outputs of a layer for each image's centre crop (paper, 6.1).

@@ -26,7 +26,7 @@ def extract(
     images, chosen = data.split(split), layer or run.recipe.net.last_hidden
     predictor = run.predictor("centre", min(TOGETHER, len(images)), plain=True)
     width = predictor.features([images.image(0)], chosen).shape[1]
-    origin = Origin(_identity(run), chosen, data.identity, split)
+    origin = Origin(identity(run), chosen, data.identity, split)
     write(
         out,
         origin,
@@ -38,7 +38,7 @@ def extract(
     return chosen
 
 
-def _identity(run: Run) -> str:
+def identity(run: Run) -> str:
     """Of a net's weights: the CRC-32 over all of them, in the order of their names."""
     crc = 0
     for name, values in sorted(run.trained.checkpoint.weights.items()):

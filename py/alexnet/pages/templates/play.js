@@ -34,6 +34,8 @@ function show(answer) {
   at("picture").src = answer.picture;
   at("top").replaceChildren(...answer.top.map(likely));
   at("crops").replaceChildren(...answer.crops.map(crop));
+  at("nearest").replaceChildren(...answer.alike.map(like));
+  at("alike").hidden = !answer.alike.length;
   at("layers").replaceChildren(...answer.layers.map(layer));
   at("answer").hidden = false;
   const best = answer.top[0];
@@ -45,6 +47,14 @@ function likely(each) {
   bar.value = each.probability;
   bar.setAttribute("aria-label", `probability of ${each.name}`);
   return made("li", `${each.name}, ${percent(each.probability)}`, bar);
+}
+
+function like(each) {
+  const image = document.createElement("img");
+  image.src = each.picture;
+  image.alt = each.name;
+  const text = made("figcaption", `${each.name}, ${each.distance.toPrecision(3)}`);
+  return made("figure", "", image, text);
 }
 
 function crop(each) {
