@@ -71,7 +71,7 @@ def responses(bench: Bench) -> Made:
         settings = {"n": n, "k": 2.0, "alpha": 0.1, "beta": 0.75}
         across, within = ([bench.empty(3, 12, 4, 5) for _ in range(2)] for _ in range(2))
         ops.lrn_forward(x, across[0], groups=2, **settings)
-        ops.lrn_backward(x, dy, across[1], groups=2, **settings)
+        ops.lrn_backward(x, dy, across[1], groups=2, relu=n == 5, **settings)
         ops.lrn_spatial_forward(x, within[0], **settings)
         ops.lrn_spatial_backward(x, dy, within[1], **settings)
         made |= {f"across {n}": across[0], f"across {n}, gradient": across[1]}
