@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -119,7 +120,7 @@ def environment() -> dict[str, str]:
 def pytest(words: tuple[str, ...]) -> str:
     """What pytest says of the first of these tests that does not pass in the copy; empty where all do.
 
-    Raises ValueError where they were killed, which says nothing of them.
+    Raises ValueError where somebody killed them, which says nothing of them.
     """
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
     try:
@@ -128,8 +129,10 @@ def pytest(words: tuple[str, ...]) -> str:
         )
     except subprocess.TimeoutExpired:
         return "they did not end"
-    if run.returncode < 0:
+    if -run.returncode in (signal.SIGKILL, signal.SIGTERM):
         raise ValueError(f"{shlex.join(words)}: killed by signal {-run.returncode}")
+    if run.returncode < 0:
+        return f"they crashed, by signal {-run.returncode}"
     said = (run.stdout + run.stderr).strip().splitlines() or ["nothing was said"]
     first = next((line for line in said if line.startswith(("FAILED ", "ERROR "))), "\n".join(said[-8:]))
     return first if run.returncode else ""

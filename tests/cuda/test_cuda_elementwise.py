@@ -41,16 +41,22 @@ def test_scale(bench: Bench, random: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("first_image", [0, 6, 9])
 def test_dropout_draws_the_words_of_the_formula(bench: Bench, random: np.random.Generator, first_image: int) -> None:
+    """Those below the rate are dropped: below a half, and below a rate that lies just above one of them."""
     x = np.ones((11, 2, 3, 2), np.float32)
     step = bench.number(9)
     chosen = {"rate": 0.5, "seed": 77, "step": step, "layer": 0x9ABCDEF0, "first_unit": 5, "first_image": first_image}
     y = bench.empty(*x.shape)
     bench.ops.dropout(bench.maps(x), y, **chosen)
     images = first_image + np.arange(11)
-    for unit in range(12):
-        blocks = [references.philox((5 + unit, int(image) // 4, 9, 0x9ABCDEF0), (77, 4)) for image in images]
-        kept = [words[image % 4] >= 2**31 for words, image in zip(blocks, images, strict=True)]
-        assert np.array_equal(bench.plain(y, 11).reshape(11, 12)[:, unit], kept)
+    draws = [
+        [references.philox((5 + unit, int(image) // 4, 9, 0x9ABCDEF0), (77, 4))[image % 4] for unit in range(12)]
+        for image in images
+    ]
+    assert np.array_equal(bench.plain(y, 11).reshape(11, 12), np.array(draws) >= 2**31)
+    above = int(draws[7][5]) + 1
+    tight = bench.empty(*x.shape)
+    bench.ops.dropout(bench.maps(x), tight, **(chosen | {"rate": above / 2**32}))
+    assert np.array_equal(bench.plain(tight, 11).reshape(11, 12), np.array(draws) >= above)
     again = bench.empty(*x.shape)
     bench.ops.dropout(bench.maps(x), again, **(chosen | {"step": bench.number(10)}))
     assert not np.array_equal(bench.plain(again, 11), bench.plain(y, 11))
