@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""This program and PyTorch, the same net on the same CPU in one run: training, evaluation, latency, memory.
+"""This program and others, the same net on the same CPU in one run: training, evaluation, latency, memory.
 
     python scripts/bench/compare_torch.py [--batch 128] [--threads N] [--repeat 5] [--out docs/compare]
 
-Needs torch (pip install torch) and, for torch.compile, a C++ compiler. Each program lives in a process of its own, so
-that its memory is its own; they take turns, one repetition each, and the median counts. Before anything is timed they
-must agree on the outputs for the same weights and images. Prints a Markdown table; --out PREFIX also writes
-PREFIX.md and PREFIX.json.
+PyTorch (pip install torch) in its best mode: eager and compiled (which needs a C++ compiler), in fp32 and with bf16 by
+autocast, each action in the faster of the two layouts; and forward alone, from the net that this program exports,
+OpenVINO in fp32 and bf16 and ONNX Runtime, where they are installed. Each program lives in a process of its own
+(peers.py), so that its memory is its own. They take turns, one repetition each, with a probe of the machine (a matrix
+product and a copy) before and after each turn; the median counts, of the turns whose probes came within GOOD of the
+best one. Before anything is timed all must agree on the outputs for the same weights and images. Prints a Markdown
+table; --out PREFIX also writes PREFIX.md and PREFIX.json.
 """
 
 import argparse
@@ -15,9 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
-import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
 from math import gcd
@@ -26,13 +27,10 @@ from typing import Any
 
 import numpy as np
 from machine import machine
-from numpy.typing import NDArray
+from peers import NEEDS, PEERS, needed, serve
 
-Floats = NDArray[np.float32]
-
-CLASSES, SIZE, CROP, CHECKED = 1000, 256, 224, 4
-SINGLES = 10  # forward passes of one image a repetition
-PROGRAMS = {"ours": "alexctl", "eager": "PyTorch eager", "compiled": "PyTorch compiled"}
+OURS, PROBE = "alexctl", "probe"
+GOOD = 0.8
 ACTIONS = {
     "step": "training step, images/s",
     "forward": "forward, images/s",
@@ -40,188 +38,15 @@ ACTIONS = {
     "single": "one image forward, ms",
 }
 PEAK = "peak memory in training, MB"
-
-
-def drawn(name: str, shape: tuple[int, ...]) -> Floats:
-    """The same values for both programs: weights N(0, sqrt(2 / fan in)), images N(0, 1), biases 0."""
-    generator = np.random.default_rng(zlib.crc32(name.encode()))
-    if name.endswith("bias"):
-        return np.zeros(shape, np.float32)
-    scale = np.sqrt(2 / np.prod(shape[1:])) if name.endswith("weight") else 1.0
-    return generator.standard_normal(shape, np.float32) * np.float32(scale)
-
-
-class Ours:
-    """This program, through the package."""
-
-    def __init__(self, batch: int, threads: int) -> None:
-        from alexnet.bench.steps import Workload
-        from alexnet.engines.cpu import CpuEngine
-        from alexnet.links.solo import SoloLink
-        from alexnet.net.layers import Pass
-        from alexnet.recipe import load
-        from alexnet.recipe.topology import topology
-
-        self._engine, self._pass, self._batch = CpuEngine(threads), Pass, batch
-        recipe = load("alexnet", ["train.rate=0.0001"])
-        shapes = topology(recipe.net, CLASSES)
-        work = Workload(recipe, CLASSES, batch, self._engine, SoloLink(recipe.net.columns))
-        work.net.load({name: drawn(name, shape) for name, shape in shapes.weights().items()})
-        self._net, self.step, self.forward = work.net, work.step, work.forward
-        self.ten_crop, self.single = work.ten_crops, work.one_image
-
-    def probs(self) -> Floats:
-        """Class probabilities of the images that both programs are checked on."""
-        images = self._engine.maps(self._batch, 3, CROP, CROP)
-        self._engine.pack(drawn("images", (CHECKED, 3, CROP, CROP)), images)
-        self._net.forward(images, self._pass(CHECKED, CHECKED))
-        return self._engine.unpack(self._net.probs, CHECKED)[:, :, 0, 0]
-
-
-class Torch:
-    """The same net in PyTorch, as a user would write it."""
-
-    def __init__(self, batch: int, threads: int, compiled: bool, channels_last: bool) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self._torch: Any = torch
-        self._batch = batch
-        model = torch_model()
-        with torch.no_grad():
-            for name, value in model.named_parameters():
-                value.copy_(torch.from_numpy(drawn(name, tuple(value.shape))))
-        self._form = torch.channels_last if channels_last else torch.contiguous_format
-        self._plain = model.to(memory_format=self._form)
-        # One program for each batch size: what is compiled for any size is slower.
-        self._model: Any = torch.compile(model, dynamic=False) if compiled else model
-        weights = [value for name, value in model.named_parameters() if name.endswith("weight")]
-        biases = [value for name, value in model.named_parameters() if name.endswith("bias")]
-        groups = [{"params": weights, "weight_decay": 0.0005}, {"params": biases, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.SGD(groups, lr=0.0001, momentum=0.9)
-        self._images = self._tensor(drawn("batch", (batch, 3, CROP, CROP)))
-        self._image = self._tensor(drawn("image", (1, 3, CROP, CROP)))
-        self._labels = torch.from_numpy(np.random.default_rng(0).integers(CLASSES, size=batch))
-        pixels = np.random.default_rng(1).integers(256, size=(batch // gcd(batch, 10), SIZE, SIZE, 3), dtype=np.uint8)
-        self._pixels = torch.from_numpy(pixels)
-        self._mean = torch.full((3, SIZE, SIZE), 127.5)
-
-    def _tensor(self, values: Floats) -> Any:
-        return self._torch.from_numpy(values).to(memory_format=self._form)
-
-    def step(self) -> None:
-        self._model.train()
-        self._optimizer.zero_grad()
-        loss: Any = self._torch.nn.functional.cross_entropy(self._model(self._images), self._labels)
-        loss.backward()
-        self._optimizer.step()
-
-    def forward(self) -> None:
-        self._probs(self._images)
-
-    def ten_crop(self) -> None:
-        torch, end, middle = self._torch, SIZE - CROP, (SIZE - CROP) // 2
-        images = self._pixels.permute(0, 3, 1, 2).float() - self._mean
-        places = [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
-        five = [images[:, :, y : y + CROP, x : x + CROP] for y, x in places]
-        views = torch.stack([*five, *(each.flip(3) for each in five)], 1).flatten(0, 1)
-        parts = [self._probs(part.contiguous(memory_format=self._form)) for part in views.split(self._batch)]
-        torch.cat(parts).view(len(images), len(places) * 2, CLASSES).mean(1)
-
-    def single(self) -> None:
-        self._probs(self._image)
-
-    def probs(self) -> Floats:
-        """Class probabilities of the images that both programs are checked on, never compiled."""
-        self._plain.eval()
-        with self._torch.inference_mode():
-            images = self._tensor(drawn("images", (CHECKED, 3, CROP, CROP)))
-            found: Floats = self._plain(images).softmax(1).numpy()
-        return found
-
-    def _probs(self, images: Any) -> Any:
-        self._model.eval()
-        with self._torch.inference_mode():
-            return self._model(images).softmax(1)
-
-
-def torch_model() -> Any:
-    """AlexNet of the paper: two columns as groups, responses normalised inside each (sections 3.3 to 3.5)."""
-    import torch.nn.functional as F
-    from torch import nn
-
-    def normalised(x: Any) -> Any:  # PyTorch divides alpha by the size
-        return F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0)
-
-    class Columns(nn.Module):
-        """Responses normalised inside each column."""
-
-        def forward(self, x: Any) -> Any:
-            images, maps, height, width = x.shape
-            apart = x.reshape(images * 2, maps // 2, height, width)
-            return normalised(apart).reshape(images, maps, height, width)
-
-    class AlexNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(3, 96, 11, 4)
-            self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)
-            self.conv3 = nn.Conv2d(256, 384, 3, padding=1)
-            self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
-            self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
-            self.fc6, self.fc7, self.fc8 = nn.Linear(9216, 4096), nn.Linear(4096, 4096), nn.Linear(4096, CLASSES)
-            self.columns = Columns()
-
-        def forward(self, x: Any) -> Any:
-            x = F.pad(x, (0, 3, 0, 3))  # 224 -> 55: zeros beyond the right and bottom edge
-            x = F.max_pool2d(self.columns(F.relu(self.conv1(x), inplace=True)), 3, 2)
-            x = F.max_pool2d(self.columns(F.relu(self.conv2(x), inplace=True)), 3, 2)
-            x = F.relu(self.conv4(F.relu(self.conv3(x), inplace=True)), inplace=True)
-            x = F.max_pool2d(F.relu(self.conv5(x), inplace=True), 3, 2).flatten(1)
-            x = F.dropout(F.relu(self.fc6(x), inplace=True), 0.5, self.training)
-            x = F.dropout(F.relu(self.fc7(x), inplace=True), 0.5, self.training)
-            return self.fc8(x)
-
-    return AlexNet()
-
-
-def serve(program: str, batch: int, threads: int, channels_last: bool) -> None:
-    """A program's process: does what each line of standard input asks, answers with a line of JSON."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
-    if program == "ours":
-        made: Ours | Torch = Ours(batch, threads)
-    else:
-        made = Torch(batch, threads, program == "compiled", channels_last)
-    for line in sys.stdin:
-        print(json.dumps(_answer(made, line.strip())), file=answers, flush=True)
-
-
-def _answer(made: Ours | Torch, asked: str) -> dict[str, Any]:
-    from alexnet.bench.steps import peak_rss_mb
-
-    try:
-        if asked == "probs":
-            return {"probs": made.probs().tolist()}
-        if asked == "peak":
-            return {"peak": peak_rss_mb()}
-        act: Callable[[], None] = getattr(made, asked)
-        times = []
-        for _ in range(SINGLES if asked == "single" else 1):
-            start = time.perf_counter()
-            act()
-            times.append(time.perf_counter() - start)
-        return {"seconds": statistics.median(times)}
-    except Exception as error:  # such as torch.compile without a compiler: that program is left out
-        return {"failed": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+ROUNDING = {"fp32": 1e-3, "bf16": 0.1}  # of the largest probability, by how a program multiplies
 
 
 class Worker:
-    """The other end of `serve`."""
+    """The other end of `peers.serve`."""
 
-    def __init__(self, program: str, options: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--serve", program, "--batch", str(options.batch)]
-        command += ["--threads", str(options.threads)] + ["--channels-last"] * options.channels_last
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--serve", name, "--batch", str(options.batch)]
+        command += ["--threads", str(options.threads)]
         environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -241,10 +66,16 @@ class Worker:
 
 
 def compare(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """After each action what is known so far: {"seconds": {action: {program: [...]}}, "peak_mb": ..., "failed": ...}"""
-    workers = {name: Worker(name, options) for name in PROGRAMS}
-    seconds: dict[str, dict[str, list[float]]] = {}
-    peaks: dict[str, float] = {}
+    """After each action what is known so far.
+
+    {"turns": {action: {program: [{"seconds", "processor", "sgemm", "copy"}]}}, "about": {program: {"peak", "note"}},
+    "failed": {program: why}}, where sgemm (GFLOP/s) and copy (GB/s) are the worse of the probes around the turn.
+    """
+    there = [name for name in PEERS if (package := needed(name)) is None or find_spec(package)]
+    workers = {name: Worker(name, options) for name in there}
+    probe = Worker(PROBE, options)
+    turns: dict[str, dict[str, list[dict[str, float]]]] = {}
+    about: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
 
     def ask(name: str, what: str) -> dict[str, Any]:
@@ -252,54 +83,86 @@ def compare(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if "failed" in answer:
             failed[name] = f"{what}: {answer['failed']}"
             workers.pop(name).close()
-            _tell(f"{PROGRAMS[name]} is left out: {failed[name]}")
+            _tell(f"{name} is left out: {failed[name]}")
         return answer
 
     agree({name: ask(name, "probs").get("probs") for name in list(workers)})
+    before = probe.ask("probe")
     for action in options.actions:
-        seconds[action] = {name: [] for name in workers}
-        for repetition in range(-1, options.repeat):  # the first one warms up, or compiles
-            for name in list(workers):
-                answer = ask(name, action)
-                if "failed" not in answer and repetition >= 0:
-                    seconds[action][name].append(answer["seconds"])
+        turns[action] = {name: [] for name in workers}
+        for repetition in range(-1, options.repeat):  # the first one warms up, compiles, and tries the layouts
+            for name in list(turns[action]):
+                if name not in workers:
+                    continue
+                answer, after = ask(name, action), probe.ask("probe")
+                if "cannot" in answer:
+                    del turns[action][name]
+                elif "failed" not in answer and repetition >= 0:
+                    worse = {what: min(before[what], after[what]) for what in after}
+                    turns[action][name].append(answer | worse)
+                before = after
             _tell(f"{action} {repetition + 1}/{options.repeat}")
-        if action == "step":
-            peaks = {name: ask(name, "peak")["peak"] for name in list(workers)}
-        yield {"seconds": seconds, "peak_mb": peaks, "failed": failed}
-    for worker in workers.values():
+        if action == options.actions[0]:  # the peak is that of training, which comes first
+            about = {name: ask(name, "about") for name in list(workers)}
+        for name in list(workers):
+            about[name] = about[name] | {"note": ask(name, "about")["note"]}
+        yield {"turns": turns, "about": about, "failed": failed}
+    for worker in (*workers.values(), probe):
         worker.close()
 
 
 def agree(probs: dict[str, Any]) -> None:
     """Stop where the programs do not compute the same net."""
     arrays = {name: np.array(each) for name, each in probs.items() if each is not None}
-    if "ours" not in arrays or len(arrays) < 2:
+    if OURS not in arrays or len(arrays) < 2:
         sys.exit("compare_torch: nothing to compare: a program did not start, see above")
     for name, found in arrays.items():
-        parted = np.abs(found - arrays["ours"]).max() / np.abs(arrays["ours"]).max()
-        if not parted < 1e-3:
-            sys.exit(f"compare_torch: {PROGRAMS[name]} computes another net: outputs part by {parted:.1e}")
+        parted = np.abs(found - arrays[OURS]).max() / np.abs(arrays[OURS]).max()
+        if not parted < ROUNDING["bf16" if "bf16" in name else "fp32"]:
+            sys.exit(f"compare_torch: {name} computes another net: outputs part by {parted:.1e}")
+
+
+def medians(turns: dict[str, list[dict[str, float]]], what: str) -> dict[str, float]:
+    """Of each program's turns in which the machine was as fast as at its best, or nearly; of all where none was."""
+    best = max(each["sgemm"] for of in turns.values() for each in of)
+    found = {}
+    for name, of in turns.items():
+        good = [each[what] for each in of if each["sgemm"] >= GOOD * best]
+        found[name] = statistics.median(good or [each[what] for each in of])
+    return found
 
 
 def table(found: dict[str, Any], batch: int) -> str:
-    """Markdown: a row an action, a column a program, and how many times faster ours is."""
-    programs = [name for name in PROGRAMS if name not in found["failed"]]
-    peers = [name for name in programs if name != "ours"]
-    titles = [PROGRAMS[name] for name in programs] + [f"against {PROGRAMS[name]}" for name in peers]
-    lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
+    """Markdown: a row a program, its rate in each action, how many times as long it takes as ours, and the probes."""
+    actions = {name: turns for name, turns in found["turns"].items() if any(turns.values())}
     counts = {"step": batch, "forward": batch, "ten_crop": batch // gcd(batch, 10)}
-    for action, by_program in found["seconds"].items():
-        median = {name: statistics.median(by_program[name]) for name in programs}
-        shown = (1e3 * each if action == "single" else counts[action] / each for each in median.values())
-        cells = [f"{each:.1f}" if each >= 10 else f"{each:.2f}" for each in shown]
-        cells += [f"{median[name] / median['ours']:.2f} x" for name in peers]
-        lines.append(f"| {ACTIONS[action]} | " + " | ".join(cells) + " |")
-    if found["peak_mb"]:
-        peaks = found["peak_mb"]
-        cells = [f"{peaks[name]:.0f}" for name in programs] + [f"{peaks['ours'] / peaks[name]:.0%}" for name in peers]
-        lines.append(f"| {PEAK} | " + " | ".join(cells) + " |")
-    lines += [f"\n{PROGRAMS[name]} is left out: {why}" for name, why in found["failed"].items()]
+    lines = ["| | " + " | ".join(f"{ACTIONS[action]} | alexctl's" for action in actions) + f" | {PEAK} |"]
+    lines.append("|---|" + "---:|" * (2 * len(actions) + 1))
+    median = {action: medians(turns, "seconds") for action, turns in actions.items()}
+    for name in found["about"]:
+        cells = []
+        for action, by_program in median.items():
+            if name not in by_program:
+                cells += ["", ""]
+                continue
+            seconds = by_program[name]
+            cells.append(f"{1e3 * seconds if action == 'single' else counts[action] / seconds:.1f}")
+            cells.append(f"{seconds / by_program[OURS]:.2f} x")
+        trains = "step" in median and name in median["step"]
+        cells.append(f"{found['about'][name]['peak']:.0f}" if trains else "")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for action, turns in actions.items():
+        every = [each for of in turns.values() for each in of]
+        sgemm, copy = (sorted(each[what] for each in every) for what in ("sgemm", "copy"))
+        good = sum(each["sgemm"] >= GOOD * sgemm[-1] for each in every)
+        lines.append(
+            f"{ACTIONS[action].split(',')[0]}: {good} of {len(every)} turns with good probes; sgemm {sgemm[0]:.0f} to "
+            f"{sgemm[-1]:.0f} GFLOP/s, copy {copy[0]:.1f} to {copy[-1]:.1f} GB/s."
+        )
+    last = [f"{name}: {about['note']}" for name, about in found["about"].items() if about["note"]]
+    lines += [f"In channels-last order: {'; '.join(last)}."] if last else []
+    lines += [f"{name} is left out: {why}" for name, why in found["failed"].items()]
     return "\n".join(lines)
 
 
@@ -313,16 +176,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=int(machine()["cores"]), help="for each (default: the cores)")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions, of which the median counts (default: 5)")
     parser.add_argument("--actions", nargs="+", choices=ACTIONS, default=list(ACTIONS), help="default: all")
-    parser.add_argument("--channels-last", action="store_true", help="PyTorch's other layout in memory")
     parser.add_argument("--out", type=Path, help="write PREFIX.md and PREFIX.json")
-    parser.add_argument("--serve", choices=PROGRAMS, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=[*PEERS, PROBE], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.batch, options.threads, options.channels_last)
+        serve(options.serve, options.batch, options.threads)
         return
     if find_spec("torch") is None:
         sys.exit("compare_torch: there is no PyTorch here; install it with `pip install torch`")
-    facts: dict[str, Any] = {**machine(), "torch": metadata.version("torch")}
+    packages = [each for each in sorted(set(NEEDS.values())) if find_spec(each)]
+    facts: dict[str, Any] = {**machine(), **{each: metadata.version(each) for each in packages}}
     facts |= {"batch": options.batch, "threads": options.threads}
     text = ""
     for found in compare(options):
