@@ -19,11 +19,12 @@ fi
 [ -x .venv/bin/pip ] || "$python" -m venv .venv
 PATH=$PWD/.venv/bin:$PATH
 
-# Installed anew when a source has changed since; each set of extras has its own mark.
+# Installed anew when a source has changed since this began; each set of extras has its own mark.
 mark=".venv/installed${1:-}"
 if [ ! -e "$mark" ] || [ -n "$(find engine py data_prep CMakeLists.txt pyproject.toml -newer "$mark" -type f \
     -not -name '*.pyc' -print -quit)" ]; then
     rm -f .venv/installed*
+    touch .venv/installing
     pip install --quiet --disable-pip-version-check ".${1:-}"
-    touch "$mark"
+    mv .venv/installing "$mark"
 fi

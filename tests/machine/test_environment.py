@@ -43,3 +43,23 @@ def test_all_that_is_missing_at_once(tmp_path):
 
 def test_an_old_python(tmp_path):
     assert "Python 3.11 or newer is needed" in begin(tmp_path, "version_info")
+
+
+def test_a_source_that_changes_while_it_is_installed_is_installed_again(tmp_path):
+    """And one that was not changed since is not."""
+    for folder in ("scripts", "engine", "py", "data_prep", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("CMakeLists.txt", "pyproject.toml"):
+        (tmp_path / file).touch()
+    shutil.copy(ROOT / "scripts" / "environment.sh", tmp_path / "scripts")
+    pip = tmp_path / ".venv" / "bin" / "pip"
+    pip.write_text("#!/bin/sh\necho installed\n[ -e py/late.py ] || { sleep 0.1; touch py/late.py; }\n")
+    pip.chmod(0o755)
+    command = ["bash", "-c", "set -euo pipefail; . scripts/environment.sh"]
+    environment = os.environ | {"PYTHON": sys.executable}
+
+    def times() -> int:
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.count("installed")
+
+    assert [times() for _ in range(3)] == [1, 1, 0]
