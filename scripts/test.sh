@@ -24,6 +24,5 @@ say "tests, a file in one of two processes"
 pytest -n 2 --dist loadfile "$@"
 
 say "planted faults: a sample, drawn by the commit"
-# Told, and no failure yet: the list has faults that no whole run has been through.
-python scripts/mutants.py --minutes 3 --draw "$(git rev-parse HEAD)" ||
-    echo "some of the sample were not noticed, or could not be run: see above" >&2
+# 2: tests were killed or ran out of time, as is said there; that is no verdict, and the list itself was checked above.
+python scripts/mutants.py --minutes 3 --draw "$(git rev-parse HEAD)" || [ $? = 2 ]
