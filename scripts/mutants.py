@@ -8,7 +8,8 @@ have to notice. WORDs choose by room, file or description. Each fault is planted
 build/mutants, so that what you work on is not touched; a C++ fault is built there, for the plainest instruction set.
 The test that notices a fault is run again without it: it must pass. --check only looks whether every text is where the
 list says; the list has to follow the code. --minutes takes faults from all rooms in turn, in an order drawn from TEXT,
-until the time is over. Exits with 1 where a fault was not noticed, with 2 where the list is wrong or a fault could not be tried.
+until the time is over. Exits with 1 where a fault was not noticed, with 2 where the list is wrong or a fault could not
+be tried.
 
 Needs the project installed (scripts/test.sh makes .venv), and cmake and ninja for the engine.
 """
