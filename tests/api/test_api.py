@@ -194,7 +194,7 @@ def test_the_readme_s_lines_work(made, tmp_path, monkeypatch, capsys):
     for name, place in (("runs/photos", result.run), ("data/photos", folder / "data")):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).symlink_to(place)
-    shutil.copy(next((folder / "images" / "class0").glob("*.png")), tmp_path / "cat.jpg")
+    shutil.copy(next((folder / "images" / "class0").glob("*.png")), tmp_path / "apple.jpg")
     monkeypatch.chdir(tmp_path)
     recipe = str(folder / "small.toml")
     exec(code.replace('"alexnet-mini", epochs=5', f'"{recipe}", epochs=1'), {})
