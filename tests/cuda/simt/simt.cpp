@@ -59,21 +59,24 @@ std::string run_grid(const Launch& launch) {
         std::atomic<unsigned> next{start};
         const unsigned end = std::min(start + wave, blocks);
         std::vector<std::unique_ptr<Block>> kept(sanitizers::kThreadPerBlock ? wave : 0);
+        auto run = [&](unsigned i) {
+            const unsigned turned = (i + first) % blocks;
+            const unsigned number = backward ? blocks - 1 - turned : turned;
+            if (!chosen(number, blocks, launch.options.sample)) return;
+#ifdef SIMT_COUNTS
+            ++counts.blocks;
+#endif
+            auto one = std::make_unique<Block>(launch, number, stacks_for(threads));
+            const std::string why = one->run();
+            if (sanitizers::kThreadPerBlock) kept[i - start] = std::move(one);  // no address is used twice
+            if (why.empty()) return;
+            std::lock_guard<std::mutex> hold(mutex);
+            error = why;
+        };
         auto work = [&] {
             for (unsigned i; (i = next.fetch_add(1, std::memory_order_relaxed)) < end;) {
-                const unsigned turned = (i + first) % blocks;
-                const unsigned number = backward ? blocks - 1 - turned : turned;
-                if (!chosen(number, blocks, launch.options.sample)) continue;
-#ifdef SIMT_COUNTS
-                ++counts.blocks;
-#endif
-                auto one = std::make_unique<Block>(launch, number, stacks_for(threads));
-                const std::string why = one->run();
-                if (sanitizers::kThreadPerBlock)
-                    kept[i - start] = std::move(one);  // no address is used twice
-                if (why.empty()) continue;
-                std::lock_guard<std::mutex> hold(mutex);
-                error = why;
+                run(i);
+                if (sanitizers::kThreadPerBlock) break;  // blocks that one thread runs cannot race
             }
         };
         if (workers == 1) {
