@@ -112,29 +112,12 @@ void down(const Taps& taps, const Byte* from, Index step, Index width, Byte* to)
 
 typedef Byte Bytes __attribute__((vector_size(LANES)));
 
-// As the engine's numbers are: each round interleaves the first half with the second.
-template <int... I>
-void transpose(Bytes v[LANES], std::integer_sequence<int, I...>) {
-#pragma GCC unroll 4
-    for (int round = 1; round < LANES; round *= 2) {
-        Bytes next[LANES];
-#pragma GCC unroll 8
-        for (int i = 0; i < LANES / 2; ++i) {
-            const Bytes a = v[i], b = v[i + LANES / 2];
-            next[2 * i] = __builtin_shufflevector(a, b, (I / 2 + I % 2 * LANES)...);
-            next[2 * i + 1] = __builtin_shufflevector(a, b, (LANES / 2 + I / 2 + I % 2 * LANES)...);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; ++i) v[i] = next[i];
-    }
-}
-
 // Up to LANES lines of as many bytes, rows to columns; constant counts make whole vectors of them.
 template <class Count>
 void transpose_tile(const Byte* from, Index step, Count rows, Count columns, Byte* to, Index to_step) {
     Bytes v[LANES] = {};
     for (Index i = 0; i < rows; ++i) std::memcpy(&v[i], from + i * step, columns);
-    transpose(v, std::make_integer_sequence<int, LANES>());
+    alexnet::transpose(v, std::make_integer_sequence<int, LANES>());
     for (Index i = 0; i < columns; ++i) std::memcpy(to + i * to_step, &v[i], rows);
 }
 

@@ -45,20 +45,21 @@ inline float sum(Vec v) {
     return total;
 }
 
-// WIDTH vectors of WIDTH numbers, rows to columns: each round interleaves the first half with the second.
-template <int... I>
-inline void transpose(Vec v[WIDTH], std::integer_sequence<int, I...>) {
+// As many vectors as each has values, rows to columns: each round interleaves the first half with the second.
+template <class Row, int... I>
+inline void transpose(Row* v, std::integer_sequence<int, I...>) {
+    constexpr int SIDE = sizeof...(I);
 #pragma GCC unroll 4
-    for (int round = 1; round < WIDTH; round *= 2) {
-        Vec next[WIDTH];
+    for (int round = 1; round < SIDE; round *= 2) {
+        Row next[SIDE];
 #pragma GCC unroll 8
-        for (int i = 0; i < WIDTH / 2; ++i) {
-            const Vec a = v[i], b = v[i + WIDTH / 2];
-            next[2 * i] = __builtin_shufflevector(a, b, (I / 2 + I % 2 * WIDTH)...);
-            next[2 * i + 1] = __builtin_shufflevector(a, b, (WIDTH / 2 + I / 2 + I % 2 * WIDTH)...);
+        for (int i = 0; i < SIDE / 2; ++i) {
+            const Row a = v[i], b = v[i + SIDE / 2];
+            next[2 * i] = __builtin_shufflevector(a, b, (I / 2 + I % 2 * SIDE)...);
+            next[2 * i + 1] = __builtin_shufflevector(a, b, (SIDE / 2 + I / 2 + I % 2 * SIDE)...);
         }
 #pragma GCC unroll 16
-        for (int i = 0; i < WIDTH; ++i) v[i] = next[i];
+        for (int i = 0; i < SIDE; ++i) v[i] = next[i];
     }
 }
 inline void transpose(Vec v[WIDTH]) { transpose(v, std::make_integer_sequence<int, WIDTH>()); }

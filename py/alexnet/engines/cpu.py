@@ -76,8 +76,8 @@ class CpuEngine:
         work(numbers)
 
     def descend(self, moves: Sequence[Move], /) -> None:
-        for w, v, g, *numbers in moves:
-            self.ops.sgd(w, v, g, **dict(zip(("rate", "momentum", "decay"), numbers, strict=True)))
+        for each in moves:
+            self.ops.sgd(each.w, each.v, each.g, rate=each.rate, momentum=each.momentum, decay=each.decay)
 
     def tally(self, probs: Floats, labels: NDArray[Any], losses: NDArray[Any], sums: NDArray[Any], /) -> None:
         sums[:] = losses.sum(), misses(self.unpack(probs, len(labels))[:, :, 0, 0], labels, 1)

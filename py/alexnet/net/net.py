@@ -135,10 +135,12 @@ class Net:
     def update(self, descents: Mapping[str, Descent]) -> None:
         """The moves of the parameters that keep their gradients."""
         with self.watch(UPDATE):
-            kept = [each for each in self.parameters if each.gradient is not None and each.name in descents]
-            moves = [(each, descents[each.name]) for each in kept]
             self.engine.descend(
-                [Move(p.value, p.momentum, p.gradient, by.rate, by.momentum, by.decay) for p, by in moves]
+                [
+                    Move(each.value, each.momentum, each.gradient, by.rate, by.momentum, by.decay)
+                    for each in self.parameters
+                    if each.gradient is not None and (by := descents.get(each.name)) is not None
+                ]
             )
 
     def initialise(self, seed: int) -> None:
