@@ -78,6 +78,7 @@ def server(workshop, trained, features):
     found.process.terminate()
     out, err = found.process.communicate(timeout=60)
     assert "Traceback" not in err and out == "", err
+    assert "stopped" not in err and found.process.returncode == 0, "a signal is how it ends"
 
 
 @pytest.fixture(scope="module")

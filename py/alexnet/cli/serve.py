@@ -25,17 +25,21 @@ def serve(
     precision: Precision = None,
     threads: Threads = None,
 ) -> None:
-    """Show a page that says of any picture what the net says, crop by crop and map by map."""
+    """Show a page that says of any picture what the net says, crop by crop and map by map, until Ctrl-C."""
     from alexnet.machine.hardware import Wanted
+    from alexnet.machine.signals import heard
     from alexnet.pages.answers import Answers
     from alexnet.predict.run import open_run
     from alexnet.retrieval.alike import Alike
 
     try:
-        from alexnet.pages.web import serve
+        from alexnet.pages.web import Server
     except ImportError as error:
         raise Failure("the page needs two packages: pip install starlette uvicorn") from error
     opened = open_run(run, wanted=Wanted(gpus=gpus, device=device, threads=threads), precision=precision, data=data)
     alike = None if features is None else Alike(opened, features, data)
     about = f"{opened.path.resolve().name}: {len(opened.classes)} classes, step {opened.step}"
-    serve(Answers(opened, alike), about, host, port, lambda address: print(address, flush=True))
+    server = Server(Answers(opened, alike), about, host, port)
+    print(server.address, flush=True)
+    with heard(lambda number: server.end()):
+        server.run()

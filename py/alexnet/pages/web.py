@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -140,18 +141,17 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def serve(answer: Answer, about: str, host: str, port: int, told: Callable[[str], None]) -> None:
-    """Answer until a signal ends it; `told` gets the page's address. Raises Failure where it cannot listen there."""
-    import uvicorn
+class Server:
+    """The page at `address`, until it is told to end. Raises Failure where it cannot listen there."""
 
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise Failure(f"{host}:{port}: cannot listen there ({error}); choose another --port or --host") from error
-    with listening:
+    def __init__(self, answer: Answer, about: str, host: str, port: int) -> None:
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._listening = socket.create_server((host, port), family=family)
+        except (OSError, OverflowError) as error:
+            raise Failure(f"{host}:{port}: cannot listen there ({error}); choose another --port or --host") from error
         name = f"[{host}]" if ":" in host else host
-        told(f"http://{name}:{listening.getsockname()[1]}/")
+        self.address = f"http://{name}:{self._listening.getsockname()[1]}/"
         settings = uvicorn.Config(
             app(answer, about, host),
             log_level="warning",
@@ -159,4 +159,13 @@ def serve(answer: Answer, about: str, host: str, port: int, told: Callable[[str]
             timeout_keep_alive=5,
             server_header=False,
         )
-        uvicorn.Server(settings).run(sockets=[listening])
+        self._server = uvicorn.Server(settings)
+
+    def run(self) -> None:
+        """Answer, until `end`."""
+        with self._listening:
+            self._server.run(sockets=[self._listening])
+
+    def end(self) -> None:
+        """Let `run` return, once what is being answered is."""
+        self._server.should_exit = True
