@@ -110,8 +110,8 @@ def claims(recipe: Path) -> tuple[Claim, ...]:
 
 
 def lab(out: Path) -> Lab:
-    """Trainings in one process of one thread."""
-    return Lab(out, Wanted(device="cpu", procs=1, threads=1))
+    """Trainings side by side, as many as there are cores."""
+    return Lab(out, Wanted(device="cpu"))
 
 
 def plans(out: Path, data: Path, recipe: Path) -> list[Plan]:

@@ -19,6 +19,7 @@ from alexnet.experiments.jobs import distinct
 from alexnet.experiments.measures import found
 from alexnet.experiments.reproduce import reproduce
 from alexnet.experiments.work import work
+from alexnet.machine.hardware import side_by_side
 
 BUILT = ("plain", "broken", "tuned")
 
@@ -116,6 +117,28 @@ def test_what_is_finished_is_not_done_again(made, workshop, monkeypatch):
 
     monkeypatch.setattr("alexnet.experiments.work.subprocess.Popen", never)
     work(made.lab, [job for plan in made.plans[:1] for name in ("relu", "tanh") for job in found(made.lab, plan, name)])
+
+
+def test_trainings_run_side_by_side(made, tmp_path, monkeypatch):
+    """Each of two ends only once it has seen the other."""
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "mark = Path(sys.argv[sys.argv.index('--out') + 1] + '.mark')\n"
+        "mark.touch()\n"
+        "ends = time.monotonic() + 30\n"
+        "while len(list(mark.parent.glob('*.mark'))) < 2:\n"
+        "    time.sleep(0.01)\n"
+        "    assert time.monotonic() < ends, 'alone'\n"
+    )
+    monkeypatch.setattr("alexnet.experiments.work.ALEXCTL", (sys.executable, str(program)))
+    monkeypatch.setattr("alexnet.machine.hardware.cores", lambda: 2)
+    lab, jobs = miniature.lab(tmp_path), made.plans[1].jobs("plain")
+    work(lab, jobs)
+    for job in jobs:
+        record = lab.record(job)
+        assert "failed" not in record and record["command"][-4:] == ["--procs", "1", "--threads", "1"]
 
 
 def test_the_hash_is_of_recipe_data_seed_and_first_weights(made, workshop, tmp_path):
@@ -219,5 +242,7 @@ def test_what_is_still_to_do_is_estimated(workshop, tmp_path):
     (speed,) = (json.loads(path.read_text()) for path in (tmp_path / "speeds").glob("*.json"))
     images = sum(job.images for job in distinct([job for name in BUILT for job in plans[1].jobs(name)]).values())
     tests = 4 * 9 / speed["ten_crop_images_per_s"]
-    assert cost.seconds == pytest.approx(images / speed["images_per_s"] + tests)
+    at_once = len(side_by_side(lab.wanted, 4))
+    assert cost.seconds == pytest.approx((images / speed["images_per_s"] + tests) / at_once)
+    assert survey.left(lab, plans[1:]) == f", about {cost.seconds / 60:.0f} min of training left"
     assert not lab.runs.exists()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from alexnet.experiments.turns import turn, until_free
+from alexnet.experiments.turns import taken, turn
 
 
 def test_the_folder_of_a_lock_is_made(tmp_path):
@@ -23,7 +23,8 @@ def test_a_second_one_waits_until_the_first_has_ended(tmp_path):
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as first:
         assert first.stdout.readline() == "mine\n"
+        assert taken(lock) is None
         first.stdin.close()  # it ends now, or later
         with turn(lock):
             assert mark.read_text() == "done"
-    until_free(lock)
+    assert taken(lock) is not None

@@ -3,10 +3,11 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from alexnet.errors import Failure
-from alexnet.experiments import page, pictures
+from alexnet.experiments import page, pictures, survey
 from alexnet.experiments.claims import Claim, ScaleName
 from alexnet.experiments.jobs import Plan
 from alexnet.experiments.lab import Lab
@@ -26,7 +27,7 @@ def reproduce(lab: Lab, items: Sequence[Plan], scale: ScaleName, shown: Sequence
     for plan in items:
         tried: set[str] = set()
         while waiting := [job for job in known(lab, plan) if job.key not in tried and not lab.finished(job)]:
-            work(lab, waiting)
+            work(lab, waiting, partial(survey.left, lab, items))
             tried |= {job.key for job in waiting}
         pictures.draw(lab, plan)
         result = told(lab, plan, scale)

@@ -11,7 +11,7 @@ from alexnet.experiments.commands import answer
 from alexnet.experiments.jobs import Job, Plan, distinct
 from alexnet.experiments.lab import Lab, tested
 from alexnet.experiments.sources import Missing
-from alexnet.experiments.work import where
+from alexnet.machine.hardware import Wanted, side_by_side
 from alexnet.recipe.topology import topology
 
 STATES = 2  # of each weight a checkpoint holds two numbers, itself and its momentum
@@ -75,9 +75,19 @@ def costs(lab: Lab, plans: Sequence[Plan]) -> list[Cost]:
         jobs, missing = _jobs(plan)
         new = [job for key, job in distinct(jobs).items() if key not in counted and not lab.finished(job)]
         counted |= {job.key for job in new}
-        seconds = sum(_seconds(lab, job) for job in new)
+        places = side_by_side(lab.wanted, len(new))
+        seconds = sum(_seconds(lab, job, places[0]) for job in new) / len(places)
         told.append(Cost(plan.claim.name, len(new), seconds, sum(map(_disk, new)), tuple(missing)))
     return told
+
+
+def left(lab: Lab, plans: Sequence[Plan]) -> str:
+    """The end of a line that says how long the trainings that are left will take, where that can be estimated."""
+    try:
+        seconds = sum(each.seconds for each in costs(lab, plans))
+    except Failure:  # of a bench: the training will say why
+        return ""
+    return f", about {seconds / 60:.0f} min of training left"
 
 
 def _jobs(plan: Plan) -> tuple[list[Job], list[str]]:
@@ -92,8 +102,8 @@ def _jobs(plan: Plan) -> tuple[list[Job], list[str]]:
     return jobs, [*dict.fromkeys(missing)]
 
 
-def _seconds(lab: Lab, job: Job) -> float:
-    speed = _speed(lab, job)
+def _seconds(lab: Lab, job: Job, place: Wanted) -> float:
+    speed = _speed(lab, job, place.arguments())
     tests = job.data.counts[tested(job.data)]
     return float(job.images / speed["images_per_s"] + tests / speed["ten_crop_images_per_s"])
 
@@ -104,9 +114,8 @@ def _disk(job: Job) -> float:
     return BYTES * STATES * shapes.parameters * min(saved, job.recipe.train.checkpoints_kept + 1)
 
 
-def _speed(lab: Lab, job: Job) -> dict[str, Any]:
+def _speed(lab: Lab, job: Job, hardware: Sequence[str]) -> dict[str, Any]:
     """What `alexctl bench` says of the job's net, kept for the next time."""
-    hardware = where(lab)
     parts = [job.source, *(each for each in job.changes if each.startswith("net.")), *hardware]
     key = blake2b(json.dumps([*parts, len(job.data.classes)]).encode(), digest_size=8).hexdigest()
 

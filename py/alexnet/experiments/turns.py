@@ -6,30 +6,30 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from alexnet.errors import Failure
-from alexnet.files import held, locked, writing
+from alexnet.files import locked, writing
 
 POLL_SECONDS = 0.5
 HELD = "held"
 
 
-@contextmanager
-def turn(lock: Path) -> Iterator[None]:
-    """Hold a lock file, made where it is absent, once whoever holds it has ended."""
+def taken(lock: Path) -> ExitStack | None:
+    """Hold a lock file, made where it is absent, until what is returned is closed; None while another process does."""
     with writing(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as holding:
-        while True:
-            try:
-                holding.enter_context(locked(lock, HELD))
-                break
-            except Failure as failure:
-                if str(failure) != HELD:
-                    raise
-            time.sleep(POLL_SECONDS)
-        yield
+        try:
+            holding.enter_context(locked(lock, HELD))
+        except Failure as failure:
+            if str(failure) != HELD:
+                raise
+            return None
+        return holding.pop_all()
 
 
-def until_free(lock: Path) -> None:
-    """Return when no other process holds the lock file."""
-    while held(lock):
+@contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """Hold a lock file, once whoever holds it has ended."""
+    while (holding := taken(lock)) is None:
         time.sleep(POLL_SECONDS)
+    with holding:
+        yield

@@ -1,85 +1,115 @@
-"""Doing the jobs: each training is a command of its own, so that one that fails costs no other."""
+"""Doing the jobs: each training is a command of its own, so that one that fails costs no other.
+
+They run side by side: a small net does not keep a machine busy, and its threads would wait for each other.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from alexnet.console import say
 from alexnet.experiments.commands import ALEXCTL
 from alexnet.experiments.jobs import Job, distinct
 from alexnet.experiments.lab import Lab
-from alexnet.experiments.turns import turn, until_free
-from alexnet.files import write_whole
+from alexnet.experiments.turns import taken
+from alexnet.files import held, write_whole
+from alexnet.machine.hardware import Wanted, side_by_side
 from alexnet.machine.launch import die_with_parent
 from alexnet.runs.directory import LOCK
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit code, and the most memory that one of its processes held, in 10^6 bytes."""
-
-    code: int
-    peak_rss_mb: float
+POLL_SECONDS = 0.1
 
 
-def work(lab: Lab, jobs: Iterable[Job]) -> None:
-    """Do what is not done yet. What fails is told and kept in its record; the others are done all the same."""
+def work(lab: Lab, jobs: Iterable[Job], left: Callable[[], str] = str) -> None:
+    """Do what is not done yet; `left` says at the end of each one's line how much there is to do.
+
+    What fails is told and kept in its record; the others are done all the same.
+    """
     waiting = [job for job in distinct(list(jobs)).values() if not lab.finished(job)]
-    for number, job in enumerate(waiting, 1):
-        with turn(lab.runs / f"{job.key}.lock"):
-            until_free(lab.run(job) / LOCK)  # of a training whose parent was killed
-            if lab.finished(job):
+    places, running, count = side_by_side(lab.wanted, len(waiting)), list[Training](), len(waiting)
+    while waiting or running:
+        if places and (found := _next(lab, waiting, running)):
+            job, turn = found
+            waiting.remove(job)
+            label = f"[{count - len(waiting)}/{count}]"
+            if lab.finished(job):  # another process has done it
+                turn.close()
                 continue
-            say(f"[{number}/{len(waiting)}] {job.source}: {job.name} ({job.key})")
-            if failure := _train(lab, job):
-                say(f"[{number}/{len(waiting)}] failed: {failure}")
+            say(f"{label} {job.source}: {job.name} ({job.key}){left()}")
+            running.append(Training(lab, job, places.pop(0), turn, label))
+        elif ended := next((each for each in running if each.ended()), None):
+            running.remove(ended)
+            places.append(ended.place)
+        else:
+            time.sleep(POLL_SECONDS)
 
 
-def where(lab: Lab) -> list[str]:
-    """The options of `alexctl` that say where trainings run."""
-    wanted = lab.wanted
-    asked = {"--gpus": wanted.gpus, "--device": wanted.device, "--procs": wanted.procs, "--threads": wanted.threads}
-    return [part for name, value in asked.items() if value is not None for part in (name, str(value))]
+def _next(lab: Lab, waiting: Sequence[Job], running: "Sequence[Training]") -> tuple[Job, ExitStack] | None:
+    """The first job that can begin, with its lock: it begins with no other's weights that are still to come, no other
+    process does it, nor is there a training of it still, whose parent was killed."""
+    open_ = {job.key for job in waiting} | {each.job.key for each in running}
+    for job in waiting:
+        if job.after and job.after.key in open_:
+            continue
+        if (turn := taken(lab.runs / f"{job.key}.lock")) is None:
+            continue
+        if not held(lab.run(job) / LOCK):
+            return job, turn
+        turn.close()
+    return None
 
 
-def _train(lab: Lab, job: Job) -> str:
-    """Train, and keep how that went; why it failed, or nothing."""
-    before, started = lab.record(job), time.monotonic()
-    arguments = [*job.arguments(lab.runs), *where(lab)]
-    if job.after and not lab.finished(job.after):
-        return _kept(lab, job, before | {"failed": f"what it begins with is not there: {job.after.key}"})
-    ended = _run(lab, job, arguments)
-    record = {
-        "command": ["alexctl", *arguments],
-        "seconds": before.get("seconds", 0.0) + time.monotonic() - started,
-        "peak_rss_mb": max(before.get("peak_rss_mb", 0.0), ended.peak_rss_mb),
-    }
-    return _kept(lab, job, record if ended.code == 0 else record | {"failed": _last_line(lab, job)})
+class Training:
+    """A job's command at its place, while it runs; what it says goes into the job's text.
 
+    It is stopped where this process ends before.
+    """
 
-def _kept(lab: Lab, job: Job, record: dict[str, object]) -> str:
-    write_whole(lab.run(job).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    return str(record.get("failed", ""))
+    def __init__(self, lab: Lab, job: Job, place: Wanted, turn: ExitStack, label: str) -> None:
+        self.job, self.place = job, place
+        self._lab, self._turn, self._label = lab, turn, label
+        self._before, self._started = lab.record(job), time.monotonic()
+        self._arguments = [*job.arguments(lab.runs), *place.arguments()]
+        self._process: subprocess.Popen[bytes] | None = None
+        if job.after and not lab.finished(job.after):
+            self._keep(self._before | {"failed": f"what it begins with is not there: {job.after.key}"})
+            return
+        with lab.run(job).with_suffix(".txt").open("ab") as said:
+            self._process = subprocess.Popen(
+                [*ALEXCTL, *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=partial(die_with_parent, signal.SIGTERM),
+            )
 
+    def ended(self) -> bool:
+        """Whether it has ended; how it went is then kept, and told where it failed."""
+        if self._process:
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if not pid:
+                return False
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            record = {
+                "command": ["alexctl", *self._arguments],
+                "seconds": self._before.get("seconds", 0.0) + time.monotonic() - self._started,
+                "peak_rss_mb": max(self._before.get("peak_rss_mb", 0.0), usage.ru_maxrss * 1024 / 1e6),
+            }
+            self._keep(
+                record if self._process.returncode == 0 else record | {"failed": _last_line(self._lab, self.job)}
+            )
+        self._turn.close()
+        return True
 
-def _run(lab: Lab, job: Job, arguments: Sequence[str]) -> Ended:
-    """A command to its end; what it says goes into the job's text. It is stopped where this process ends before."""
-    with lab.run(job).with_suffix(".txt").open("ab") as said:
-        process = subprocess.Popen(
-            [*ALEXCTL, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            preexec_fn=partial(die_with_parent, signal.SIGTERM),
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return Ended(process.returncode, usage.ru_maxrss * 1024 / 1e6)
+    def _keep(self, record: dict[str, object]) -> None:
+        write_whole(self._lab.run(self.job).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+        if failed := record.get("failed"):
+            say(f"{self._label} failed: {failed}")
 
 
 def _last_line(lab: Lab, job: Job) -> str:

@@ -1,5 +1,6 @@
 """Which engine and which link a command runs on, from what was asked for: the one place that knows all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,11 @@ class Wanted:
             raise Failure("--gpus and --device cpu exclude each other; leave out one")
         if self.gpus is not None and self.procs is not None:
             raise Failure("--gpus and --procs exclude each other: there is a process per GPU named; leave out --procs")
+
+    def arguments(self) -> list[str]:
+        """The options that ask for it."""
+        asked = {"--gpus": self.gpus, "--device": self.device, "--procs": self.procs, "--threads": self.threads}
+        return [part for name, value in asked.items() if value is not None for part in (name, str(value))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +115,20 @@ def _check_precision(gpus: tuple[int, ...], precision: Precision) -> None:
     if precision == "tf32":
         raise Failure("engine.precision = tf32: the CPU has no such products; use --gpus, or --precision fp32")
     native.bf16()
+
+
+def side_by_side(wanted: Wanted, count: int) -> list[Wanted]:
+    """Where up to `count` trainings run at a time, as none waits for another: a GPU each, or an equal share of the
+    cores. One place where processes or threads were asked for. Raises Failure as `choose` does."""
+    if wanted.procs or wanted.threads or not count:
+        return [wanted]
+    gpus: Sequence[int] = () if wanted.device == "cpu" else range(_usable()[0])
+    if wanted.gpus is not None:
+        gpus = asked(wanted.gpus)
+    if gpus:
+        return [Wanted(gpus=str(each)) for each in gpus[:count]]
+    places = min(cores(), count)
+    return [Wanted(device="cpu", procs=1, threads=cores() // places)] * places
 
 
 def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
