@@ -16,6 +16,7 @@ import pytest
 from alexnet.errors import Failure
 from alexnet.experiments import page, statistics, survey
 from alexnet.experiments.jobs import distinct
+from alexnet.experiments.lab import Lab
 from alexnet.experiments.measures import found
 from alexnet.experiments.reproduce import reproduce
 from alexnet.experiments.work import work
@@ -119,26 +120,34 @@ def test_what_is_finished_is_not_done_again(made, workshop, monkeypatch):
     work(made.lab, [job for plan in made.plans[:1] for name in ("relu", "tanh") for job in found(made.lab, plan, name)])
 
 
+class Pretended:
+    """Two cores, and for `alexctl` a program that leaves a mark as its training's end."""
+
+    def __init__(self, tmp_path, monkeypatch, *before):
+        program = tmp_path / "train.py"
+        head = ("import sys, time", "from pathlib import Path", "mark = Path(sys.argv[sys.argv.index('--out') + 1])")
+        program.write_text("\n".join([*head, *before, "mark.with_suffix('.mark').touch()"]))
+        monkeypatch.setattr("alexnet.experiments.work.ALEXCTL", (sys.executable, str(program)))
+        monkeypatch.setattr("alexnet.machine.hardware.cores", lambda: 2)
+        self.lab = miniature.lab(tmp_path)
+        monkeypatch.setattr(Lab, "finished", lambda lab, job: lab.run(job).with_suffix(".mark").is_file())
+
+    def records(self, jobs):
+        work(self.lab, jobs)
+        return [self.lab.record(job) for job in jobs]
+
+
 def test_trainings_run_side_by_side(made, tmp_path, monkeypatch):
     """Each of two ends only once it has seen the other."""
-    program = tmp_path / "train.py"
-    program.write_text(
-        "import sys, time\n"
-        "from pathlib import Path\n"
-        "mark = Path(sys.argv[sys.argv.index('--out') + 1] + '.mark')\n"
-        "mark.touch()\n"
-        "ends = time.monotonic() + 30\n"
-        "while len(list(mark.parent.glob('*.mark'))) < 2:\n"
-        "    time.sleep(0.01)\n"
-        "    assert time.monotonic() < ends, 'alone'\n"
-    )
-    monkeypatch.setattr("alexnet.experiments.work.ALEXCTL", (sys.executable, str(program)))
-    monkeypatch.setattr("alexnet.machine.hardware.cores", lambda: 2)
-    lab, jobs = miniature.lab(tmp_path), made.plans[1].jobs("plain")
-    work(lab, jobs)
-    for job in jobs:
-        record = lab.record(job)
+    wait = "while len(list(mark.parent.glob('*.here'))) < 2 and time.monotonic() < ends: time.sleep(0.01)"
+    both = ("mark.with_suffix('.here').touch()", "ends = time.monotonic() + 30", wait, "assert time.monotonic() < ends")
+    for record in Pretended(tmp_path, monkeypatch, *both).records(made.plans[1].jobs("plain")):
         assert "failed" not in record and record["command"][-4:] == ["--procs", "1", "--threads", "1"]
+
+
+def test_a_training_waits_for_the_one_whose_weights_it_begins_with(made, tmp_path, monkeypatch):
+    (record,) = Pretended(tmp_path, monkeypatch, "time.sleep(0.3)").records(made.plans[1].jobs("tuned"))
+    assert "failed" not in record
 
 
 def test_the_hash_is_of_recipe_data_seed_and_first_weights(made, workshop, tmp_path):
