@@ -8,11 +8,11 @@ from pathlib import Path
 from alexnet.console import say
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
+from alexnet.texts import composed, decoded
 from data_prep import published
 from data_prep.options import ClassOrder, PrepOptions
 from data_prep.readers import Listing, devkit, recognise
 from data_prep.readers.devkit import WNID
-from data_prep.readers.names import composed, decoded
 
 NAME_FILES = ("LOC_synset_mapping.txt", "words.txt")  # a WNID and its words a line
 

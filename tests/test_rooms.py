@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = {"errors", "files", "console", "metrics", "pca", "workers"}
+GROUND = {"errors", "files", "console", "metrics", "pca", "texts", "workers"}
 # What a room may stand on, beside itself, the ground and the package's own face.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -14,6 +14,7 @@ ROOMS: dict[str, set[str]] = {
     "console": set(),
     "metrics": set(),
     "pca": set(),
+    "texts": set(),
     "workers": set(),
     "recipe": set(),
     "engines": set(),

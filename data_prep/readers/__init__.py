@@ -19,12 +19,15 @@ FORMS = (
     idx.FORM,
     folders.FORM,
 )
+PACKED = (".zip", ".7z", ".rar")
 
 
 def recognise(source: Path, name: str | None = None) -> Form:
     """The form of `source`, or the one called `name`; Failure where there is none."""
     if not source.exists():
         raise Failure(f"there is no {source}: give the folder of the images, alexctl prep SOURCE --out data")
+    if not source.is_dir() and source.suffix.lower() in PACKED:
+        raise Failure(f"{source} is packed: unpack it and give its folder, alexctl prep {source.stem} --out data")
     if not source.is_dir():
         raise Failure(f"{source} is a file: give the folder in which it lies, alexctl prep {source.parent} --out data")
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMS)

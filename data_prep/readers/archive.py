@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from alexnet.console import progress
 from alexnet.errors import Failure
+from alexnet.texts import is_beside
 from data_prep.readers.base import Entry
-from data_prep.readers.names import is_beside
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import Failure, reason
-from data_prep.readers.names import decoded
+from alexnet.texts import decoded
 
 ARCHIVES = {2012: "ILSVRC2012_devkit_t12.tar.gz", 2010: "ILSVRC2010_devkit-1.0.tar.gz"}
 FOLDERS = {2012: ("ILSVRC2012_devkit_t12", "."), 2010: ("ILSVRC2010_devkit-1.0/devkit-1.0", "devkit-1.0", ".")}

@@ -19,8 +19,8 @@ from pathlib import Path
 from alexnet.data.decode import SUFFIXES
 from alexnet.data.format import RECORD, ClassInfo
 from alexnet.errors import Failure
+from alexnet.texts import composed, is_beside, printable
 from data_prep.readers.base import Entry, Form, Listing
-from data_prep.readers.names import composed, is_beside, printable
 
 SPLIT_NAMES = {
     "train": ("train", "training"),

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
+from alexnet.texts import decoded
 from data_prep.readers.base import Entry, Form, Listing
-from data_prep.readers.names import decoded
 from data_prep.readers.unzip import unzipping, up_to
 
 PREFIXES = {"train": "train", "test": "t10k"}

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from alexnet.console import progress
 from alexnet.data.format import SPLITS, ClassInfo
 from alexnet.errors import Failure, reason
+from alexnet.texts import is_beside
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch
 from data_prep.readers.base import Entry, Fetch, Form, Listing
 from data_prep.readers.folders import split_of
 from data_prep.readers.gather import Found, content_of, entries_of, stamp_of
-from data_prep.readers.names import is_beside
 
 SHARD = re.compile(r".+-(?P<number>\d+)-of-(?P<count>\d{1,6})(-[0-9a-f]+)?\.parquet")  # the last is a fingerprint
 FOLDERS = ("data", ".")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from alexnet.data.format import ClassInfo
 from alexnet.errors import Failure, reason
+from alexnet.texts import decoded
 from data_prep import published
 from data_prep.readers.base import Listing
 from data_prep.readers.devkit import WNID
 from data_prep.readers.folders import FolderFetch, folder_names, image_files
 from data_prep.readers.gather import Found, content_of, entries_of
-from data_prep.readers.names import decoded
 
 
 @dataclass(frozen=True)

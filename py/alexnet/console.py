@@ -4,6 +4,7 @@ On a terminal progress is a live bar; elsewhere it is a plain line now and then.
 to a terminal through a pipe, and learns of it, and of its width, from the environment.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -21,6 +22,22 @@ class Advance(Protocol):
     """Called as work gets done: `advance(count, note)`; the note is shown beside the bar."""
 
     def __call__(self, count: int, note: str = "") -> None: ...
+
+
+def settle_streams() -> None:
+    """At the very start: a stream that was closed leads nowhere, and standard output takes names of any bytes.
+
+    A file that is opened later would get a closed stream's number, and what libraries print would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

@@ -14,6 +14,7 @@ ADVICE = {
     errno.EROFS: "name another place",
     errno.ENOSPC: "make room and run it again",
 }
+NONSENSE_ASKED = {errno.EINVAL, errno.EOVERFLOW, errno.EFBIG}  # of the system, at a damaged file's word
 DEBUG = "ALEXNET_DEBUG"  # set to 1: the traceback of an unforeseen error goes to the screen
 
 
@@ -31,6 +32,13 @@ def refused(error: OSError) -> str:
     """What the system refuses, in one line: where, what, what to do."""
     advice = ADVICE.get(error.errno or 0, "mend that and run it again")
     return f"{error.filename or 'system'}: {error.strerror or reason(error)}; {advice}"
+
+
+def withheld(error: BaseException) -> str:
+    """Why the system does not let a file be read, whatever is in it; "" where the file is lost or damaged."""
+    number = error.errno if isinstance(error, OSError) else None
+    lost = number is None or number in NONSENSE_ASKED or isinstance(error, FileNotFoundError)
+    return "" if lost else os.strerror(number or 0)
 
 
 def unforeseen(error: Exception) -> str:

@@ -32,9 +32,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Replace a small file at once; Failure where the disk refuses."""
+    """Replace a small file at once; Failure where the disk refuses. Names of files may be any bytes, and stay those."""
     with writing(path), whole_file(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
 
 
 def take_name(part: Path, path: Path) -> None:

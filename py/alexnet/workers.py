@@ -18,7 +18,10 @@ from alexnet.errors import Failure
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # read when NumPy is loaded
+STARTED_WITH = {
+    "OPENBLAS_NUM_THREADS": "1",  # read when NumPy is loaded
+    "PYTHONSAFEPATH": "1",  # what lies where the user works, such as a signal.py, is none of our modules
+}
 
 
 def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Generator[Made, None, None]:
@@ -39,7 +42,8 @@ def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -
 def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Iterator[Made]:
     context = get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
+    with _as_workers_start():
+        pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
     pending: set[Future[Made]] = set()
     try:
         for job in jobs:
@@ -76,12 +80,13 @@ def _attend(alive: Connection) -> None:
 def _as_workers_start() -> Iterator[None]:
     """What processes started meanwhile keep for good: Ctrl-C is their parent's to handle, products have one thread."""
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    threads = os.environ.get(BLAS_THREADS)
-    os.environ[BLAS_THREADS] = "1"
+    before = {name: os.environ.get(name) for name in STARTED_WITH}
+    os.environ.update(STARTED_WITH)
     try:
         yield
     finally:
-        os.environ.pop(BLAS_THREADS)
-        if threads is not None:
-            os.environ[BLAS_THREADS] = threads
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)

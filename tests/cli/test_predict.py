@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -44,6 +45,13 @@ def test_the_centre_crop_alone(trained, photos, tmp_path):
     found = json.loads(done.stdout.splitlines()[-1])["predictions"]
     expected = open_run(trained).predict([photos / "03.png", photos / "04.png"], crops="centre")
     assert [each["top"][0]["probability"] for each in found] == pytest.approx(expected.max(axis=1), abs=1e-6)
+
+
+def test_a_name_may_be_any_bytes(trained, photos, tmp_path):
+    image = tmp_path / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(photos / "03.png", image)
+    alexctl("predict", trained, image, "--csv", tmp_path / "p.csv", "--crops", "centre", "--device", "cpu")
+    assert (tmp_path / "p.csv").read_bytes().count(b"caf\xe9.png") == 3
 
 
 def test_nothing_to_predict(trained):

@@ -126,7 +126,9 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"holds no images in a form that is known: ilsvrc2012 .*folders"):
         recognise(tmp_path)
     with pytest.raises(Failure, match=rf"is a file: give the folder in which it lies, alexctl prep {tmp_path} "):
-        recognise(write(tmp_path / "set.zip", b"x"))
+        recognise(write(tmp_path / "set.tar", b"x"))
+    with pytest.raises(Failure, match=r"set\.ZIP is packed: unpack it and give its folder, alexctl prep set --out"):
+        recognise(write(tmp_path / "set.ZIP", b"x"))
     with pytest.raises(Failure, match=r"--form tar is not known: ilsvrc2012"):
         recognise(tmp_path, "tar")
 

@@ -56,3 +56,31 @@ def test_images_in_an_archive_are_prepared_once(tmp_path):
     first = sources.dataset("cifar", 32)
     assert first.counts == {"train": 9, "val": 3, "test": 0} and len(first.classes) == 3
     assert Sources(tmp_path / "out", {"cifar": tmp_path / "small.zip"}).dataset("cifar", 32).identity == first.identity
+
+
+def test_an_archive_made_on_windows_or_macos(tmp_path):
+    """Folders behind backslashes, and macOS's own beside."""
+    images = small.write_images(tmp_path / "small", per_class=2)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            archive.write(path, "/".join(path.relative_to(tmp_path).parts))
+        archive.writestr("__MACOSX/small/._x.png", b"x")
+    content = (tmp_path / "set.zip").read_bytes()
+    (tmp_path / "set.zip").write_bytes(content.replace(b"small/class", b"small\\class"))
+    folder = Sources(tmp_path / "out")._unzipped(tmp_path / "set.zip")
+    assert folder.name == "small" and sorted(each.name for each in folder.iterdir()) == ["class0", "class1", "class2"]
+
+
+@pytest.mark.parametrize(("at", "value", "word"), [(8, b"\x09\0", "method"), (6, b"\x01\0", "password")])
+def test_an_archive_that_python_cannot_unpack_is_told(tmp_path, at, value, word):
+    """Deflate64, as Windows' Explorer takes for large ones; a password."""
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/0.png", b"x")
+    content = bytearray(path.read_bytes())
+    for head, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        place = content.index(head) + at + shift
+        content[place : place + 2] = value
+    path.write_bytes(content)
+    with pytest.raises(Failure, match=rf"set\.zip: cannot be unpacked \(.*{word}.*\); unpack it by hand"):
+        Sources(tmp_path / "out")._unzipped(path)

@@ -75,3 +75,35 @@ with console.progress("prep", 2):
     watched = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert watched.stderr.rindex("\x1b[?25h") > watched.stderr.rindex("\x1b[?25l")
     assert not subprocess.run(command, capture_output=True, text=True).stderr
+
+
+CLOSED = """
+import os, sys
+from alexnet.console import progress, settle_streams
+settle_streams()
+with open("kept", "w") as file, progress("prep", 1) as advance:
+    advance(1)
+    print("a line")
+    os.write(1, b"a library"), os.write(2, b"speaks"), file.write("all of it")
+    sys.exit(75)
+"""
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere_and_into_no_file(tmp_path, streams):
+    command = ["bash", "-c", f'exec "$0" -c "$1" {streams}', sys.executable, CLOSED]
+    assert subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE).returncode == 75
+    assert (tmp_path / "kept").read_text() == "all of it"
+
+
+def test_commands_settle_their_streams(workshop):
+    command = ["bash", "-c", f"exec {sys.executable} -m alexnet doctor {workshop.data} 2>&-"]
+    assert subprocess.run(command, stdout=subprocess.PIPE).returncode == 0
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped():
+    program = "from alexnet.console import settle_streams; settle_streams(); print('caf\\xe9', 'caf\\udce9')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=True, capture_output=True
+    )
+    assert done.stdout == b"caf\\xe9 caf\\udce9\n"

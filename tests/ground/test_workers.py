@@ -1,6 +1,8 @@
 """Work in processes: what is made, what is raised, and that nothing of it runs ahead without bound."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy  # noqa: F401  its BLAS is what is asked for
@@ -65,3 +67,20 @@ def test_products_have_one_thread_wherever_a_job_is_done(workers):
     with threadpool_limits(2, "blas"):
         assert list(shared_out(product_threads, range(2), workers)) == [{1}, {1}]
         assert product_threads(0) == {2}
+
+
+def test_modules_where_the_user_works_are_not_taken_for_pythons(tmp_path):
+    """As a console script starts it: Python itself looks first where it is started."""
+    script, work = tmp_path / "bin" / "script.py", tmp_path / "work"
+    for folder in (script.parent, work):
+        folder.mkdir()
+    script.write_text("""
+from alexnet.workers import shared_out
+
+if __name__ == "__main__":
+    print(sorted(shared_out(abs, [-1, 2], 2)))
+""")
+    for name in ("signal", "array", "alexnet"):
+        (work / f"{name}.py").write_text("raise SystemExit('my own')")
+    done = subprocess.run([sys.executable, script], cwd=work, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")

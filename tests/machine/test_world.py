@@ -86,6 +86,21 @@ def test_in_a_shell_that_a_cluster_opened_a_command_starts_its_processes(worksho
     workshop.alexctl("doctor")
 
 
+def test_in_a_shell_of_eight_tasks_a_command_starts_its_processes(workshop, tmp_path, monkeypatch):
+    """`srun -n 8 --pty bash` starts eight shells, and gives the first one the terminal."""
+    told = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "0", "PMI_SIZE": "8", "PMI_RANK": "0", "SLURM_PTY_PORT": "7"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    master, terminal = os.openpty()
+    train = ["train", workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--procs", 2, "--steps", 1]
+    process = workshop.start(*train, "--out", tmp_path / "run", stdin=terminal)
+    assert not process.wait(), process.communicate()
+    assert read_log(tmp_path / "run" / "log.jsonl")[0]["processes"] == 2
+    os.close(master), os.close(terminal)
+    monkeypatch.setattr(os, "isatty", lambda number: False)
+    assert world.started() == 8, "a program that srun starts in all of them reads from no terminal"
+
+
 def test_inside_an_allocation_processes_are_started_on_this_machine(workshop, tmp_path, monkeypatch):
     """mpiexec by itself calls srun there, for hosts that this process was never asked to go to."""
     srun = tmp_path / "srun"
@@ -139,7 +154,7 @@ def test_what_a_cluster_left_over_is_not_passed_on(tmp_path, monkeypatch, capfd)
     tells.write_text("#!/bin/sh\nenv >&2\n")
     tells.chmod(0o755)
     monkeypatch.setattr(launch, "mpiexec", lambda: str(tells))
-    for name in ("PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "PMIC"):
+    for name in ("PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMIC"):
         monkeypatch.setenv(name, "7")
     assert launch.run(2, ["train"]) == 0
     passed = capfd.readouterr().err.splitlines()
@@ -200,3 +215,10 @@ except Failure as failure:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.startswith("another process is gone (MPI: "), done.stderr
+
+
+def test_where_no_mpi_can_be_loaded_a_line_says_so(workshop, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPI4PY_LIBMPI", str(tmp_path / "libmpi.so"))
+    monkeypatch.setenv("PMI_SIZE", "2")
+    done = workshop.train(tmp_path / "run", code=1)
+    assert "alexctl: no MPI can be loaded (" in done.stderr and "pip install mpi4py mpich" in done.stderr

@@ -1,5 +1,6 @@
 """Which files are taken for the images that a net is asked about."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ from alexnet.predict.images import named, pixels_of
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b/2.PNG", "a.jpg", "b/1.webp", ".hidden/x.png", "b/.y.png", "notes.txt", "z.jpg/inside.bmp"):
+    for name in (
+        "b/2.PNG",
+        "a.jpg",
+        "b/1.webp",
+        ".hidden/x.png",
+        "b/.y.png",
+        "notes.txt",
+        "z.jpg/inside.bmp",
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+    ):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -28,8 +38,14 @@ def test_a_list_names_an_image_per_line(folder, tmp_path):
     assert named([folder / "a.jpg"], [tmp_path / "list.txt"]) == [folder / "a.jpg", Path("x y.jpg"), Path("ä.png")]
 
 
+def test_a_list_may_name_what_is_no_utf8(tmp_path):
+    """As `find` prints it."""
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.png\n")
+    assert named([], [tmp_path / "list.txt"]) == [Path(os.fsdecode(b"caf\xe9.png"))]
+
+
 @pytest.mark.parametrize(
-    ("content", "line"), [(None, "as a list"), (b"\n \n", "names no image"), (b"\xff", "as a list")]
+    ("content", "line"), [(None, "as a list"), (b"\n \n", "names no image"), (b"\xff\xd8\xff\0", "as a list")]
 )
 def test_a_list_that_is_none(tmp_path, content, line):
     if content is not None:

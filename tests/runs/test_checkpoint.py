@@ -1,11 +1,13 @@
 """Checkpoints: whole or absent, checked when read; no damage passes unseen."""
 
+import errno
 import resource
 
 import numpy as np
 import pytest
 
 from alexnet.errors import Failure
+from alexnet.runs import checkpoint
 from alexnet.runs.checkpoint import Shelf, newest_run, read, write
 from alexnet.runs.directory import load_trained
 
@@ -97,3 +99,41 @@ def test_no_runs(tmp_path):
         newest_run(tmp_path)
     with pytest.raises(Failure, match="no checkpoint"):
         load_trained(tmp_path)
+
+
+def test_a_later_version_is_not_taken_for_damage(written):
+    """Else resuming would go on from an older one, and the advice would be to delete what is whole."""
+    newest, _ = written
+    write(Shelf(newest.parents[1]).path(3), {"step": 3}, [])
+    newest.write_bytes(newest.read_bytes().replace(b"alexnet-checkpoint-1", b"alexnet-checkpoint-2", 1))
+    with pytest.raises(Failure, match="of a later version, alexnet-checkpoint-2; install a newer alexctl") as caught:
+        Shelf(newest.parents[1]).newest_whole()
+    assert "delete" not in str(caught.value)
+
+
+def test_what_the_system_withholds_is_not_taken_for_damage(written, monkeypatch):
+    newest, _ = written
+    shelf = Shelf(newest.parents[1])
+    write(shelf.path(3), {"step": 3}, [])
+    checksum = checkpoint._checksum
+
+    def of(path):
+        if path == newest:
+            raise OSError(errno.EIO, "as of a network's file system")
+        return checksum(path)
+
+    monkeypatch.setattr(checkpoint, "_checksum", of)
+    with pytest.raises(Failure, match=r"step-00000007\.h5: cannot be read \(Input/output error\); mend that") as caught:
+        shelf.newest_whole()
+    assert "delete" not in str(caught.value)
+
+
+def test_a_shelf_that_may_not_be_looked_into_is_not_empty(written, monkeypatch):
+    """Else a resumed run would begin anew."""
+
+    def forbidden(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(checkpoint.Path, "iterdir", forbidden)
+    with pytest.raises(PermissionError):
+        Shelf(written[0].parents[1]).newest_whole()

@@ -38,3 +38,17 @@ def test_a_changed_value_is_told(tmp_path, inputs, name):
         file[name][...] = values
     with pytest.raises(Failure, match=rf"input\.h5: damaged \(the checksum of {name} does not agree"):
         read(tmp_path)
+
+
+def test_a_later_version_is_not_taken_for_damage(tmp_path, inputs):
+    write(tmp_path, inputs)
+    with h5py.File(tmp_path / NAME, "r+") as file:
+        file.attrs["format"] = "alexnet-input-2"
+    with pytest.raises(Failure, match=r"input\.h5: is of a later version; install a newer alexctl"):
+        read(tmp_path)
+
+
+def test_what_the_system_withholds_is_not_taken_for_damage(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(Failure, match=r"input\.h5: cannot be read \(Is a directory\)"):
+        read(tmp_path)

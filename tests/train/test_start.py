@@ -14,9 +14,10 @@ from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.files import locked
 from alexnet.machine.hardware import Wanted
+from alexnet.predict.run import open_run
 from alexnet.recipe import load
 from alexnet.runs import directory, log
-from alexnet.runs.checkpoint import Shelf, read_state
+from alexnet.runs.checkpoint import Shelf, read, read_state, write
 from alexnet.train.start import Options, settle, train
 
 ALONE = Wanted(device="cpu", procs=1, threads=1)
@@ -108,6 +109,20 @@ def test_resuming_on_other_data_is_refused(workshop, run, made_anew):
     with pytest.raises(Failure, match=r"is not the dataset that .* began with"):
         train(options(workshop, run, resume=True, data=made_anew))
     assert settle(options(workshop, run, resume=True, data=workshop.data)).resumed
+
+
+def test_data_that_has_moved_is_asked_for(workshop, run, tmp_path):
+    """Not: make it anew. That would be another dataset."""
+    gone = tmp_path / "gone"
+    for path in Shelf(run).all():
+        state, arrays = (found := read(path)).state, found.weights
+        write(path, state | {"data": str(gone)}, ((name, arrays[name], found.momenta[name]) for name in arrays))
+    with pytest.raises(Failure, match=rf"^{gone}: .* not there any more; name it: alexctl train DATA --out {run} --re"):
+        settle(options(workshop, run, resume=True, data=None))
+    with pytest.raises(Failure, match=rf"^{gone}: .* not there any more; name it with --data$"):
+        open_run(run).evaluate()
+    assert settle(options(workshop, run, resume=True)).data.path == workshop.data
+    assert open_run(run).evaluate(data=workshop.data).images == 9
 
 
 def test_evaluating_on_data_made_anew_is_refused_or_told(workshop, run, made_anew):

@@ -24,7 +24,7 @@ from alexnet.cli import (
     trained,
     training,
 )
-from alexnet.console import break_off, let_go
+from alexnet.console import break_off, let_go, settle_streams
 from alexnet.errors import STOPPED, Failure, refused, unforeseen
 
 
@@ -82,6 +82,7 @@ def main() -> None:
     """Run a command; every failure ends in one line and an exit code."""
     from alexnet.machine import launch, signals, world
 
+    settle_streams()
     shared = _named(SHARED)
     if shared and world.started() > 1:
         signals.hold()

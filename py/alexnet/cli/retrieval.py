@@ -25,14 +25,13 @@ def features(
     threads: Threads = None,
 ) -> None:
     """Write a layer's values for every image of a split; run again, it goes on where it was stopped."""
-    from alexnet.data.shards import Dataset
     from alexnet.machine.hardware import Wanted
     from alexnet.predict.run import open_run
     from alexnet.retrieval.extract import extract
 
     wanted = Wanted(gpus=gpus, device=device, threads=threads)
     opened = open_run(run, wanted=wanted, precision=precision, data=data)
-    dataset = Dataset(data or opened.trained.data)
+    dataset = opened.trained.dataset(data)
     with progress("features", len(dataset.split(split))) as advance:
         chosen = extract(opened, dataset, split, out, layer, advance)
     say(f"written: {out}, {chosen} of {len(dataset.split(split))} images")

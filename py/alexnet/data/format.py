@@ -16,9 +16,7 @@ unseen: HDF5 checks its own headers, `crc32` attributes guard the small arrays, 
 each image is checked the first time it is used.
 """
 
-import errno
 import json
-import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +29,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure, reason, withheld
 
 FORMAT_VERSION = 1
 SHARD_FORMAT = "alexnet shard"
@@ -41,7 +39,6 @@ CLASSES = "classes.json"
 RECORD = "prep.json"
 SKIPPED = "skipped.jsonl"
 SPLITS = ("train", "val", "test")
-NONSENSE_ASKED = {errno.EINVAL, errno.EOVERFLOW, errno.EFBIG}  # of the system, at a damaged file's word
 
 Pixels = NDArray[np.uint8]
 
@@ -168,9 +165,8 @@ def mishaps(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise Damaged(f"{path} is missing: run alexctl prep again, which makes it anew") from None
     except Exception as error:  # h5py answers damage with whatever exception comes first
-        number = error.errno if isinstance(error, OSError) else None
-        if number is not None and number not in NONSENSE_ASKED:
-            raise Failure(f"{path} cannot be read ({os.strerror(number)}): mend that and run the same again") from None
+        if refusal := withheld(error):
+            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
         raise Damaged(
             f"{path} cannot be read or is damaged ({reason(error)}): delete it and run alexctl prep again"
         ) from None

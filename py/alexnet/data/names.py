@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alexnet.data.format import CLASSES, ClassInfo
 from alexnet.errors import Failure, reason
+from alexnet.texts import decoded
 
 WNID = re.compile(r"(n\d{8})[\s,]+(\S.*)")
 
@@ -22,7 +23,7 @@ def classes_in(path: Path) -> list[ClassInfo]:
     """
     file = path / CLASSES if path.is_dir() else path
     try:
-        text = file.read_text(encoding="utf-8")
+        text = decoded(file.read_bytes())
         if file.suffix == ".json":
             return [ClassInfo(**each) for each in json.loads(text)]
     except (OSError, ValueError, TypeError) as error:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet.data.shards import Dataset
 from alexnet.machine.hardware import Wanted
 from alexnet.metrics import misses
 from alexnet.predict.run import open_run
@@ -38,7 +37,7 @@ class Curve:
 def measured(run: Path, wanted: Wanted) -> dict[str, Any]:
     """A curve's fields: the error at every checkpoint that the run kept, by the centre crop. Raises Failure."""
     opened = open_run(run, wanted=wanted)
-    split = Dataset(opened.trained.data).split("train")
+    split = opened.trained.dataset().split("train")
     images = [split.image(index) for index in range(min(IMAGES, len(split)))]  # the shards are in a random order
     labels = split.labels[: len(images)]
     epochs, errors = [], []

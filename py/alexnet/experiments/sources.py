@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from alexnet.errors import Failure, reason
 from alexnet.experiments.commands import ALEXCTL
 from alexnet.experiments.turns import turn
 from alexnet.files import PART
+from alexnet.texts import is_beside
 
 FOLDERS = (Path("data"), Path("images"))
 
@@ -117,9 +119,11 @@ class Sources:
             shutil.rmtree(part, ignore_errors=True)
             try:
                 with zipfile.ZipFile(archive) as file:
-                    file.extractall(part)
+                    for member in file.infolist():
+                        member.filename = member.filename.replace("\\", "/")  # as some of Windows' programs write it
+                        file.extract(member, part)
                 part.rename(folder)
-            except (OSError, zipfile.BadZipFile) as error:
+            except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:  # a password, a method
                 raise Failure(f"{archive}: cannot be unpacked ({reason(error)}); unpack it by hand") from None
-        inside = [each for each in folder.iterdir() if each.is_dir()]
+        inside = [each for each in folder.iterdir() if each.is_dir() and not is_beside(each.name)]
         return inside[0] if len(inside) == 1 and inside[0].name != "train" else folder

@@ -25,7 +25,7 @@ def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | 
     The images are those of the dataset that the run was trained on, or of `data`; the pictures go into the run's
     folder, or `out`. Raises Failure.
     """
-    folder, dataset = out or run.path, Dataset(data or run.trained.data)
+    folder, dataset = out or run.path, run.trained.dataset(data)
     folder.mkdir(parents=True, exist_ok=True)
     first = next(layer for layer in run.recipe.net.layers if isinstance(layer, Conv))
     kernels = run.trained.checkpoint.weights[f"{first.name}.weight"]
@@ -46,7 +46,7 @@ def draw_errors(run: Run, *, data: Path | None = None, split: str = "val", out: 
 
     Raises Failure where it gets all of them right.
     """
-    folder, images = out or run.path, Dataset(data or run.trained.data).split(split)
+    folder, images = out or run.path, run.trained.dataset(data).split(split)
     folder.mkdir(parents=True, exist_ok=True)
     shown: list[Pixels] = []
     labels: list[int] = []

@@ -18,7 +18,7 @@ from alexnet.errors import STOPPED, Failure
 from alexnet.machine.signals import heard
 
 # Left over in a shell that a cluster opened: the processes started here would take these for theirs.
-LEFT_OVER = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_")
+LEFT_OVER = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID")
 # MPICH's mpiexec starts the processes here and itself, also where it finds a cluster's variables or hosts.
 HERE = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user"}
 UP = "ALEXCTL_UP"
@@ -65,7 +65,8 @@ def run(processes: int, arguments: list[str]) -> int:
         if came:
             pass_on(came.pop())
         assert child.stderr
-        _print_all(child.stderr)
+        with child.stderr:
+            _print_all(child.stderr)
         code = child.wait()
     return code if code in ENDS else (128 + came[0] if came else 1)
 

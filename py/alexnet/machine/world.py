@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from alexnet.console import say
-from alexnet.errors import Failure
+from alexnet.errors import Failure, reason
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -24,6 +24,7 @@ Value = TypeVar("Value")
 # Open MPI's mpiexec, from any srun. PMIx tells the rank alone.
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+SHELL = "SLURM_PTY_PORT"  # of srun --pty
 # Several processes often fail alike: the others leave the first so long to speak for all, and are ended meanwhile.
 FIRST_SPEAKS_SECONDS = 10.0
 HEARD_SECONDS = 10.0
@@ -32,8 +33,11 @@ HEARD_SECONDS = 10.0
 def started() -> int:
     """How many processes a launcher says it started, this one among them; 1 where there was none.
 
-    A shell that a cluster opened tells of one process, or of PMIx's rank 0: a command there starts its own.
+    A shell that a cluster opened tells of one process, of PMIx's rank 0, or by `srun -n 8 --pty` of eight, of which
+    one alone has the terminal: a command there starts its own.
     """
+    if SHELL in os.environ and os.isatty(0):
+        return 1
     return max(1 + rank(), *map(_told, SIZES))
 
 
@@ -122,12 +126,14 @@ def _heard() -> None:
 
 
 def _mpi() -> ModuleType:
-    """mpi4py's MPI, imported without joining anything."""
-    import mpi4py
+    """mpi4py's MPI, imported without joining anything. Raises Failure where there is none."""
+    try:
+        import mpi4py
 
-    mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
-    from mpi4py import MPI
-
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise Failure(f"no MPI can be loaded ({reason(error)}); pip install mpi4py mpich") from error
     return MPI
 
 

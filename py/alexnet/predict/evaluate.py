@@ -58,7 +58,7 @@ def evaluate(
     `data` is another dataset than the one they were trained on; each run subtracts the mean it was trained with.
     Raises Failure where its classes are not theirs, or the data the runs were trained on was made anew since.
     """
-    dataset = Dataset(data or runs[0].trained.data)
+    dataset = runs[0].trained.dataset(data)
     note = next((found for run in runs if (found := _belongs(run, dataset, split, data is not None))), "")
     images = dataset.split(split)
     total = np.zeros((len(images), len(dataset.classes)), np.float32)

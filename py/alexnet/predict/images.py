@@ -8,12 +8,14 @@ import numpy as np
 from alexnet.data.decode import SUFFIXES, Skip, square
 from alexnet.data.format import Pixels
 from alexnet.errors import Failure, reason
+from alexnet.texts import decoded, is_beside
 
 
 def named(paths: Iterable[Path], lists: Sequence[Path] = ()) -> list[Path]:
     """The image files: each path, of a folder those in it by their names, and what each list names, a file a line.
 
-    Hidden files and folders are left out. Raises Failure where a folder or list holds none, or cannot be read.
+    What is hidden or put there by a system is left out. Raises Failure where a folder or list holds none, or cannot be
+    read.
     """
     found = [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
     for each in lists:
@@ -49,13 +51,15 @@ def _inside(folder: Path) -> list[Path]:
 
 def _visible(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        if not any(map(is_beside, path.relative_to(folder).parts)):
             yield path
 
 
 def _listed(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = decoded(path.read_bytes(), "surrogateescape").splitlines()  # a name may be any bytes
+        if "\0" in "".join(lines):
+            raise ValueError("it is no text")
     except (OSError, ValueError) as error:
         raise Failure(f"{path}: cannot be read as a list ({reason(error)}); write an image file per line") from error
     if not (files := [Path(line) for line in lines if line.strip()]):

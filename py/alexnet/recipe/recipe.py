@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from alexnet.errors import Failure, reason
 from alexnet.recipe.spec import KINDS, AugmentSpec, DataSpec, EngineSpec, NetSpec, Share, TrainSpec
 from alexnet.recipe.tables import dotted, nearest, plain, read, shown, written
+from alexnet.texts import decoded
 
 MeanImage = NDArray[np.float32]
 
@@ -160,7 +161,7 @@ def _text(source: str | Path) -> tuple[str, str]:
         known = ", ".join(bundled())
         raise Failure(f"no recipe '{source}': take one of {known}, or the path of a .toml file")
     try:
-        return path.read_text("utf-8"), str(source)
+        return decoded(path.read_bytes()), str(source)
     except UnicodeDecodeError as error:
         raise Failure(f"{source}: not valid TOML: not UTF-8 at byte {error.start}") from None
     except (OSError, ValueError) as error:

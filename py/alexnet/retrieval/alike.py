@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.format import Pixels
-from alexnet.data.shards import Dataset
 from alexnet.engines import Floats
 from alexnet.errors import Failure
 from alexnet.predict.run import Run
@@ -34,7 +33,7 @@ class Alike:
 
     def __init__(self, run: Run, path: Path, data: Path | None = None) -> None:
         self._features = Features(path)
-        origin, dataset = self._features.origin, Dataset(data or run.trained.data)
+        origin, dataset = self._features.origin, run.trained.dataset(data)
         anew = f"make it anew with alexctl features {run.path} --out {path}"
         if origin.net != identity(run):
             raise Failure(f"{path}: features of another net than {run.path} at step {run.step}: {anew}")

@@ -17,8 +17,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from alexnet.data.format import Damaged
 from alexnet.engines import Floats
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure, reason, withheld
 from alexnet.files import sweep, whole_file, write_whole
 
 FORMAT = "alexnet-checkpoint-1"
@@ -75,20 +76,33 @@ def read_state(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[h5py.File]:
-    """The file, open, once its checksum agrees."""
+    """The file, open, once its checksum agrees.
+
+    Raises Damaged where it is not what was written, another Failure where that cannot be told.
+    """
     try:
         with path.open("rb") as raw:
             stamp = raw.readline(USER_BLOCK).decode("ascii", "replace").split()
         if stamp[:1] != [FORMAT]:
+            if stamp and later(stamp[0], FORMAT):
+                raise Failure(f"{path}: is of a later version, {stamp[0]}; install a newer alexctl, nothing is damaged")
             raise ValueError(f"it does not begin with {FORMAT}")
         if stamp[1:] != [f"{_checksum(path):08x}"]:
             raise ValueError("it does not match its checksum")
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, KeyError, ValueError) as error:
-        raise Failure(
+        if refusal := withheld(error):
+            raise Failure(f"{path}: cannot be read ({refusal}); mend that and run the same again") from error
+        raise Damaged(
             f"{path}: not a whole checkpoint ({reason(error)}); delete it, and the newest whole one is used"
         ) from error
+
+
+def later(found: str, form: str) -> bool:
+    """Whether a file's form, such as "alexnet-checkpoint-2", is a later version of `form`."""
+    (name, _, version), (ours, _, known) = found.rpartition("-"), form.rpartition("-")
+    return name == ours and version.isdecimal() and int(version) > int(known)
 
 
 def _state(file: h5py.File) -> dict[str, Any]:
@@ -148,8 +162,10 @@ class Shelf:
             old.unlink(missing_ok=True)
 
     def all(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
-        return sorted(self.folder.glob("step-*.h5"))
+        """Whole checkpoints, oldest first. Raises OSError where the folder may not be looked into."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if path.match("step-*.h5"))
 
     def named(self, name: str) -> Path | None:
         """The checkpoint that `latest` or `best` names; None where there is none yet."""
@@ -162,13 +178,14 @@ class Shelf:
     def newest_whole(self) -> "Resumable | None":
         """What a training goes on from: `latest`, or the newest whole checkpoint where that is lost or damaged.
 
-        None where the shelf is empty. Raises Failure where no checkpoint on it is whole.
+        None where the shelf is empty. Raises Failure where no checkpoint on it is whole, or one that may be cannot be
+        read: what is newest is not to be known then.
         """
         named, damaged = self.named("latest"), list[Path]()
         for path in dict.fromkeys([*([named] if named else []), *reversed(self.all())]):
             try:
                 state = read_state(path)
-            except Failure:
+            except Damaged:
                 damaged.append(path)
                 continue
             return Resumable(path, state, tuple(damaged), named is None)

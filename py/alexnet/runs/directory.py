@@ -77,6 +77,10 @@ class Trained:
         """Where the dataset lay that it was trained on."""
         return Path(self.checkpoint.state["data"])
 
+    def dataset(self, data: Path | None = None) -> Dataset:
+        """`data`, or the dataset that it was trained on. Raises Failure where there is none."""
+        return dataset(self.checkpoint.state, data, "name it with --data")
+
 
 def load_trained(run: Path, data: Path | None = None) -> Trained:
     """Read a run's best checkpoint, or its latest where none is the best yet.
@@ -93,10 +97,18 @@ def load_trained(run: Path, data: Path | None = None) -> Trained:
     recipe = replace(recipe, dropout=checkpoint.state.get("dropout", recipe.dropout))
     inputs = read_inputs(run)
     if inputs is None:
-        inputs = Inputs.of(Dataset(data or Path(checkpoint.state["data"])))
+        inputs = Inputs.of(dataset(checkpoint.state, data, "name it with --data"))
         if [each.name for each in inputs.classes] != checkpoint.state["classes"]:
             raise Failure(f"{data}: its classes are not those of {run}; name the data it was trained on")
     return Trained(run, recipe, checkpoint, inputs)
+
+
+def dataset(state: dict[str, Any], data: Path | None, advice: str) -> Dataset:
+    """`data`, or what a checkpoint's state says that was trained on; where that has moved, Failure with the advice."""
+    told = Path(state["data"])
+    if data is None and not told.exists():
+        raise Failure(f"{told}: the data that was trained on is not there any more; {advice}")
+    return Dataset(data or told)
 
 
 def recipe_of(state: dict[str, Any], path: Path) -> Recipe:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from alexnet.data.format import ClassInfo, guarded, put
 from alexnet.data.shards import Dataset
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure, reason, withheld
 from alexnet.files import whole_file
+from alexnet.runs.checkpoint import later
 
 NAME = "input.h5"
 FORMAT = "alexnet-input-1"
@@ -65,13 +66,15 @@ def write(run: Path, inputs: Inputs) -> None:
 def read(run: Path) -> Inputs | None:
     """Those in a run's folder; None where a run of an earlier version has none.
 
-    Raises Failure where the file is damaged.
+    Raises Failure where the file is damaged or cannot be read.
     """
     path = run / NAME
     if not path.exists():
         return None
     try:
         with h5py.File(path, "r", locking=False) as file:
+            if later(str(file.attrs["format"]), FORMAT):
+                raise Failure(f"{path}: is of a later version; install a newer alexctl, nothing is damaged")
             if file.attrs["format"] != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             mean, values, vectors, listed = (
@@ -80,6 +83,8 @@ def read(run: Path) -> Inputs | None:
             classes = tuple(ClassInfo(**each) for each in json.loads(listed.tobytes()))
             return Inputs(mean, values, vectors, classes, str(file.attrs["dataset"]))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if refusal := withheld(error):
+            raise Failure(f"{path}: cannot be read ({refusal}); mend that and run the same again") from error
         raise Failure(
             f"{path}: damaged ({reason(error)}); copy it from the run's other place, or delete it and name --data"
         ) from error

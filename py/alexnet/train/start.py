@@ -114,7 +114,7 @@ def _resumed(options: Options, run: Path, found: Resumable) -> Plan:
             raise Failure(f"{run}: began with another recipe, see its recipe.toml; leave out --recipe and --set")
     if options.seed not in (None, state["seed"]):
         raise Failure(f"{run}: began with --seed {state['seed']}; leave out --seed")
-    data = Dataset(options.data or Path(state["data"]))
+    data = directory.dataset(state, options.data, f"name it: alexctl train DATA --out {run} --resume")
     if not _began_with(data, state):
         raise Failure(f"{data.path}: is not the dataset that {run} began with; name that one, or begin a new run")
     return _checked(Plan(run, found, _extended(recipe, options), data, state["seed"], state.get("name", "")))
