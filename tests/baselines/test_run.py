@@ -125,6 +125,29 @@ def test_channels_with_one_descriptor_share_its_making(data, monkeypatch):
     assert made == [("train", ["a", "c"]), ("val", ["a", "c"]), ("train", ["b"]), ("val", ["b"])]
 
 
+def test_killed_it_goes_on_after_the_last_whole_descriptor(data, tmp_path, monkeypatch):
+    """The second descriptor's signatures of the tested images are cut short; what is whole is not made again."""
+    made, end = [], [("val", "hog")]
+
+    def killed(job):
+        made.append((job.part.split, job.describer.descriptor))
+        if made[-1] in end:
+            raise KeyboardInterrupt
+        return code(job)
+
+    monkeypatch.setattr(run, "code", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measure(data, TINY, "val", 0, 1, tmp_path / "kept")
+    assert {file.name for file in (tmp_path / "kept").glob("[!.s]*")} == {
+        *("colour train.npy", "colour val.npy", "hog train.npy"),
+    }
+    made.clear()
+    end.clear()
+    again = measure(data, TINY, "val", 0, 1, tmp_path / "kept")
+    assert {descriptor for _, descriptor in made} == {"hog"}
+    assert again == measure(data, TINY, "val", 0, 1)
+
+
 def test_an_empty_split_is_refused(data):
     with pytest.raises(Failure, match="no images in split 'test'"):
         measure(data, TINY, "test", 0, 1)

@@ -35,7 +35,7 @@ LEFT_OUT = {
     r"python scripts/bench": "minutes of a machine that does nothing else, with PyTorch",
     r"python scripts/mutants\.py(?! --check)": "an hour",
     r"python scripts/cuda_counts\.py --write": "it changes a page: tests/cuda/test_cuda_counts.py",
-    r"python scripts/paper_table\.py": "of a whole reproduction: tests/experiments",
+    r"python scripts/paper_table\.py": "of a whole reproduction: tests/docs/test_results_shown.py",
     r"alexctl reproduce( pooling|$| {2})": "hours: tests/experiments",
     r"alexctl (import|predict runs/imagenet|export RUN FILE --as|.* one-weird-trick)": "61 million weights: "
     "tests/net/test_foreign.py",

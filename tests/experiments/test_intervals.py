@@ -97,9 +97,24 @@ def effect(low: float, high: float, none: float = 0.0) -> Estimate:
         (effect(-0.02, -0.01), 0.017, False, "not reproduced"),
         (effect(1.5, 7.0, none=1.0), 6.0, True, "reproduced"),
         (effect(0.5, 7.0, none=1.0), 6.0, True, "not reproduced"),
+        (effect(0.018, 0.03), 0.017, True, "same direction"),
         (Estimate(5.0, math.nan, math.nan, 1, none=1.0), 6.0, False, "other data or scale"),
         (Estimate(5.0, math.nan, math.nan, 1, none=1.0), 6.0, True, "not reproduced"),
     ],
 )
 def test_verdicts(found, paper, comparable, expected):
     assert verdict(found, paper, comparable) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "comparable", "expected"),
+    [
+        (effect(0.012, 0.03), True, "reproduced"),
+        (effect(0.005, 0.02), True, "reproduced"),
+        (effect(0.005, 0.009), True, "same direction"),
+        (effect(0.012, 0.03), False, "same direction"),
+        (effect(-0.01, 0.03), True, "not reproduced"),
+    ],
+)
+def test_of_more_than_a_number_more_is_as_good(found, comparable, expected):
+    assert verdict(found, 0.01, comparable, over=True) == expected

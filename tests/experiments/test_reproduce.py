@@ -164,13 +164,17 @@ def test_the_hash_is_of_recipe_data_seed_and_first_weights(made, workshop, tmp_p
 def test_the_page_and_its_short_form(made):
     text = (made.lab.out / "report.html").read_text()
     assert not re.search(r"https?://(?!www.w3.org/2000/svg)|<link|@import|src=\"(?!data:)", text), "no network"
+    crossed = found(made.lab, made.plans[0], "tanh")[1]
+    assert f'{crossed.name}</th><td class="n">{made.lab.curve(crossed).crossing():.2f}<' in text
     assert text.count("<polyline") == 5 and 'class="dashed bold"' in text and 'class="solid faint"' in text
     assert text.count("<img") == 3 and "not comparable" in text
     for claim in made.report["claims"]:
         for row in claim["rows"]:
             assert all(f'id="{claim["name"]}-{key}"' in text for key in row["runs"] if key in claim["runs"])
     lines = list(page.lines(made.report))
-    assert len(lines) == 9 and "ours (quick)" in lines[0] and "tanh over relu" in lines[1]
+    assert "ours (quick)" in lines[0] and lines[1] == "3.1 relu (S3)" and lines[2].endswith("tanh over relu")
+    assert sum("not run" in line for line in lines) == 2 and any("--imagenet" in line for line in lines)
+    assert lines[0].index("ours") == lines[2].index(page.ours(made.relu["rows"][0])), "in columns"
     assert sum(line.startswith("| 6 |") for line in page.markdown(made.report)) == 7
     assert json.loads((made.lab.out / "report.json").read_text()) == made.report
 
@@ -216,11 +220,13 @@ def test_a_browser_shows_it(made, tmp_path, width, dark):
         "<script>addEventListener('load', () => {"
         "const rows = () => [...document.querySelectorAll('#numbers tbody tr')];"
         "const cells = () => rows().map(row => row.cells[3].textContent.trim());"
-        "const before = cells(); document.querySelectorAll('#numbers thead th')[3].click(); const after = cells();"
+        "const before = cells(), head = document.querySelectorAll('#numbers thead th')[3];"
+        "head.querySelector('button').click(); const after = cells();"
         "document.body.dataset.found = JSON.stringify({"
         "drawn: [...document.images].every(i => i.naturalWidth > 100),"
         "lines: [...document.querySelectorAll('polyline')].every(l => l.getTotalLength() > 50),"
-        "sorted: JSON.stringify(after) === JSON.stringify([...before].sort()),"
+        "sorted: JSON.stringify(after) === JSON.stringify([...before].sort()) && head.ariaSort === 'ascending',"
+        "named: [...document.querySelectorAll('tbody tr')].every(row => row.querySelector('th[scope=row]')),"
         "wide: document.documentElement.scrollWidth - innerWidth}) })</script></body>"
     )
     page = tmp_path / "probe.html"
@@ -230,7 +236,7 @@ def test_a_browser_shows_it(made, tmp_path, width, dark):
     options += ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    for what in ("drawn", "lines", "sorted"):
+    for what in ("drawn", "lines", "sorted", "named"):
         assert f"&quot;{what}&quot;:true" in done.stdout, (what, done.stderr[-2000:])
     assert int(re.search(r"&quot;wide&quot;:(-?\d+)", done.stdout).group(1)) <= 0
     assert "CONSOLE" not in done.stderr

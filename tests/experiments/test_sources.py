@@ -84,3 +84,15 @@ def test_an_archive_that_python_cannot_unpack_is_told(tmp_path, at, value, word)
     path.write_bytes(content)
     with pytest.raises(Failure, match=rf"set\.zip: cannot be unpacked \(.*{word}.*\); unpack it by hand"):
         Sources(tmp_path / "out")._unzipped(path)
+
+
+def test_data_that_cannot_be_used_is_missing_and_tried_once(tmp_path, monkeypatch):
+    """It costs its own claims only."""
+    tried, unzipped = [], Sources._unzipped
+    monkeypatch.setattr(Sources, "_unzipped", lambda self, archive: tried.append(archive) or unzipped(self, archive))
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    sources = Sources(tmp_path / "out", {"cifar": tmp_path / "broken.zip"})
+    for _ in range(2):
+        with pytest.raises(Missing, match=r"broken\.zip: cannot be unpacked"):
+            sources.dataset("cifar", 32)
+    assert len(tried) == 1

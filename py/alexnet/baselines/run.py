@@ -7,6 +7,7 @@ classifier a channel -> the channels' scores averaged. Channels with the same de
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ from alexnet.baselines.sparse import SparsePlan
 from alexnet.console import progress
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
+from alexnet.files import PART, take_name, writing
 from alexnet.metrics import misses
 from alexnet.workers import shared_out
 
@@ -92,33 +94,42 @@ def plan(kind: Kind, quick: bool = False) -> Plan:
     return {"fisher": _fisher, "sparse": _sparse}[kind](quick)
 
 
-def run(data: Dataset, kind: Kind, split: str = "val", quick: bool = False, seed: int = 0, workers: int = 1) -> Scores:
+def run(
+    data: Dataset,
+    kind: Kind,
+    split: str = "val",
+    quick: bool = False,
+    seed: int = 0,
+    workers: int = 1,
+    kept: Path | None = None,
+) -> Scores:
     """Train a baseline on `data`'s training images and measure it on a split (paper, 6: Tables 1 and 2).
 
-    Signatures lie in a temporary folder meanwhile. Raises Failure where the split is empty or the disk too small.
+    Signatures lie in `kept`, from which it goes on when it is run again, or in a temporary folder. Raises Failure where
+    the split is empty or the disk too small.
     """
-    return measure(data, plan(kind, quick), split, seed, workers)
+    return measure(data, plan(kind, quick), split, seed, workers, kept)
 
 
-def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int) -> Scores:
+def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int, kept: Path | None = None) -> Scores:
     """The same of any plan."""
     learnt, tested = data.split("train"), data.split(split)
     counts = {"train": min(len(learnt), chosen.most or len(learnt)), split: len(tested)}
-    with tempfile.TemporaryDirectory(prefix="alexctl-baseline-") as name:
-        folder = Path(name)
+    with _folder(kept) as folder:
         for descriptor, channels in _by_descriptor(chosen.channels):
+            if all(_file(folder, channel.name, each).exists() for channel in channels for each in counts):
+                continue
             describer = Describer(descriptor, chosen.step, chosen.scales)
             rows = _sampled(data, describer, counts["train"], chosen.samples, seed, workers)
             coders = _learnt(channels, rows, folder, seed, workers)
             _check_room(folder, sum(counts.values()) * sum(coder.length for coder in coders.values()) * 2)
             for each, count in counts.items():
                 _code(data, each, count, describer, coders, folder, workers)
-        labels = learnt.labels[: counts["train"]]
         jobs = [
             Classing(
                 each.name,
                 _file(folder, each.name, "train"),
-                labels,
+                learnt.labels[: counts["train"]],
                 len(data.classes),
                 _file(folder, each.name, split),
                 chosen.sgd,
@@ -126,14 +137,22 @@ def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int) ->
             )
             for each in chosen.channels
         ]
-        with progress("classifiers", len(jobs), "classifiers") as advance:
-            scores = {}
-            for channel, found in shared_out(classify, jobs, workers):
-                scores[channel] = found
-                advance(1)
+        scores = _classified(jobs, workers)
     mean = np.mean([scores[each.name] for each in chosen.channels], axis=0)
     errors = {each.name: _errors(scores[each.name], tested.labels) for each in chosen.channels}
     return Scores(len(tested), counts["train"], _errors(mean, tested.labels), errors)
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    """Where signatures lie meanwhile."""
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="alexctl-baseline-") as name:
+            yield Path(name)
+    else:
+        with writing(kept):
+            kept.mkdir(parents=True, exist_ok=True)
+        yield kept
 
 
 def _by_descriptor(channels: Sequence[Channel]) -> Iterator[tuple[Descriptor, list[Channel]]]:
@@ -171,14 +190,28 @@ def _learnt(channels: Sequence[Channel], rows: Floats, folder: Path, seed: int, 
 def _code(
     data: Dataset, split: str, images: int, describer: Describer, coders: dict[str, Coder], folder: Path, workers: int
 ) -> None:
-    """Write the signatures (images, length) of a split's first images, a file for each coder."""
-    files = [(coder, _file(folder, channel, split)) for channel, coder in coders.items()]
-    for coder, file in files:
-        np.lib.format.open_memmap(file, "w+", np.float16, (images, coder.length)).flush()
-    jobs = [Coding(part, describer, files) for part in parts(data.path, split, images)]
+    """Write the signatures (images, length) of a split's first images, a file for each coder: whole ones, or none."""
+    files = [_file(folder, channel, split) for channel in coders]
+    beside = [file.with_name(f"{PART}{file.name}") for file in files]
+    for coder, part in zip(coders.values(), beside, strict=True):
+        np.lib.format.open_memmap(part, "w+", np.float16, (images, coder.length)).flush()
+    into = [*zip(coders.values(), beside, strict=True)]
+    jobs = [Coding(part, describer, into) for part in parts(data.path, split, images)]
     with progress(f"{describer.descriptor}: {split}", images) as advance:
         for made in shared_out(code, jobs, workers):
             advance(made)
+    for part, file in zip(beside, files, strict=True):
+        take_name(part, file)
+
+
+def _classified(jobs: Sequence[Classing], workers: int) -> dict[str, Floats]:
+    """Each channel's scores."""
+    scores = {}
+    with progress("classifiers", len(jobs), "classifiers") as advance:
+        for channel, found in shared_out(classify, jobs, workers):
+            scores[channel] = found
+            advance(1)
+    return scores
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -186,7 +219,7 @@ def _check_room(folder: Path, needed: int) -> None:
     if free < needed:
         raise Failure(
             f"{folder.parent} needs {needed / 1e9:.1f} GB for the signatures, the disk has {free / 1e9:.1f} GB left: "
-            "set TMPDIR to a larger one, or take --quick"
+            "make room, set TMPDIR (alexctl reproduce: --out) to a larger one, or take --quick"
         )
 
 

@@ -40,13 +40,14 @@ class Training:
 class Scale:
     """What is trained, and on what: `data` prepared at `size` pixels, `seeds` of each training.
 
-    `comparable`: the paper's own data and length, so that its numbers can be set against ours.
+    `comparable`: the split that the paper's numbers are of, where data and length are the paper's own, so that they can
+    be set against ours; "none" where they are not. ILSVRC-2010's labels are those of test, 2012's those of val.
     """
 
     data: str
     size: Count = 256
     seeds: Count = 1
-    comparable: bool = False
+    comparable: Literal["none", "test", "val"] = "none"
     trainings: tuple[Training, ...] = ()
 
 
@@ -54,14 +55,16 @@ class Scale:
 class Row:
     """One number: the `measure` of the trainings `of`; `paper` is the paper's, in the same `unit`.
 
-    Differences and ratios are written so that the paper's own stand on the upper side of none at all. `crops`: one for
-    all, or one for each of `of`; `key`, `kind`, `method` and `bits` say which error, baseline, codes.
+    Differences and ratios are written so that the paper's own stand on the upper side of none at all. `over`: the paper
+    says "more than". `crops`: one for all, or one for each of `of`; `key`, `kind`, `method` and `bits` say which error,
+    baseline, codes.
     """
 
     what: str
     measure: str
     unit: str = "%"
     paper: float | Literal["none"] = "none"
+    over: bool = False
     of: tuple[str, ...] = ()
     key: Literal["top1", "top5"] = "top1"
     crops: tuple[CropsName, ...] = ("ten",)

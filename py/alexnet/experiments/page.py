@@ -1,6 +1,6 @@
 """The report for people: `report.html`, one file with its pictures; a short form for a terminal; a table for docs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ from alexnet.files import write_whole
 from alexnet.pages.parts import page, picture
 
 CAPTIONS = {
-    "curves": "Fig. 1: solid ReLU, dashed tanh; bold at each net's fastest rate, faint at the others",
+    "curves": "Fig. 1: solid ReLU, dashed tanh; bold at each net's fastest rate, faint at the others; all as a table",
     "kernels": "Fig. 3: the first layer's kernels, column 1 above column 2",
     "predictions": "Fig. 4, left: the five likeliest classes",
     "neighbours": "Fig. 4, right: the training images nearest by the last hidden layer's values",
     "codes": "The nearest by Euclidean distance, by code, by code of pixels",
+    "qualities": "R: how many of a query's ten nearest by Euclidean distance are among the first so many; "
+    "P: how many of the first so many have its label; bytes an image, milliseconds a query",
 }
 Told = dict[str, Any]
 
@@ -29,7 +31,7 @@ def write(out: Path, report: Told) -> None:
 def _figures(out: Path, claim: Told) -> Iterator[tuple[Markup, str]]:
     """The pictures of a claim that are there, as elements, with their captions."""
     for figure in claim["figures"]:
-        drawn, photographed = (out / "figures" / f"{claim['name']}-{figure}{end}" for end in (".svg", ".png"))
+        drawn, photographed = (out / "figures" / f"{claim['name']}-{figure}{end}" for end in (".html", ".png"))
         if drawn.is_file():
             yield Markup(drawn.read_text(encoding="utf-8")), CAPTIONS[figure]
         elif photographed.is_file():
@@ -46,7 +48,7 @@ def number(value: float | None, unit: str) -> str:
 
 def paper(row: Told) -> str:
     """The paper's number."""
-    return number(row["paper"], row["unit"])
+    return f"{'> ' if row.get('over') else ''}{number(row['paper'], row['unit'])}"
 
 
 def ours(row: Told) -> str:
@@ -60,16 +62,24 @@ def ours(row: Told) -> str:
 
 
 def lines(report: Told) -> Iterator[str]:
-    """The report for a terminal: a line a number, in the paper's order."""
-    rows = [(claim, row) for claim in report["claims"] for row in claim["rows"]]
-    cells = [("", "", "paper", f"ours ({report['scale']})", "n", "")]
-    cells += [
-        (claim["section"], f"{claim['title']}: {row['what']}", paper(row), ours(row), str(row["n"]), row["verdict"])
-        for claim, row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for each in cells:
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(each, widths, strict=True)).rstrip()
+    """The report for a terminal: a line a number, in the paper's order, below its claim; then what is to be said."""
+    heads = ("paper", f"ours ({report['scale']})", "n", "")
+    cells = {
+        (claim["name"], number): (paper(row), ours(row), str(row["n"]), row["verdict"])
+        for claim in report["claims"]
+        for number, row in enumerate(claim["rows"])
+    }
+    widths = [max(map(len, column)) for column in zip(heads, *cells.values(), strict=True)]
+
+    def line(each: Sequence[str], what: str) -> str:
+        return "  ".join(["", *(f"{cell:{width}}" for cell, width in zip(each, widths, strict=True)), what]).rstrip()
+
+    yield line(heads, "")
+    for claim in report["claims"]:
+        yield f"{claim['section']} {claim['title']} ({', '.join(claim['systems'])})"
+        for number, row in enumerate(claim["rows"]):
+            yield line(cells[claim["name"], number], row["what"])
+        yield from (f"  {note}" for note in dict.fromkeys(row["note"] for row in claim["rows"]) if note)
 
 
 def markdown(report: Told) -> Iterator[str]:
@@ -84,8 +94,13 @@ def markdown(report: Told) -> Iterator[str]:
 
 
 def summary(report: Told) -> Iterator[str]:
-    """A short table for the README: the numbers that are there."""
-    rows = [(claim, row) for claim in report["claims"] for row in claim["rows"] if row["ours"] is not None]
+    """A short table for the README: the numbers that are there and the paper's; of a claim without those the first."""
+    rows = [
+        (claim, row)
+        for claim in report["claims"]
+        for row in claim["rows"]
+        if row["ours"] is not None and (row["paper"] is not None or row is claim["rows"][0])
+    ]
     if not rows:
         yield "None has been run yet."
         return

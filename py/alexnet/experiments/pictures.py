@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from markupsafe import Markup
+
 from alexnet.data.format import titles
 from alexnet.errors import Failure
 from alexnet.experiments import likeness
@@ -16,8 +18,10 @@ from alexnet.figures.dataset import spread
 from alexnet.figures.gallery import draw_neighbours
 from alexnet.figures.paper import kernels_figure, predictions_figure
 from alexnet.files import whole_file, write_whole
+from alexnet.pages.parts import table
 
 SHOWN, QUERIES = 8, 5
+RANKED = {"recall": "R", "precision": "P"}
 
 
 def draw(lab: Lab, plan: Plan) -> None:
@@ -30,15 +34,23 @@ def draw(lab: Lab, plan: Plan) -> None:
 
 
 def curves(lab: Lab, plan: Plan, folder: Path) -> None:
-    """Fig. 1: the fastest rate's curves, solid and dashed, over those of the other rates, faint."""
-    lines = []
-    for dashed, training in enumerate(plan.scale.trainings):
-        best = {job.key for job in found(lab, plan, training.name)}
-        jobs = {job.key: job for job in [*plan.swept(training.name).values(), *found(lab, plan, training.name)]}
-        for key, job in jobs.items():
+    """Fig. 1 of each net: the fastest rate's curves, solid and dashed, over those of other rates; all in a table."""
+    known = {training.name for training in plan.scale.trainings}
+    pairs = [row.of for row in plan.claim.rows if row.measure == "slower" and {*row.of} <= known]
+    write(folder / f"{plan.claim.name}-curves.html", "\n".join(_pair(lab, plan, *pair) for pair in pairs))
+
+
+def _pair(lab: Lab, plan: Plan, slow: str, fast: str) -> Markup:
+    lines, rows = [], []
+    for name in (fast, slow):
+        best = {job.key: job for job in found(lab, plan, name)}
+        for key, job in ({job.key: job for job in plan.swept(name).values()} | best).items():
             curve = lab.curve(job)
-            lines.append(Line(job.name, curve.epochs, curve.errors, bool(dashed), key in best))
-    write(folder / f"{plan.claim.name}-curves.svg", curves_svg(lines))
+            lines.append(Line(job.name, curve.epochs, curve.errors, dashed=name == slow, bold=key in best))
+            crossing = curve.crossing()
+            reached = f"above {curve.epochs[-1]:g}" if crossing is None else f"{crossing:.2f}"
+            rows.append((job.name, reached, f"{100 * curve.errors[-1]:.1f} %"))
+    return curves_svg(lines) + table(("net", "epochs to 25 %", "error in the end"), rows)
 
 
 def kernels(lab: Lab, plan: Plan, folder: Path) -> None:
@@ -76,6 +88,20 @@ def codes(lab: Lab, plan: Plan, folder: Path) -> None:
         shutil.copyfile(drawn, part)
 
 
+def qualities(lab: Lab, plan: Plan, folder: Path) -> None:
+    """What `alexctl codes` measured, as a table."""
+    lines = likeness.codes(lab, _first(lab, plan))["codes"]
+    depths = {name: list(dict.fromkeys(depth for line in lines for depth in line[name])) for name in RANKED}
+    heads = [f"{letter}@{depth}" for name, letter in RANKED.items() for depth in depths[name]]
+    rows = []
+    for line in lines:
+        shares = [line[name].get(depth) for name in RANKED for depth in depths[name]]
+        shown = ["" if share is None else f"{share:.1%}" for share in [*shares, line["mean_average_precision"]]]
+        bits = str(line["bits"] or "")
+        rows.append((f"{line['of']}, {line['method']}", bits, *shown, str(line["bytes"]), f"{line['ms']:.2f}"))
+    write(folder / f"{plan.claim.name}-qualities.html", table(("codes of", "bits", *heads, "mAP", "bytes", "ms"), rows))
+
+
 def _first(lab: Lab, plan: Plan) -> Job:
     job = found(lab, plan, plan.scale.trainings[0].name)[0]
     if not lab.finished(job):
@@ -90,5 +116,5 @@ def write(path: Path, text: str) -> None:
 
 
 FIGURES: dict[str, Callable[[Lab, Plan, Path], None]] = {
-    each.__name__: each for each in (curves, kernels, predictions, neighbours, codes)
+    each.__name__: each for each in (curves, kernels, predictions, neighbours, codes, qualities)
 }

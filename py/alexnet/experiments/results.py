@@ -7,7 +7,7 @@ from typing import Any
 from alexnet.errors import Failure
 from alexnet.experiments.claims import Claim, Row, ScaleName
 from alexnet.experiments.jobs import Job, Plan
-from alexnet.experiments.lab import Lab
+from alexnet.experiments.lab import Lab, tested
 from alexnet.experiments.measures import MEASURES, Asked, found
 from alexnet.experiments.sources import Missing
 from alexnet.experiments.statistics import verdict
@@ -46,7 +46,8 @@ def _data(plan: Plan) -> str:
     except Failure as failure:
         return str(failure)
     counts = ", ".join(f"{count} {split}" for split, count in data.counts.items() if count)
-    return f"{data.path.name}: {len(data.classes)} classes, {counts}"
+    chose = ", which also chose each net's checkpoint" if tested(data) == "val" else ""
+    return f"{data.path.name}: {len(data.classes)} classes, {counts}; measured on the {tested(data)} images{chose}"
 
 
 def known(lab: Lab, plan: Plan) -> Iterator[Job]:
@@ -75,20 +76,21 @@ def _row(lab: Lab, plan: Plan, row: Row) -> Told:
         return cell | {"note": str(failure)}
     paper = None if row.paper == "none" else row.paper
     scale = 100.0 if row.unit in ("%", "points") else 1.0
+    comparable = tested(plan.dataset()) == plan.scale.comparable
     return cell | {
         "ours": scale * estimate.value,
         "low": None if math.isnan(estimate.low) else scale * estimate.low,
         "high": None if math.isnan(estimate.high) else scale * estimate.high,
         "n": estimate.n,
         "note": estimate.note,
-        "verdict": verdict(estimate, None if paper is None else paper / scale, plan.scale.comparable),
+        "verdict": verdict(estimate, None if paper is None else paper / scale, comparable, row.over),
     }
 
 
 def _cell(row: Row) -> Told:
     paper = None if row.paper == "none" else row.paper
     empty: Told = {"ours": None, "low": None, "high": None, "n": 0, "runs": [], "verdict": "not run"}
-    return {"what": row.what, "unit": row.unit, "paper": paper, "note": ""} | empty
+    return {"what": row.what, "unit": row.unit, "paper": paper, "over": row.over, "note": ""} | empty
 
 
 def _facts(lab: Lab, job: Job) -> Told:

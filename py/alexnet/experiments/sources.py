@@ -1,7 +1,6 @@
 """The data of the claims: where each kind is looked for, how it is prepared, and what to do where it is not there."""
 
 import shutil
-import subprocess
 import sys
 import zipfile
 import zlib
@@ -14,7 +13,7 @@ from alexnet.console import say
 from alexnet.data.format import STATS
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure, reason
-from alexnet.experiments.commands import ALEXCTL
+from alexnet.experiments.commands import run
 from alexnet.experiments.turns import turn
 from alexnet.files import PART
 from alexnet.texts import is_beside
@@ -23,7 +22,7 @@ FOLDERS = (Path("data"), Path("images"))
 
 
 class Missing(Failure):
-    """There is no such data here; its text says how to get it."""
+    """There is no such data here, or none that can be used; its text says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Sources:
                 raise Failure(f"{path}: no such folder; name another after --{kind}, or leave it out")
 
     @cached_property
-    def _opened(self) -> dict[tuple[str, int], Dataset]:
+    def _opened(self) -> dict[tuple[str, int], Dataset | Missing]:
         return {}
 
     def find(self, kind: str) -> list[Path]:
@@ -85,19 +84,31 @@ class Sources:
         raise Missing(f"no {kind}: {KINDS[kind].get}")
 
     def dataset(self, kind: str, size: int) -> Dataset:
-        """The prepared dataset, which is made now where only its images are there. Raises Missing, Failure."""
+        """The prepared dataset, which is made now where only its images are there.
+
+        Raises Missing, tried once: data that cannot be used stops no claim that needs others.
+        """
         if (kind, size) not in self._opened:
-            places = self.find(kind)
-            images = [place for place in places if not (place / STATS).is_file()]
-            prepared = [Dataset(place) for place in places if place not in images]
-            fitting = [each for each in prepared if each.size == size]
-            if not fitting and not images:
-                raise Missing(
-                    f"{places[0]}: its images are {prepared[0].size} pixels wide, {size} are needed: give the images "
-                    "themselves, and they are prepared"
-                )
-            self._opened[kind, size] = fitting[0] if fitting else Dataset(self._prepared(kind, images[0], size))
-        return self._opened[kind, size]
+            try:
+                self._opened[kind, size] = self._dataset(kind, size)
+            except Failure as failure:
+                self._opened[kind, size] = Missing(str(failure))
+        found = self._opened[kind, size]
+        if isinstance(found, Missing):
+            raise Missing(*found.args)
+        return found
+
+    def _dataset(self, kind: str, size: int) -> Dataset:
+        places = self.find(kind)
+        images = [place for place in places if not (place / STATS).is_file()]
+        prepared = [Dataset(place) for place in places if place not in images]
+        fitting = [each for each in prepared if each.size == size]
+        if not fitting and not images:
+            raise Failure(
+                f"{places[0]}: its images are {prepared[0].size} pixels wide, {size} are needed: give the images "
+                "themselves, and they are prepared"
+            )
+        return fitting[0] if fitting else Dataset(self._prepared(kind, images[0], size))
 
     def _prepared(self, kind: str, source: Path, size: int) -> Path:
         made = self.out / "data" / f"{kind}-{size}"
@@ -106,8 +117,8 @@ class Sources:
                 return made
             images = self._unzipped(source) if source.suffix == ".zip" else source
             say(f"{kind}: preparing {source} at {size} pixels")
-            options = ["--out", str(made), "--size", str(size), *KINDS[kind].prep]
-            if subprocess.run([*ALEXCTL, "prep", str(images), *options], stdout=sys.stderr, check=False).returncode:
+            options = ("--out", str(made), "--size", str(size), *KINDS[kind].prep)
+            if run("prep", str(images), *options, out=sys.stderr).returncode:
                 raise Failure(f"{source}: cannot be prepared, see above; mend that, or name other data")
         return made
 

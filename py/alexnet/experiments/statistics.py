@@ -76,11 +76,12 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
     return Estimate(middle, low, high, len(logs), none=1.0)
 
 
-def verdict(found: Estimate | None, paper: float | None, comparable: bool) -> Verdict:
+def verdict(found: Estimate | None, paper: float | None, comparable: bool, over: bool = False) -> Verdict:
     """What may be said of our number beside the paper's.
 
     An effect is there when its whole interval lies on the paper's side of none; with the paper's number inside, on the
-    paper's own data and length, it is reproduced. A level is only judged where it is comparable.
+    paper's own data and length, it is reproduced, and beyond that number where the paper says that it is `over` it. A
+    level is only judged where it is comparable.
     """
     if found is None:
         return "not run"
@@ -92,6 +93,6 @@ def verdict(found: Estimate | None, paper: float | None, comparable: bool) -> Ve
         better = high < paper if found.less else low > paper
         return "reproduced" if low <= paper <= high or better else "not reproduced"
     if low > none:
-        held = comparable and paper is not None and low <= paper <= high
+        held = comparable and paper is not None and (low <= paper or over) and paper <= high
         return "reproduced" if held else "same direction"
     return "not reproduced" if high < none or comparable else "other data or scale"

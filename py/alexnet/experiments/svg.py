@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from alexnet.pages.parts import page
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 360, 52, 12, 14, 44
@@ -20,7 +22,7 @@ class Line:
     bold: bool
 
 
-def curves_svg(lines: Sequence[Line], target: float = 0.25) -> str:
+def curves_svg(lines: Sequence[Line], target: float = 0.25) -> Markup:
     """Training error in percent over the epochs, as Fig. 1 has it, with the `target` as a line across."""
     last = max((epoch for line in lines for epoch in line.epochs), default=1.0)
     step = next((step for step in STEPS if last / step <= 8), STEPS[-1])
@@ -39,7 +41,7 @@ def curves_svg(lines: Sequence[Line], target: float = 0.25) -> str:
         }
         for line in sorted(lines, key=lambda line: line.bold)
     ]
-    return page(
+    drawing = page(
         "curves.svg",
         lines=drawn,
         width=WIDTH,
@@ -51,3 +53,4 @@ def curves_svg(lines: Sequence[Line], target: float = 0.25) -> str:
         up=[(f"{share}", y(share / 100)) for share in (0, 25, 50, 75, 100)],
         base=y(0),
     )
+    return Markup(drawing)

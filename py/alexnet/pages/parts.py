@@ -1,7 +1,7 @@
 """What pages are made of: templates beside this file, and pictures inside the page."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,11 @@ def page(template: str, **values: object) -> str:
     loader = PackageLoader("alexnet.pages")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.get_template(template).render(**values)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
+    """A table of numbers, each row with its name first, as an element of the page."""
+    return Markup(page("table.html", heads=heads, rows=list(rows)))
 
 
 def drawn(draw: Callable[[Path], None], text: str) -> Markup:
