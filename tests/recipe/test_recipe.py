@@ -199,6 +199,7 @@ def test_patterns_kinds_and_layers_left_out():
         ("net.conv1.kind=relu", ["net.conv1.kernels", "unknown key"]),
         ("net.without=conv44", ["conv44", "'conv4'"]),
         ("net.without=3", ["net.without"]),
+        ("net.with*=3", ["net.without = 3", "list of layers"]),
         ("net.layers=[]", ["net.layers", "recipe file"]),
         ("train.batch", ["key=value"]),
         ("=3", ["key=value"]),

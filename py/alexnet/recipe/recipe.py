@@ -58,8 +58,6 @@ class Recipe:
                 raise Failure(f"{key}: unknown key, the nearest is '{nearest(key, places)}'")
             for table, entry in found:
                 table[entry] = plain(value)
-            if key == "net.without" and not isinstance(value, (str, list, tuple)):
-                raise Failure(f"{key} = {shown(value)}: it must be a list of layers, such as norm1,norm2")
         _transform(tables["net"])
         return parse(tables)
 
@@ -198,6 +196,8 @@ def _places(tables: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
 def _transform(net: dict[str, Any]) -> None:
     """Carry out "kind" and "without" on the tables of `net`."""
     without = net.pop("without", [])
+    if not isinstance(without, (str, list)):
+        raise Failure(f"net.without = {shown(without)}: it must be a list of layers, such as norm1,norm2")
     layers = [_turned(layer) if "kind" in layer else layer for layer in net["layers"]]
     names = [str(next(iter(layer.values()))) for layer in layers]
     for pattern in without.split(",") if isinstance(without, str) else without:
