@@ -78,8 +78,10 @@ def test_features_are_those_of_the_layer_named(made):
     softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert np.abs(softmax - run.predict(images, crops="centre")).max() < 1e-6
     assert run.features(images, "pool1").shape == (3, 8 * 5 * 5)
-    with pytest.raises(Failure, match=r"no layer 'relu07'.*'relu7'"):
-        run.features(images, "relu07")
+    assert run.features([], "pool1").shape == (0, 8 * 5 * 5)
+    for asked in (images, []):
+        with pytest.raises(Failure, match=r"no layer 'relu07'.*'relu7'"):
+            run.features(asked, "relu07")
 
 
 def test_a_look_shows_each_crop_and_the_maps_of_the_centre(made):

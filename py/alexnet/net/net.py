@@ -16,7 +16,6 @@ from alexnet.net.fusion import Fusion, fusions
 from alexnet.net.layers import Blob, Descent, Layer, Parameter, Pass
 from alexnet.net.site import Here, Site
 from alexnet.recipe.spec import Apart, Exchange
-from alexnet.recipe.tables import nearest
 from alexnet.recipe.topology import Topology
 
 Rates = Callable[[Parameter], tuple[float, float]]  # rate and decay; a parameter of rate 0 rests
@@ -85,10 +84,8 @@ class Net:
 
         Raises Failure where there is no such layer.
         """
-        if layer not in self.outputs:
-            raise Failure(f"no layer '{layer}' in this net, the nearest is '{nearest(layer, self.outputs)}'")
+        upto = self._upto(layer)
         self.input.value = images
-        upto = list(self.outputs)[: list(self.outputs).index(layer) + 1]
         for each in self.layers:
             if each.name in upto:
                 each.forward(now)
@@ -96,10 +93,15 @@ class Net:
 
     def above(self, layer: str, now: Pass) -> None:
         """The layers above one whose values were asked for, to `probs`."""
-        upto = list(self.outputs)[: list(self.outputs).index(layer) + 1]
+        upto = self._upto(layer)
         for each in self.layers:
             if each.name not in upto:
                 each.forward(now)
+
+    def _upto(self, layer: str) -> set[str]:
+        """The names of a layer and of those below it."""
+        last = self.topology.layers.index(self.topology[layer])
+        return {each.layer.name for each in self.topology.layers[: last + 1]}
 
     def backward(self, now: Pass) -> None:
         """The gradient of every parameter that keeps one, summed over the replicas; the others move by

@@ -100,7 +100,7 @@ class Predictor:
 
         Raises Failure where the net has no such layer.
         """
-        found = []
+        found = [np.zeros((0, self._net.topology[layer].output.size), np.float32)]
         for at in range(0, len(images), self._net.batch):
             part = images[at : at + self._net.batch]
             self._show([(image, 0) for image in part], self._centre)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from alexnet.errors import Failure
 from alexnet.recipe import spec
+from alexnet.recipe.tables import nearest
 
 COLOURS = 3
 
@@ -88,7 +89,11 @@ class Topology:
         return shapes
 
     def __getitem__(self, name: str) -> LayerShape:
-        return next(each for each in self.layers if each.layer.name == name)
+        """The layer of this name. Raises Failure where there is none."""
+        known = {each.layer.name: each for each in self.layers}
+        if name not in known:
+            raise Failure(f"no layer '{name}' in this net, the nearest is '{nearest(name, known)}'")
+        return known[name]
 
 
 def owned(units: int, columns: int, column: int) -> range:
