@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.format import Pixels
+from alexnet.data.format import Pixels, titles
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.figures.dataset import spread
 from alexnet.figures.paper import kernels_figure, neighbours_figure, predictions_figure, training_figure
 from alexnet.predict.run import Run
-from alexnet.recipe.spec import Conv
 
 SHOWN, QUERIES, NEIGHBOURS = 8, 5, 6
 LOOKED_AT = 64  # images at once, until there are as many errors as are shown
@@ -22,18 +21,17 @@ SEARCHED = 2000  # training images among which the nearest are sought
 def draw(run: Run, *, data: Path | None = None, split: str = "val", out: Path | None = None) -> Iterator[Path]:
     """Fig. 3, Fig. 4 left and right, and the training's course; yields each file when it is drawn.
 
-    The images are those of the dataset that the run was trained on, or of `data`; the pictures go into the run's
-    folder, or `out`. Raises Failure.
+    There is no Fig. 3 of a net whose lowest weights are no convolution's. The images are those of the dataset that
+    the run was trained on, or of `data`; the pictures go into the run's folder, or `out`. Raises Failure.
     """
     folder, dataset = out or run.path, run.trained.dataset(data)
     folder.mkdir(parents=True, exist_ok=True)
-    first = next(layer for layer in run.recipe.net.layers if isinstance(layer, Conv))
-    kernels = run.trained.checkpoint.weights[f"{first.name}.weight"]
-    kernels_figure(kernels, run.recipe.net.columns, folder / "kernels.png")
-    yield folder / "kernels.png"
+    if first := run.recipe.net.first_kernels:
+        kernels = run.trained.checkpoint.weights[f"{first}.weight"]
+        kernels_figure(kernels, run.recipe.net.columns, folder / "kernels.png")
+        yield folder / "kernels.png"
     shown, labels = spread(dataset.split(split), SHOWN)
-    names = [each.name for each in run.classes]
-    predictions_figure(shown, labels, run.predict(shown), names, folder / "predictions.png")
+    predictions_figure(shown, labels, run.predict(shown), titles(run.classes), folder / "predictions.png")
     yield folder / "predictions.png"
     draw_neighbours(run, dataset, shown[:QUERIES], labels[:QUERIES], folder / "neighbours.png")
     yield folder / "neighbours.png"
@@ -64,7 +62,7 @@ def draw_errors(run: Run, *, data: Path | None = None, split: str = "val", out: 
     if not shown:
         raise Failure(f"{run.path}: gets every {split} image right; name another --split")
     path = folder / "errors.png"
-    predictions_figure(shown, labels, np.stack(probs), [each.name for each in run.classes], path)
+    predictions_figure(shown, labels, np.stack(probs), titles(run.classes), path)
     return path
 
 
@@ -78,5 +76,6 @@ def draw_neighbours(run: Run, data: Dataset, queries: list[Pixels], labels: list
     distances = np.stack([np.linalg.norm(features - each, axis=1) for each in wanted])
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
     rows = [[train.image(int(index)) for index in row] for row in nearest]
-    names = [[run.classes[train.labels[index]].name for index in row] for row in nearest]
-    neighbours_figure(queries, rows, path, [run.classes[label].name for label in labels], names)
+    called = titles(run.classes)
+    names = [[called[train.labels[index]] for index in row] for row in nearest]
+    neighbours_figure(queries, rows, path, [called[label] for label in labels], names)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from alexnet.data.format import ClassInfo, titles
 from alexnet.errors import Failure, reason
 from alexnet.figures.confusion import confusion_figure
 from alexnet.files import write_whole
@@ -21,7 +22,7 @@ class Shown:
     found: Confusion
     matrix: Markup
     worst: list[OfClass]
-    most: list[tuple[OfClass, OfClass, int]]
+    most: list[tuple[str, str, int]]  # right, said, images
 
 
 def write_report(found: Confusion, path: Path) -> None:
@@ -42,11 +43,12 @@ def kept(run: Path) -> list[Shown]:
 
 def shown(found: Confusion, title: str) -> Shown:
     """An evaluation with its picture."""
-    names = [each.name for each in found.classes]
+    names = titles([ClassInfo(each.index, each.id, each.name) for each in found.classes])
     text = f"Confusion matrix of {len(names)} classes on {found.split}"
     matrix = drawn(lambda file: confusion_figure(found.matrix, names, file), text)
     worst = sorted((each for each in found.classes if each.images), key=lambda each: -(each.top1_error or 0))
-    return Shown(title, found, matrix, worst, found.most())
+    most = [(names[right.index], names[said.index], images) for right, said, images in found.most()]
+    return Shown(title, found, matrix, worst, most)
 
 
 def _read(path: Path) -> Confusion:

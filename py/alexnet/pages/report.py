@@ -13,7 +13,6 @@ from alexnet.files import write_whole
 from alexnet.pages.evaluation import Shown, kept
 from alexnet.pages.parts import drawn, page, picture
 from alexnet.recipe import Recipe, bundled, load
-from alexnet.recipe.spec import Conv
 from alexnet.recipe.tables import plain
 from alexnet.runs import log
 from alexnet.runs.checkpoint import Shelf, read
@@ -88,10 +87,10 @@ def _told(run: Path, name: str) -> Told:
 
 
 def _kernels(run: Path, recipe: Recipe) -> Markup | None:
-    """The first layer's kernels (Fig. 3) of the best checkpoint, if there is one yet."""
+    """The first layer's kernels (Fig. 3) of the best checkpoint, if there is one yet and it has kernels."""
     shelf = Shelf(run)
     path = shelf.named("best") or shelf.named("latest")
-    first = next((layer.name for layer in recipe.net.layers if isinstance(layer, Conv)), None)
+    first = recipe.net.first_kernels
     if path is None or first is None:
         return None
     weights = read(path, momenta=False).weights[f"{first}.weight"]

@@ -200,6 +200,12 @@ class NetSpec:
     layers: tuple[LayerSpec, ...]
 
     @property
+    def first_kernels(self) -> str | None:
+        """The convolution whose kernels see the image itself (Fig. 3); None where the lowest weights are others."""
+        lowest = next((layer for layer in self.layers if isinstance(layer, Weighted)), None)
+        return lowest.name if isinstance(lowest, Conv) else None
+
+    @property
     def last_hidden(self) -> str:
         """The layer whose values describe an image (section 6.1): the last activation below the last FC layer."""
         last = max((at for at, layer in enumerate(self.layers) if isinstance(layer, Fc)), default=len(self.layers))
