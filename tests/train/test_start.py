@@ -246,6 +246,12 @@ def test_a_run_of_the_first_version_asks_its_data(workshop, run):
     (run / "input.h5").unlink()
     assert directory.load_trained(run).inputs.classes == tuple(Dataset(workshop.data).classes)
     settle(options(workshop, run, resume=True))
+    path, renamed = directory.load_trained(run).checkpoint.path, ["another", "class1", "class2"]
+    saved = read(path)
+    arrays = [(name, values, saved.momenta[name]) for name, values in saved.weights.items()]
+    write(path, saved.state | {"classes": renamed}, arrays)
+    with pytest.raises(Failure, match=f"^{workshop.data}: its classes are not those of"):
+        directory.load_trained(run)
 
 
 def test_weights_in_a_folder_with_a_colon(workshop, run):

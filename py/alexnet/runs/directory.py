@@ -97,9 +97,10 @@ def load_trained(run: Path, data: Path | None = None) -> Trained:
     recipe = replace(recipe, dropout=checkpoint.state.get("dropout", recipe.dropout))
     inputs = read_inputs(run)
     if inputs is None:
-        inputs = Inputs.of(dataset(checkpoint.state, data, "name it with --data"))
+        found = dataset(checkpoint.state, data, "name it with --data")
+        inputs = Inputs.of(found)
         if [each.name for each in inputs.classes] != checkpoint.state["classes"]:
-            raise Failure(f"{data}: its classes are not those of {run}; name the data it was trained on")
+            raise Failure(f"{found.path}: its classes are not those of {run}; name the data it was trained on")
     return Trained(run, recipe, checkpoint, inputs)
 
 
