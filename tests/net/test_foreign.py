@@ -171,6 +171,25 @@ def caffe_net(path, *, change=lambda nodes: None, ratio=0.5):
     return path
 
 
+def plain_net(path, side):
+    """A convolution and a softmax on images of any side."""
+    rng = np.random.default_rng(6)
+    maps = (side - 11) // 16 + 1
+    shapes = {"w1": (4, 3, 11, 11), "b1": (4,), "w2": (CLASSES, 4 * maps**2), "b2": (CLASSES,)}
+    tensors = [numpy_helper.from_array((0.01 * rng.normal(size=of)).astype("f"), name) for name, of in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["data_0", "w1", "b1"], ["conv"], kernel_shape=[11, 11], strides=[16, 16]),
+        helper.make_node("Flatten", ["conv"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w2", "b2"], ["fc"], transB=1),
+        helper.make_node("Softmax", ["fc"], ["prob_1"], axis=1),
+    ]
+    image = helper.make_tensor_value_info("data_0", TensorProto.FLOAT, ["N", 3, side, side])
+    probs = helper.make_tensor_value_info("prob_1", TensorProto.FLOAT, ["N", CLASSES])
+    graph = helper.make_graph(nodes, "plain", [image], [probs], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def answers(path, images):
     bgr = crop(images, SIDE)[:, ::-1] - np.array([104.00698793, 116.66876762, 122.67891434])[:, None, None]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -194,6 +213,18 @@ def test_caffe_s_probabilities(zoo, images):
     kinds = [each.kind for each in opened.recipe.net.layers]
     first = ["conv", "relu", "exchange", "lrn", "max_pool", "apart", "conv", "relu", "exchange", "lrn", "max_pool"]
     assert kinds[:11] == first and kinds.count("dropout") == 2
+
+
+def test_a_net_of_larger_images_than_others_see(tmp_path):
+    """Its crops do not fit into 256x256: it is shown images of their own size."""
+    path, side = plain_net(tmp_path / "plain.onnx", 300), 300
+    alexctl("import", path, tmp_path / "run")
+    run = alexnet.open_run(tmp_path / "run")
+    seen = np.random.default_rng(7).integers(0, 256, (side, side, 3), np.uint8)
+    bgr = seen.transpose(2, 0, 1)[None, ::-1] - np.array([104.00698793, 116.66876762, 122.67891434])[:, None, None]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (expected,) = session.run(["prob_1"], {"data_0": bgr.astype(np.float32)})
+    assert run.size == side and np.abs(run.predict([seen], crops="centre") - expected).max() <= CLOSE
 
 
 def test_caffe_s_net_comes_back(zoo, images, tmp_path):

@@ -15,10 +15,9 @@ from alexnet.errors import Failure, reason
 from alexnet.net import caffe, torchvision
 from alexnet.net.weights import Weights, load_safetensors, save_safetensors
 from alexnet.recipe import Recipe
-from alexnet.recipe.topology import topology
 
 Form = Literal["torchvision", "caffe"]
-SIZE = 256  # of the images whose crops these nets see
+SIZE = 256  # of the images whose crops these nets see, unless they see more
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Foreign:
 
     def mean_image(self) -> NDArray[np.float32]:
         """(S, S, 3), the same everywhere."""
-        return np.tile(np.array(self.mean, np.float32), (SIZE, SIZE, 1))
+        side = max(SIZE, self.recipe.net.crop)
+        return np.tile(np.array(self.mean, np.float32), (side, side, 1))
 
 
 def read(path: Path) -> Foreign:
@@ -78,7 +78,6 @@ def _torchvision(arrays: Weights) -> Foreign:
 
 def _caffe(path: Path) -> Foreign:
     recipe, weights = caffe.read(path)
-    topology(recipe.net, len(weights[list(weights)[-1]]))
     return Foreign(path.stem, recipe, weights, caffe.MEAN)
 
 
