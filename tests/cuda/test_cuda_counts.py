@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 from counting import Cost, CountingDevice
 
-from alexnet.bench.kernels import Told
+from alexnet.bench.kernels import Told, place
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import BF16, FLOAT, Array
 
@@ -36,6 +36,19 @@ def test_the_readme_holds_what_the_kernels_of_a_step_move_and_multiply(counts: M
 
 def _number(cell: str) -> float:
     return 0.0 if cell == "-" else float(cell)
+
+
+@pytest.mark.parametrize(
+    ("operation", "own", "helper"),
+    [
+        ("conv_backward_weights", "conv_backward_weights_low", "conv_add_splits"),
+        ("fc_forward", "fc_forward", "add_bias"),
+        ("descend", "sgd", "conv_pack"),
+        ("tally", "tally_images", "tally"),
+    ],
+)
+def test_an_operation_s_floor_is_that_of_one_of_its_kernels(operation: str, own: str, helper: str) -> None:
+    assert [place("", operation, kernel)[1] for kernel in (own, helper)] == [True, False]
 
 
 def test_what_a_kernel_is_known_to_move_is_counted() -> None:

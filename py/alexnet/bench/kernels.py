@@ -16,7 +16,7 @@ from alexnet.engines.cuda.device import Array, Device
 from alexnet.net.layers import Pass
 from alexnet.net.net import Net, Rates
 
-KERNELS = {"descend": "sgd"}  # of operations that are called otherwise than their kernel
+KERNELS = {"descend": "sgd", "tally": "tally_images"}  # that do the work of operations which are called otherwise
 
 
 @dataclass
