@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.format import Pixels
+
 EXACT_ROWS = 256  # so many products of two bytes add up exactly in float32: 256 * 255^2 < 2^24
 EXACT_IMAGES = 2**16  # and so many bytes
 WIDTH = 24  # values in a row: a matrix product of no more than 3 columns would keep no processor busy
@@ -27,12 +29,12 @@ class Sums:
         """No images yet."""
         return cls(0, np.zeros((size, size, 3), np.uint64), np.zeros((3, 3), np.uint64))
 
-    def add(self, images: NDArray[np.uint8]) -> None:
+    def add(self, images: Pixels) -> None:
         """Add images (n, S, S, 3)."""
         for start in range(0, len(images), EXACT_IMAGES):
             self._add(images[start : start + EXACT_IMAGES])
 
-    def _add(self, images: NDArray[np.uint8]) -> None:
+    def _add(self, images: Pixels) -> None:
         """Add so few images that float32 holds every sum exactly; it is what a processor adds fastest."""
         values = self.pixels.size
         padded = np.zeros(-(-values // (EXACT_ROWS * WIDTH)) * EXACT_ROWS * WIDTH, np.float32)

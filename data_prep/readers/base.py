@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from alexnet.data.format import ClassInfo
+from alexnet.data.format import ClassInfo, Pixels
 
 
 class Entry(NamedTuple):
@@ -30,7 +27,7 @@ class Entry(NamedTuple):
 class Fetch(Protocol):
     """Reads entries in a worker: small, and can be pickled."""
 
-    def __call__(self, entry: Entry) -> bytes | NDArray[np.uint8]:
+    def __call__(self, entry: Entry) -> bytes | Pixels:
         """The image file's bytes, or its pixels (H, W) or (H, W, 3); OSError or Failure where it is gone."""
         ...
 

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alexnet.data.format import ClassInfo
+from alexnet.data.format import ClassInfo, Pixels
 from alexnet.errors import Failure, reason
 from data_prep import published
 from data_prep.readers.archive import PlaceFetch
@@ -50,7 +49,7 @@ class CifarFetch:
     source: Path
     content: str
 
-    def __call__(self, entry: Entry) -> NDArray[np.uint8]:
+    def __call__(self, entry: Entry) -> Pixels:
         if entry.file.endswith(".gz"):
             whole = _unzipped(self.source / entry.file, self.content)
             pixels = whole[entry.start : entry.start + entry.length]

@@ -12,9 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alexnet.data.format import ClassInfo
+from alexnet.data.format import ClassInfo, Pixels
 from alexnet.errors import Failure, reason
 from alexnet.texts import decoded
 from data_prep.readers.base import Entry, Form, Listing
@@ -32,8 +31,8 @@ class IdxFetch:
     source: Path
     content: str
 
-    def __call__(self, entry: Entry) -> NDArray[np.uint8]:
-        pixels: NDArray[np.uint8] = _images(self.source / entry.file, self.content)[entry.start]
+    def __call__(self, entry: Entry) -> Pixels:
+        pixels: Pixels = _images(self.source / entry.file, self.content)[entry.start]
         return pixels
 
 
@@ -70,7 +69,7 @@ def listing(source: Path) -> Listing:
     return Listing(classes, "number", splits, IdxFetch(source, digest), digest, "")
 
 
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, dimensions: int) -> Pixels:
     """The array of bytes in an IDX file, read no further than its header says; Failure unless it is whole.
 
     It has so many dimensions, and `MOST_BYTES` at the most.
@@ -89,7 +88,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=2)
-def _images(path: Path, content: str) -> NDArray[np.uint8]:
+def _images(path: Path, content: str) -> Pixels:
     """A file's images, kept from entry to entry; `content` tells files of one name apart."""
     return read_idx(path, 3)
 

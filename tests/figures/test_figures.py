@@ -134,7 +134,8 @@ def test_a_name_stays_on_one_line(tmp_path):
 def test_neighbours_stand_right_of_their_query(tmp_path):
     """Fig. 4, right."""
     rows = [[flat((250, 200, 0))] * 6, [flat((0, 200, 250))] * 4]
-    neighbours_figure([flat((200, 0, 0)), flat((0, 0, 200))], rows, tmp_path / "n.png")
+    names = ["", ""], [[""] * 6, [""] * 4]
+    neighbours_figure([flat((200, 0, 0)), flat((0, 0, 200))], rows, tmp_path / "n.png", *names)
     picture = pixels(tmp_path / "n.png")
     first, second = np.argwhere(near(picture, (200, 0, 0))), np.argwhere(near(picture, (0, 0, 200)))
     six, four = np.argwhere(near(picture, (250, 200, 0))), np.argwhere(near(picture, (0, 200, 250)))

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from alexnet.data.format import Pixels
 from alexnet.engines import native
 
-Pixels = NDArray[np.uint8]
 DownFirst = Callable[[int, int, int], bool]  # whether the rows of an image (height, width) for a square of `size` are
 
 

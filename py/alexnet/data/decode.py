@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from alexnet.data import png
-from alexnet.data.centre import Pixels, cut
+from alexnet.data.centre import cut
+from alexnet.data.format import Pixels
 from alexnet.errors import reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")

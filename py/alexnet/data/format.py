@@ -40,7 +40,7 @@ RECORD = "prep.json"
 SKIPPED = "skipped.jsonl"
 SPLITS = ("train", "val", "test")
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]  # one image or several, 0..255
 
 
 def shard_name(split: str, index: int) -> str:

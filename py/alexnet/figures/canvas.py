@@ -4,9 +4,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from alexnet.data.format import Pixels
 from alexnet.errors import Failure, reason
 from alexnet.files import whole_file
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, SOFT = "#22303c", "#8795a1"
+GOLD = "#c9a227"  # of a crossing
 DPI = 160
 
 
@@ -36,7 +35,7 @@ def save(figure: "Figure", path: Path) -> None:
         raise Failure(f"{path}: cannot write this picture: {reason(error)}") from None
 
 
-def picture(axes: "Axes", image: NDArray[np.uint8]) -> None:
+def picture(axes: "Axes", image: Pixels) -> None:
     """An image, its pixels left square where there are few of them."""
     few = max(image.shape[:2]) < 96
     axes.imshow(image, interpolation="nearest" if few else "antialiased")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.format import Pixels, titles
 from alexnet.data.shards import Dataset
 from alexnet.figures.canvas import INK, SOFT, blank, fit, picture, save
+from alexnet.figures.dataset import evenly
 from alexnet.retrieval.comparison import Compared, Plan, asked
 from alexnet.retrieval.features import Features
 
@@ -33,8 +33,7 @@ def draw(plan: Plan, data: Dataset, compared: Mapping[str, Compared], path: Path
     features, queries = Features(plan.features), Features(plan.queries)
     numbers = asked(queries)
     labels = queries.labels[numbers]
-    order = np.argsort(labels, kind="stable")
-    places = order[np.linspace(0, len(order) - 1, min(QUERIES, len(order))).astype(int)]
+    places = evenly(labels, QUERIES)
     searched, sought = data.split(features.origin.split), data.split(queries.origin.split)
     called, bits = titles(data.classes), max(plan.bits)
     ways = {

@@ -20,10 +20,15 @@ SIDE, EDGE, HEAD = 2.7, 0.25, 0.75  # inches: the left column, the margins, the 
 STRIP, REACH = 1.1, 2.5  # inches; deviations shown to either side of the mean colour
 
 
+def evenly(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """The places of at most so many labels (n), of as many different classes as there are."""
+    order = np.argsort(labels, kind="stable")
+    return order[np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(int)]
+
+
 def spread(split: Split, count: int) -> tuple[list[Pixels], list[int]]:
     """Images of as many different classes as there are, evenly over the split, and their labels."""
-    order = np.argsort(split.labels, kind="stable")
-    chosen = order[np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)]
+    chosen = evenly(split.labels, count)
     return [split.image(int(index)) for index in chosen], [int(split.labels[index]) for index in chosen]
 
 

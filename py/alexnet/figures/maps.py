@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.format import Pixels
-from alexnet.figures.canvas import INK, SOFT, blank, picture, save
+from alexnet.figures.canvas import GOLD, INK, SOFT, blank, picture, save
 from alexnet.recipe.spec import Apart, Exchange
 from alexnet.recipe.topology import Topology, owned
 
@@ -74,7 +74,7 @@ def maps_figure(image: Pixels, shown: list[Row], path: Path) -> None:
         figure.text(0.01, middle - 0.08 / whole, row.text if row.sheets else "", fontsize=5.5, color=SOFT, va="center")
         if not row.sheets:
             axes = figure.add_axes((label / width, at / whole, 1 - label / width - 0.01, height / whole))
-            axes.axhline(0.5, color="#c9a227", linewidth=1.2)
+            axes.axhline(0.5, color=GOLD, linewidth=1.2)
             axes.text(0.5, 0.5, row.text, fontsize=7, color=INK, ha="center", va="center", backgroundcolor="white")
             axes.set_axis_off()
         for column, values in enumerate(row.sheets):

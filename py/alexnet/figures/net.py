@@ -10,14 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.figures.canvas import INK, SOFT, blank, save
+from alexnet.figures.canvas import GOLD, INK, SOFT, blank, save
 from alexnet.recipe import spec
 from alexnet.recipe.topology import Shape, Topology, owned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GOLD, FACES = "#c9a227", ("#dbe7ef", "#c3d6e2", "#eef4f8")
+FACES = ("#dbe7ef", "#c3d6e2", "#eef4f8")
 SLANT = (0.34, 0.22)  # where the depth of a block goes, to the right and up
 PITCH, FOOT = 2.75, 0.75  # from one column to the next, and below the last
 

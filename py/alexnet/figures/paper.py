@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.format import Pixels
 from alexnet.errors import Failure
 from alexnet.figures.canvas import INK, SOFT, blank, cell_inches, fit, picture, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Images = Sequence[NDArray[np.uint8]]
+Images = Sequence[Pixels]
 
 RIGHT, OTHER = "#e07a5f", "#a8c5da"
 BARS = 5
@@ -85,10 +86,10 @@ def neighbours_figure(
     queries: Images,
     neighbours: Sequence[Images],
     path: Path,
-    query_names: Sequence[str] = (),
-    neighbour_names: Sequence[Sequence[str]] = (),
+    query_names: Sequence[str],
+    neighbour_names: Sequence[Sequence[str]],
 ) -> None:
-    """Fig. 4, right: a row an image, first itself, then the training images nearest to it."""
+    """Fig. 4, right: a row an image, first itself, then the training images nearest to it, each over its class."""
     across = 1 + max((len(row) for row in neighbours), default=0)
     figure = blank(1.45 * across + 0.3, 1.6 * len(queries) + 0.25)
     grid = figure.add_gridspec(
@@ -102,10 +103,9 @@ def neighbours_figure(
     )
     grid.update(wspace=0.05, hspace=0.16)
     for row, query in enumerate(queries):
-        cells = [(0, query, query_names[row] if query_names else "")]
+        cells = [(0, query, query_names[row])]
         for place, image in enumerate(neighbours[row]):
-            name = neighbour_names[row][place] if neighbour_names else ""
-            cells.append((place + 2, image, name))
+            cells.append((place + 2, image, neighbour_names[row][place]))
         for column, image, name in cells:
             axes = figure.add_subplot(grid[row, column])
             picture(axes, image)
