@@ -39,10 +39,14 @@ class Place:
         """This replica's contiguous part of `count` images."""
         return range(self.replica * count // self.replicas, (self.replica + 1) * count // self.replicas)
 
+    def parts_of(self, count: int) -> list[range]:
+        """Each column's part of `count` maps, kernels or units: contiguous, near equal."""
+        return [range(c * count // self.columns, (c + 1) * count // self.columns) for c in range(self.columns)]
+
     def rows_of(self, count: int) -> range:
-        """The owned part of `count` kernels or units."""
-        first, end = self.owned.start, self.owned.stop
-        return range(first * count // self.columns, end * count // self.columns)
+        """The owned part of `count` maps, kernels or units."""
+        owned = self.parts_of(count)[self.owned.start : self.owned.stop]
+        return range(owned[0].start, owned[-1].stop)
 
 
 def place(columns: int, processes: int, rank: int) -> Place:

@@ -115,8 +115,7 @@ class MpiLink:
 
     def _parts(self, whole: Floats) -> list[Floats]:
         """Each column's maps of `whole`, as views."""
-        columns, maps = self.place.columns, whole.shape[1]
-        return [whole[:, c * maps // columns : (c + 1) * maps // columns] for c in range(columns)]
+        return [whole[:, part.start : part.stop] for part in self.place.parts_of(whole.shape[1])]
 
     def _parcel(self, size: int) -> Floats:
         """The columns' maps side by side, as they travel; one buffer a size, made once."""

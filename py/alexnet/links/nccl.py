@@ -71,7 +71,7 @@ class NcclLink(MpiLink):
         self._watch.start()
 
     def gather(self, own: Own, whole: Own) -> None:
-        shares, kind = column_sizes(whole, self.place.columns), _kind(own)
+        shares, kind = column_sizes(whole, self.place), _kind(own)
         with self._device.turn:
             if len(set(shares)) == 1:
                 self._columns.allGather(own.address, whole.address, own.size, kind, self._stream)
@@ -81,7 +81,7 @@ class NcclLink(MpiLink):
                     self._columns.broadcast(own.address, address, shares[column], kind, column, self._stream)
 
     def scatter(self, whole: Own, own: Own) -> None:
-        shares, kind = column_sizes(whole, self.place.columns), _kind(own)
+        shares, kind = column_sizes(whole, self.place), _kind(own)
         with self._device.turn:
             if len(set(shares)) == 1:
                 self._columns.reduceScatter(whole.address, own.address, own.size, kind, SUM, self._stream)

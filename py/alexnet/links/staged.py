@@ -1,20 +1,18 @@
 """Exchanges of device arrays through the host and MPI: for processes that share one GPU, which NCCL refuses."""
 
-from itertools import pairwise
-
 import numpy as np
 from mpi4py import MPI
 
 from alexnet.engines import Floats, Own
 from alexnet.engines.cuda.device import BF16, Array, to_bf16
+from alexnet.links import Place
 from alexnet.links.mpi import MpiLink, together
 
 
-def column_sizes(whole: Array, columns: int) -> list[int]:
+def column_sizes(whole: Array, place: Place) -> list[int]:
     """How many values of `whole` are each column's."""
     maps = whole.shape[0]
-    ends = [column * maps // columns for column in range(columns + 1)]
-    return [(end - begin) * (whole.size // maps) for begin, end in pairwise(ends)]
+    return [len(part) * (whole.size // maps) for part in place.parts_of(maps)]
 
 
 class StagedLink(MpiLink):
@@ -23,14 +21,14 @@ class StagedLink(MpiLink):
     @together
     def gather(self, own: Own, whole: Own) -> None:
         values = np.empty(whole.shape, np.float32)
-        counts = column_sizes(whole, self.place.columns)
+        counts = column_sizes(whole, self.place)
         self._group.Allgatherv(own.download(), [values, counts])
         self._assign(whole, values)
 
     @together
     def scatter(self, whole: Own, own: Own) -> None:
         values = np.empty(own.shape, np.float32)
-        self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place.columns), MPI.SUM)
+        self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place), MPI.SUM)
         self._assign(own, values)
 
     def _sum(self, gradient: Own) -> None:
