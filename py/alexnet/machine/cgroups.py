@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+PROC, SYS = Path("/proc"), Path("/sys")  # where Linux tells them
+
 
 def groups(controller: str, proc: Path, sys: Path) -> Iterator[Path]:
     """The group that limits this process by a controller ("cpu", "memory"), and each above it.

@@ -7,9 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.machine.cgroups import groups
-
-PROC, SYS = Path("/proc"), Path("/sys")
+from alexnet.machine.cgroups import PROC, SYS, groups
 
 
 @dataclass(frozen=True)

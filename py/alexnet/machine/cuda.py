@@ -23,12 +23,15 @@ def facts() -> dict[str, str]:
         "nccl": lambda: _installed(_NCCL, "pip install nvidia-nccl-cu13 (only for two GPUs and more)"),
         "cuda kernels": _kernels,
     }
-    return {name: _answer(question) for name, question in asked.items()}
+    return {name: answer(question) for name, question in asked.items()}
 
 
-def _answer(question: Callable[[], str]) -> str:
+def answer(question: Callable[[], str]) -> str:
+    """The answer to a question, or in a few words why there is none."""
     try:
         return question()
+    except metadata.PackageNotFoundError as error:
+        return f"missing; install it with `pip install {error.name}`"
     except (Failure, ImportError, RuntimeError) as error:
         return f"missing: {reason(error)}"
 

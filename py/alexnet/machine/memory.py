@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from alexnet.machine.cgroups import groups
-
-PROC, SYS = Path("/proc"), Path("/sys")
+from alexnet.machine.cgroups import PROC, SYS, groups
 
 
 def available(proc: Path = PROC, sys: Path = SYS) -> float:

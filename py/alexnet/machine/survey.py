@@ -3,15 +3,14 @@
 import importlib
 import os
 import platform
-from collections.abc import Callable
 from importlib import metadata
 
 from alexnet import __version__
 from alexnet.engines import native
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure
 from alexnet.machine import devices, launch, world
 from alexnet.machine.cores import allowed
-from alexnet.machine.cuda import facts
+from alexnet.machine.cuda import answer, facts
 
 
 def survey() -> dict[str, str]:
@@ -20,26 +19,16 @@ def survey() -> dict[str, str]:
         "alexnet": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
-        "engine": _asked(lambda: f"{native.module().ISA} (best here: {_best()})"),
-        "bf16": _asked(_bf16),
-        "blas": _asked(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
-        "mpi": _asked(_mpi),
-        "mpiexec": _asked(launch.mpiexec),
-        "launcher": _asked(_launcher),
-        "gpus": _asked(lambda: ", ".join(gpu.name for gpu in devices.gpus()) or devices.no_gpu()),
-        "onnx export": _asked(_onnx),
+        "engine": answer(lambda: f"{native.module().ISA} (best here: {_best()})"),
+        "bf16": answer(_bf16),
+        "blas": answer(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
+        "mpi": answer(_mpi),
+        "mpiexec": answer(launch.mpiexec),
+        "launcher": answer(_launcher),
+        "gpus": answer(lambda: ", ".join(gpu.name for gpu in devices.gpus()) or devices.no_gpu()),
+        "onnx export": answer(_onnx),
         **facts(),
     }
-
-
-def _asked(question: Callable[[], str]) -> str:
-    """The answer, or in a few words why there is none."""
-    try:
-        return question()
-    except metadata.PackageNotFoundError as error:
-        return f"missing; install it with `pip install {error.name}`"
-    except (Failure, ImportError, RuntimeError) as error:
-        return f"missing: {reason(error)}"
 
 
 def _best() -> str:
