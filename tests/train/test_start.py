@@ -178,7 +178,7 @@ def test_new_runs_at_the_same_moment_have_folders_of_their_own(tmp_path, monkeyp
 
     def make(_: int) -> Path:
         together.wait()
-        return directory.new_run("recipes/mine.toml")
+        return directory.new_run("mine")
 
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(make, range(8)))

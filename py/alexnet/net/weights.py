@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alexnet.errors import Failure, reason
 from alexnet.files import whole_file
 from alexnet.net.onnx import Graph
-from alexnet.recipe import Recipe
+from alexnet.recipe import Recipe, middle
 from alexnet.recipe.topology import Topology, topology
 
 FORMAT = "alexnet"
@@ -106,7 +106,7 @@ def export_onnx(
     except ImportError:
         raise Failure("ONNX needs a package: pip install onnx") from None
     shapes = topology(recipe.net, classes)
-    centre = None if mean is None else _centre(mean, shapes)
+    centre = None if mean is None else np.ascontiguousarray(middle(mean, recipe.net.crop).transpose(2, 0, 1))
     graph = Graph(recipe.dropout, shapes, fitting(weights, shapes), centre, names=names, scaled=scaled)
     model = graph.model(onnx.helper, onnx.TensorProto.FLOAT)
     try:
@@ -115,13 +115,6 @@ def export_onnx(
             beside.write_bytes(model.SerializeToString())
     except (OSError, onnx.checker.ValidationError) as error:
         raise Failure(f"{path}: cannot write the net: {reason(error)}") from None
-
-
-def _centre(mean: NDArray[np.float32], shapes: Topology) -> NDArray[np.float32]:
-    """What a centre crop has subtracted, (3, crop, crop)."""
-    side = shapes.image.height
-    start = (len(mean) - side) // 2
-    return np.ascontiguousarray(mean[start : start + side, start : start + side].transpose(2, 0, 1))
 
 
 def _checksum(weights: Mapping[str, NDArray[np.float32]]) -> str:

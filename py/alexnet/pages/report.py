@@ -88,8 +88,7 @@ def _told(run: Path, name: str) -> Told:
 
 def _kernels(run: Path, recipe: Recipe) -> Markup | None:
     """The first layer's kernels (Fig. 3) of the best checkpoint, if there is one yet and it has kernels."""
-    shelf = Shelf(run)
-    path = shelf.named("best") or shelf.named("latest")
+    path = Shelf(run).preferred()
     first = recipe.net.first_kernels
     if path is None or first is None:
         return None

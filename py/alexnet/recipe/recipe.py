@@ -71,14 +71,17 @@ class Recipe:
 
     def subtracted(self, mean: MeanImage) -> MeanImage:
         """What of the mean image (S, S, 3) is subtracted: the whole of it, or its middle from every crop."""
-        if self.data.mean == "pixels":
-            return mean
-        first = (len(mean) - self.net.crop) // 2
-        return mean[first : first + self.net.crop, first : first + self.net.crop]
+        return mean if self.data.mean == "pixels" else middle(mean, self.net.crop)
 
     def to_toml(self) -> str:
         """Every key with its value; `load` reads it back equal."""
         return written(plain(self))
+
+
+def middle(image: MeanImage, side: int) -> MeanImage:
+    """What a centre crop sees of an image (S, S, 3): (side, side, 3)."""
+    first = (len(image) - side) // 2
+    return image[first : first + side, first : first + side]
 
 
 def overlaid(changes: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

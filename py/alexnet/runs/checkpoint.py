@@ -175,6 +175,10 @@ class Shelf:
                 return path
         return None
 
+    def preferred(self) -> Path | None:
+        """The checkpoint of which a trained net is taken: the best, or the newest where none is the best yet."""
+        return self.named("best") or self.named("latest") or next(reversed(self.all()), None)
+
     def newest_whole(self) -> "Resumable | None":
         """What a training goes on from: `latest`, or the newest whole checkpoint where that is lost or damaged.
 

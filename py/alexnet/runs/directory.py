@@ -32,9 +32,9 @@ PACKAGES = (
 )
 
 
-def new_run(recipe_name: str) -> Path:
+def new_run(name: str) -> Path:
     """Make a folder of its own in ./runs: the recipe's name and the time. Raises Failure where it cannot be made."""
-    stem = f"{Path(recipe_name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for tries in count(1):
         path = RUNS / (stem if tries == 1 else f"{stem}-{tries}")
         try:
@@ -88,8 +88,7 @@ def load_trained(run: Path, data: Path | None = None) -> Trained:
     A run of an earlier version lacks `input.h5`: what it saw is then asked of the dataset, `data` if given.
     Raises Failure where the run holds no whole checkpoint.
     """
-    shelf = Shelf(run)
-    path = shelf.named("best") or shelf.named("latest") or next(reversed(shelf.all()), None)
+    path = Shelf(run).preferred()
     if path is None:
         raise Failure(f"{run}: holds no checkpoint yet; let it train for longer, or name another RUN")
     checkpoint = read(path, momenta=False)

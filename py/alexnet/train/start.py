@@ -169,7 +169,7 @@ def train_here(options: Options, plan: Plan, hardware: Hardware, listeners: Sequ
     """Train as planned, as one of the processes that `hardware` counts. Raises Failure."""
     recipe = plan.recipe
     engine, link = assemble(hardware, recipe.net.columns, fast=recipe.engine.fast)
-    with closing(link), _held(options, plan, link) as run:
+    with closing(link), _held(plan, link) as run:
         trainer = Trainer(run, plan.data, recipe, plan.seed, engine, link, plan.name)
         note = _begin(trainer, options, plan)
         last = trainer.last_step(options.steps)
@@ -183,14 +183,12 @@ def train_here(options: Options, plan: Plan, hardware: Hardware, listeners: Sequ
 
 
 @contextmanager
-def _held(options: Options, plan: Plan, link: Link) -> Iterator[Path]:
+def _held(plan: Plan, link: Link) -> Iterator[Path]:
     """The run's folder, made where it is new; the first process holds it as long as any trains."""
     if link.rank:
         yield link.share(None)
         return
-    run = plan.run or directory.new_run(
-        "run" if isinstance(options.recipe, Recipe) else str(options.recipe or "alexnet")
-    )
+    run = plan.run or directory.new_run(plan.name)
     run.mkdir(parents=True, exist_ok=True)
     with locked(run / directory.LOCK, f"{run}: another process trains it; wait until it ends, or choose another --out"):
         yield link.share(run)
