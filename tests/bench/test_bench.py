@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alexnet.bench import steps as bench
+from alexnet.bench.report import Report
 from alexnet.bench.stopwatch import Stopwatch
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
@@ -125,7 +126,7 @@ def test_processes_that_share_a_net_count_an_image_once(workshop):
 
 
 def test_each_rate_is_by_its_own_time():
-    report = bench.Report(1, BATCH, 2.0, 0.1, 0.2, 0.5, 4.0, 3, 0.25, 90.0, ())
+    report = Report(1, BATCH, 2.0, 0.1, 0.2, 0.5, 4.0, 3, 0.25, 90.0, ())
     found = report.as_json("cpu", 1)
     rates = [found[key] for key in ("images_per_s", "forward_images_per_s", "ten_crop_images_per_s", "one_image_s")]
     assert rates == [BATCH / 2, BATCH / 0.5, 3 / 4, 0.25]

@@ -5,15 +5,14 @@ The step runs at its true size with nothing computed; of large grids one block i
 
 import ctypes
 import mmap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from simulated import Options, SimulatedDevice
 
-from alexnet.bench.kernels import Told, place
+from alexnet.bench.kernels import Told, Underway
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import Array, Stream, Triple, Values
 from alexnet.links.solo import SoloLink
@@ -67,8 +66,7 @@ class CountingDevice(SimulatedDevice):
         self._library.simt_counts.restype = _Counts
         self._library.simt_count_within(ctypes.c_void_p(self._free), ctypes.c_size_t(ROOM))
         self.costs: dict[tuple[str, str], Cost] = {}
-        self.layer = ""
-        self._operation, self._floor, self._needed = "", 0, 0
+        self.underway = Underway()
 
     def allocate(self, size: int) -> Any:
         place, self._free = _Place(self._free), self._free + -(-size // ALIGNMENT) * ALIGNMENT
@@ -86,30 +84,16 @@ class CountingDevice(SimulatedDevice):
         cost.products += scale * counts.products
 
     def gemm(self, a: Array, b: Array, c: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> None:
-        cost = self._cost(self._operation)
+        cost = self._cost(self.underway.name)
         cost.read += a.nbytes + b.nbytes
         cost.written += c.nbytes
         cost.products += c.size * (a.shape[0] if transpose_a else a.shape[1])
 
-    @contextmanager
-    def within(self, layer: str) -> Iterator[None]:
-        """A net's `watch`."""
-        self.layer = layer.split()[0]
-        yield
-
-    @contextmanager
-    def operation(self, name: str, floor: int, needed: int) -> Iterator[None]:
-        """What is launched within it belongs to an operation."""
-        self._operation, self._floor, self._needed = name, floor, needed
-        yield
-
     def _cost(self, kernel: str) -> Cost:
         """Where a launch is noted: convolutions by layer, others together."""
-        layer, own = place(self.layer, self._operation, kernel)
+        layer, floor, needed = self.underway.share(kernel)
         cost = self.costs.setdefault((layer, kernel), Cost())
-        cost.launches += 1
-        if own:
-            cost.floor, cost.needed = cost.floor + self._floor, cost.needed + self._needed
+        cost.launches, cost.floor, cost.needed = cost.launches + 1, cost.floor + floor, cost.needed + needed
         return cost
 
 
@@ -117,9 +101,9 @@ def count_step(recipe: Recipe, classes: int, batch: int) -> dict[tuple[str, str]
     """Of each kernel of a training step in bf16 by one process, and of `augment`."""
     device = CountingDevice()
     engine = CudaEngine(device, records=False)
-    engine.ops = Told(engine.ops, device)  # type: ignore[assignment]
+    engine.ops = Told(engine.ops, device.underway)  # type: ignore[assignment]
     shapes = topology(recipe.net, classes)
-    net = Net(shapes, engine, SoloLink(recipe.net.columns), batch, training=True, watch=device.within)
+    net = Net(shapes, engine, SoloLink(recipe.net.columns), batch, training=True, watch=device.underway.within)
     crop = recipe.net.crop
     images = Array.empty(device, (3, crop, crop, batch), np.dtype(np.uint16))
     now = Pass(batch, batch, dropout=recipe.dropout, training=True)

@@ -4,10 +4,11 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from counting import Cost, CountingDevice
 
-from alexnet.bench.kernels import Told, place
+from alexnet.bench.kernels import Told, needed, place
 from alexnet.engines.cuda import CudaEngine
 from alexnet.engines.cuda.device import BF16, FLOAT, Array
 
@@ -51,13 +52,29 @@ def test_an_operation_s_floor_is_that_of_one_of_its_kernels(operation: str, own:
     assert [place("", operation, kernel)[1] for kernel in (own, helper)] == [True, False]
 
 
+def test_the_multiply_adds_of_each_product() -> None:
+    """For 8 images, by the layers' formulas: 6 kernels on 4 maps of 5x5, in two groups for local ones."""
+    x, y, b = (np.empty(shape, np.float32) for shape in ((4, 7, 7, 8), (6, 5, 5, 8), (6,)))
+    conv, local = np.empty((6, 4, 3, 3), np.float32), np.empty((6, 5, 5, 2, 3, 3), np.float32)
+    fc, units = np.empty((6, 4 * 7 * 7), np.float32), np.empty((6, 1, 1, 8), np.float32)
+    for kind, w, out, expected in (
+        ("conv", conv, y, 8 * 6 * 5 * 5 * 4 * 3 * 3),
+        ("local", local, y, 8 * 6 * 5 * 5 * 2 * 3 * 3),
+        ("fc", fc, units, 8 * 6 * 4 * 7 * 7),
+    ):
+        assert needed(f"{kind}_forward", (x, w, b, out)) == expected
+        assert needed(f"{kind}_backward_data", (out, w, x)) == expected
+        assert needed(f"{kind}_backward_weights", (x, out, w, b)) == expected
+    assert needed("conv_products", (conv, y)) == needed("relu_forward", (y, y)) == 0
+
+
 def test_what_a_kernel_is_known_to_move_is_counted() -> None:
     device = CountingDevice()
-    ops = Told(CudaEngine(device).ops, device)
+    ops = Told(CudaEngine(device).ops, device.underway)
     y, dy = (Array.empty(device, (3, 5, 7, 8), BF16) for _ in range(2))
     ops.relu_backward(y, dy, dy)
     assert device.costs == {("", "relu_backward"): Cost(1, 2 * y.nbytes, y.nbytes, 0, 3 * y.nbytes)}
-    with device.within("conv9 forward"):
+    with device.underway.within("conv9 forward"):
         w, b = (Array.empty(device, shape, FLOAT) for shape in ((64, 8, 1, 1), (64,)))
         x, y = (Array.empty(device, (maps, 4, 4, 8), BF16) for maps in (8, 64))
         ops.conv_forward(x, w, b, y, stride=1, pad=0, groups=1)

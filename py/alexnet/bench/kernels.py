@@ -5,10 +5,10 @@ recorded many times over and timed, as `ceilings` does with the parts of a step.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from alexnet.bench.ceilings import AGAIN, Ceilings
 from alexnet.engines.cuda import CudaEngine
@@ -17,6 +17,7 @@ from alexnet.net.layers import Pass
 from alexnet.net.net import Net, Rates
 
 KERNELS = {"descend": "sgd", "tally": "tally_images"}  # that do the work of operations which are called otherwise
+PRODUCTS = {"forward": (1, 3), "backward_data": (1, 0), "backward_weights": (2, 1)}  # which arguments w and y are
 
 
 @dataclass
@@ -34,24 +35,45 @@ class KernelTimes:
     floor_s: float = 0.0
 
 
-class Notes(Protocol):
-    """Who is told which operation the next launches belong to."""
+@dataclass
+class Underway:
+    """What a net is at: the layer of its pass, and the operation that the next launches belong to, with its floor."""
 
-    def operation(self, name: str, floor: int, needed: int) -> AbstractContextManager[None]: ...
+    layer: str = ""
+    name: str = ""
+    floor: int = 0
+    needed: int = 0
+
+    @contextmanager
+    def within(self, part: str) -> Iterator[None]:
+        """A net's `watch`."""
+        self.layer = part.split()[0]
+        yield
+
+    @contextmanager
+    def operation(self, name: str, floor: int, needed: int) -> Iterator[None]:
+        """An operation with the bytes that it must move, the multiply-adds that it must make."""
+        self.name, self.floor, self.needed = name, floor, needed
+        yield
+
+    def share(self, kernel: str) -> tuple[str, int, int]:
+        """The layer that a launch is counted in, and how much of the operation's floor is its: all or nothing."""
+        layer, own = place(self.layer, self.name, kernel)
+        return layer, self.floor * own, self.needed * own
 
 
 @dataclass
 class Told:
-    """An engine's operations, each told with its floor: bytes to be moved, multiply-adds to be made."""
+    """An engine's operations; `underway` is told of each, with its floor, before it runs."""
 
     ops: Any
-    notes: Notes
+    underway: Underway
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         operation = getattr(self.ops, name)
 
         def act(*arguments: Any, **settings: Any) -> None:
-            with self.notes.operation(name, floor(name, arguments), needed(name, arguments)):
+            with self.underway.operation(name, floor(name, arguments), needed(name, arguments)):
                 operation(*arguments, **settings)
 
         return act
@@ -73,33 +95,24 @@ class Noting:
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self.underway = Underway()
         self.launches: list[Launch] = []
-        self._layer, self._operation, self._floor, self._needed = "", "", 0, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._device, name)
 
     def launch(self, kernel: str, *how: Any) -> None:
+        """As `Device.launch`, and noted."""
         self._note(kernel, partial(self._device.launch, kernel, *how))
 
     def gemm(self, *matrices: Array, **settings: Any) -> None:
-        self._note(self._operation, partial(self._device.gemm, *matrices, **settings))
-
-    @contextmanager
-    def within(self, part: str) -> Iterator[None]:
-        """A net's `watch`."""
-        self._layer = part.split()[0]
-        yield
-
-    @contextmanager
-    def operation(self, name: str, floor: int, needed: int) -> Iterator[None]:
-        self._operation, self._floor, self._needed = name, floor, needed
-        yield
+        """As `Device.gemm`, and noted by the operation's name."""
+        self._note(self.underway.name, partial(self._device.gemm, *matrices, **settings))
 
     def _note(self, kernel: str, again: Callable[[], None]) -> None:
         again()
-        layer, own = place(self._layer, self._operation, kernel)
-        self.launches.append(Launch(layer, kernel, self._floor * own, self._needed * own, again))
+        layer, floor, needed = self.underway.share(kernel)
+        self.launches.append(Launch(layer, kernel, floor, needed, again))
 
 
 def place(layer: str, operation: str, kernel: str) -> tuple[str, bool]:
@@ -117,8 +130,8 @@ def kernels(net: Net, images: Any, now: Pass, rates: Rates, momentum: float, bes
     assert isinstance(engine, CudaEngine)
     noting = Noting(engine.device)
     watched = CudaEngine(cast(Device, noting), records=False)
-    watched.ops = Told(watched.ops, noting)  # type: ignore[assignment]
-    again = Net(net.topology, watched, net.link, net.batch, training=True, watch=noting.within)
+    watched.ops = Told(watched.ops, noting.underway)  # type: ignore[assignment]
+    again = Net(net.topology, watched, net.link, net.batch, training=True, watch=noting.underway.within)
     for own, theirs in zip(again.parameters, net.parameters, strict=True):
         own.value[...] = theirs.value
     again.step(images, now, rates, momentum)  # makes what is made once
@@ -162,16 +175,9 @@ def floor(name: str, arguments: Sequence[Any]) -> int:
 
 
 def needed(name: str, arguments: Sequence[Any]) -> int:
-    """Multiply-adds of a product."""
-    places = {
-        "conv_forward": (1, 3),
-        "conv_backward_data": (1, 0),
-        "conv_backward_weights": (2, 1),
-        "fc_forward": (1, 3),
-        "fc_backward_data": (1, 0),
-        "fc_backward_weights": (2, 1),
-    }
-    if name not in places:
+    """Multiply-adds of a product: by each weight one for every image, and of a convolution's for every place."""
+    kind, _, part = name.partition("_")
+    if kind not in ("conv", "fc", "local") or part not in PRODUCTS:
         return 0
-    w, y = (arguments[at] for at in places[name])
-    return int(w.size * y.size // y.shape[0])
+    w, y = (arguments[at] for at in PRODUCTS[part])
+    return int(w.size * (y.shape[-1] if kind == "local" else y.size // y.shape[0]))

@@ -1,4 +1,4 @@
-"""How fast a net is, as a whole and layer by layer, on made-up images in memory.
+"""Measuring how fast a net is, as a whole and layer by layer, on made-up images in memory.
 
 A step is forward, backward, exchange and update of one batch. Times are by the wall clock: the median over the
 repetitions, each as long as the slowest process took. Work is counted twice: as if every convolution were computed
@@ -8,7 +8,6 @@ directly, and as the engine computes it.
 import resource
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from alexnet.bench.ceilings import Ceilings, Work, ceilings, recorded_parts, traffic
 from alexnet.bench.kernels import KernelTimes, kernels
+from alexnet.bench.report import LayerTimes, Report
 from alexnet.bench.stopwatch import WHOLE, Gather, Stopwatch, Times, medians
 from alexnet.engines import Engine, Scalar, Tensor
 from alexnet.errors import Failure
@@ -33,85 +33,6 @@ Counts = dict[str, tuple[int, int]]  # of each layer, forward and backward
 
 TEN = 10
 MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
-
-
-@dataclass(frozen=True)
-class LayerTimes:
-    """Seconds of one layer in a step, and its multiply-adds on the whole batch: direct ones, and those done."""
-
-    name: str
-    forward_s: float
-    backward_s: float
-    forward_work: int
-    backward_work: int
-    forward_done: int
-    backward_done: int
-    traffic: int  # bytes read and written, each operand of a product once
-
-    @property
-    def bytes_per_s(self) -> float:
-        return self.traffic / (self.forward_s + self.backward_s)
-
-    @property
-    def gflops(self) -> float:
-        """Rate of direct work, forward and backward together, two operations a multiply-add."""
-        return gflops(self.forward_work + self.backward_work, self.forward_s + self.backward_s)
-
-    @property
-    def gflops_done(self) -> float:
-        """Rate of the work done."""
-        return gflops(self.forward_done + self.backward_done, self.forward_s + self.backward_s)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was measured; `sums_s` and `update_s` are the parts of a step outside its layers."""
-
-    procs: int
-    batch: int
-    step_s: float
-    sums_s: float
-    update_s: float
-    forward_s: float
-    ten_crop_s: float
-    ten_crop_images: int
-    one_image_s: float
-    peak_rss_mb: float
-    layers: tuple[LayerTimes, ...]
-    ceilings: Ceilings | None = None  # of engines that record their work
-    kernels: tuple[KernelTimes, ...] = ()  # of a step on a GPU
-
-    def as_json(self, device: str, threads: int) -> dict[str, Any]:
-        """The object of `bench --json`; its keys are a contract. With ceilings, they, bytes a second and
-        the kernels of a step are added."""
-        found: dict[str, Any] = {
-            "device": device,
-            "procs": self.procs,
-            "threads": threads,
-            "batch": self.batch,
-            "step_s": self.step_s,
-            "images_per_s": self.batch / self.step_s,
-            "forward_images_per_s": self.batch / self.forward_s,
-            "ten_crop_images_per_s": self.ten_crop_images / self.ten_crop_s,
-            "one_image_s": self.one_image_s,
-            "peak_rss_mb": self.peak_rss_mb,
-            "layers": [
-                {
-                    "name": each.name,
-                    "forward_s": each.forward_s,
-                    "backward_s": each.backward_s,
-                    "gflops": each.gflops,
-                    "gflops_done": each.gflops_done,
-                }
-                for each in self.layers
-            ],
-        }
-        if self.ceilings:
-            found["ceilings"] = asdict(self.ceilings)
-            for each, layer in zip(found["layers"], self.layers, strict=True):
-                each["bytes_per_s"] = layer.bytes_per_s
-            found["kernels"] = [asdict(each) | {"share": each.seconds / self.step_s} for each in self.kernels]
-        return found
 
 
 class Workload:
@@ -144,6 +65,7 @@ class Workload:
         self._steps += 1
 
     def now(self, step: Scalar) -> Pass:
+        """What a step's passes are about."""
         first = self.own.start
         return Pass(len(self.own), self.batch, first, step, dropout=self.recipe.dropout, training=True)
 
@@ -290,11 +212,6 @@ def direct_work(shapes: Topology) -> Counts:
 def _sums(works: list[Counts]) -> Counts:
     """Every process's work together."""
     return {name: (sum(each[name][0] for each in works), sum(each[name][1] for each in works)) for name in works[0]}
-
-
-def gflops(multiply_adds: int, seconds: float) -> float:
-    """10^9 operations a second, two a multiply-add; 0 where nothing was timed."""
-    return 2e-9 * multiply_adds / seconds if seconds else 0.0
 
 
 def peak_rss_mb() -> float:

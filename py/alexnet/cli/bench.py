@@ -13,7 +13,7 @@ from alexnet.console import say, terminal
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from alexnet.bench.steps import Report
+    from alexnet.bench.report import Report
 
 
 def bench(
@@ -123,6 +123,6 @@ def _ms(seconds: float) -> str:
 
 
 def _rate(multiply_adds: int, seconds: float) -> str:
-    from alexnet.bench.steps import gflops
+    from alexnet.bench.report import gflops
 
     return f"{gflops(multiply_adds, seconds):.1f}" if multiply_adds else ""
