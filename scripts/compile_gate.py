@@ -41,8 +41,6 @@ ELEMENTWISE = (
     "max_pool_forward",
     "dropout",
     "scale",
-)
-ELEMENTWISE += (
     "lrn_spatial_forward",
     "lrn_spatial_scales",
     "lrn_spatial_backward",

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data.decode import square
+from alexnet.machine.cores import threads
 from data_prep import PrepOptions, prepare
 from data_prep.plan import FEWEST_IN_A_SHARD
 
@@ -237,7 +238,7 @@ def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=threads())
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--out", type=Path)

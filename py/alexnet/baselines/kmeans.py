@@ -1,7 +1,6 @@
 """K-means (Lloyd): the codewords of descriptors, and where a mixture begins."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alexnet.baselines.grid import Floats
 
@@ -35,6 +34,6 @@ def scores(rows: Floats, centres: Floats) -> Floats:
     return distances
 
 
-def blocks(rows: Floats) -> list[NDArray[np.float32]]:
+def blocks(rows: Floats) -> list[Floats]:
     """The rows in parts small enough for a product with all centres."""
     return [rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK)]

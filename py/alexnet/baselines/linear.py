@@ -8,7 +8,6 @@ rate (1 + decay rate t)^-power. From the second epoch on the weights of all step
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from alexnet.baselines.grid import Floats
 
 Labels = NDArray[np.int32]
-Rows = NDArray[np.floating[Any]]  # of a mapped file as well as in memory
 
 ORDER = 1  # a purpose of random numbers
 TRIED = 1000  # rows on which rates are tried
@@ -41,7 +39,7 @@ class Linear:
     weights: Floats
     biases: Floats
 
-    def __call__(self, rows: Rows) -> Floats:
+    def __call__(self, rows: Floats) -> Floats:
         """(n, classes): how far each row lies on each class's side."""
         parts = [
             rows[at : at + BLOCK].astype(self.weights.dtype) @ self.weights + self.biases
@@ -50,7 +48,7 @@ class Linear:
         return np.concatenate(parts)
 
 
-def train(rows: Rows, labels: Labels, classes: int, sgd: Sgd, seed: int = 0) -> Linear:
+def train(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int = 0) -> Linear:
     """The classifier of rows (n, D) with labels 0..classes-1 (n); float64 rows are computed in float64, others in 32.
 
     A row is read once an epoch, in an order of (seed, epoch); `rows` may be a mapped file larger than memory.
@@ -60,14 +58,14 @@ def train(rows: Rows, labels: Labels, classes: int, sgd: Sgd, seed: int = 0) -> 
     return _descend(rows, labels, classes, sgd, seed)
 
 
-def objective(classifier: Linear, rows: Rows, labels: Labels, decay: float) -> float:
+def objective(classifier: Linear, rows: Floats, labels: Labels, decay: float) -> float:
     """What is minimised, summed over the classes."""
     margins = _signs(labels, len(classifier.biases)) * classifier(rows)
     hinge = np.maximum(0, 1 - margins).sum() / len(rows)
     return float(hinge + decay / 2 * (classifier.weights**2).sum())
 
 
-def _descend(rows: Rows, labels: Labels, classes: int, sgd: Sgd, seed: int) -> Linear:
+def _descend(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int) -> Linear:
     kind = np.dtype(np.float64 if rows.dtype == np.float64 else np.float32).type
     weights: Floats = np.zeros((rows.shape[1], classes), kind)
     biases: Floats = np.zeros(classes, kind)
@@ -101,7 +99,7 @@ def _signs(labels: Labels, classes: int) -> Floats:
     return np.where(labels[:, None] == np.arange(classes), np.float32(1), np.float32(-1))
 
 
-def _best_rate(rows: Rows, labels: Labels, classes: int, sgd: Sgd, seed: int) -> float:
+def _best_rate(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int) -> float:
     """The power of 2 from which one epoch comes lowest: from 1 upwards, or where that is worse, downwards."""
 
     def reached(rate: float) -> float:

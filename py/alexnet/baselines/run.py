@@ -17,7 +17,7 @@ import numpy as np
 from alexnet.baselines.describe import Describer, Descriptor
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.grid import Floats
-from alexnet.baselines.linear import Sgd
+from alexnet.baselines.linear import Labels, Sgd
 from alexnet.baselines.signatures import (
     Classing,
     Coder,
@@ -223,7 +223,7 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _errors(scores: Floats, labels: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Errors:
+def _errors(scores: Floats, labels: Labels) -> Errors:
     return Errors(misses(scores, labels, 1) / len(labels), misses(scores, labels, 5) / len(labels))
 
 

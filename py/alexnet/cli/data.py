@@ -84,7 +84,6 @@ def prep(
 
 def _limit(text: str | None) -> int | dict[str, int] | None:
     """`N`, or `train=N,val=N,test=N`."""
-
     if text is None:
         return None
     try:

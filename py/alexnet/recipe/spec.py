@@ -269,6 +269,7 @@ class EngineSpec:
 
     @property
     def fast(self) -> bool:
+        """Whether convolutions are fast ones."""
         return self.convolution == "fast"
 
 

@@ -150,6 +150,7 @@ class Shelf:
         self.folder = run / "checkpoints"
 
     def path(self, step: int) -> Path:
+        """Where the checkpoint of a step lies, if there is one."""
         return self.folder / f"step-{step:08d}.h5"
 
     def shelved(self, path: Path, best: bool, kept: int) -> None:

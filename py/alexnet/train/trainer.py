@@ -41,10 +41,12 @@ class Progress:
     changes: dict[str, Any] = field(default_factory=dict)  # made by hand
 
     def state(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
         return {"step": self.step, "schedule": self.schedule.state(), "changes": self.changes}
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "Progress":
+        """From `state()`; raises KeyError where a value is missing."""
         return cls(state["step"], Schedule.restored(state["schedule"]), state["changes"])
 
 

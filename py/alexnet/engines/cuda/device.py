@@ -45,13 +45,12 @@ class Graph(Protocol):
 class Device(Protocol):
     """One GPU, or its likeness. Work goes to `main` where no stream is named.
 
-    Two threads may share it. The one that trains calls everything. The loader's calls `stream`, `allocate`, `pinned`,
-    `to_device`, and `launch` on a stream of its own, in `CudaEngine.maps`, `upload`, `ops.augment` and where it assigns
-    to an array without copies, alone: the other
-    operations share workspaces and recorded work whose order is that of one thread. While `capture` records, whoever
-    else gives work is held up, so that nothing of it comes into the graph. Memory is given and taken back in `main`'s
-    order: a stream that uses what it was just given waits for `main` first. NCCL's watching thread asks and aborts
-    communicators, and gives the device no work.
+    Two threads may share it. The one that trains calls everything. The loader's calls no more than `stream`,
+    `allocate`, `pinned`, `to_device`, and `launch` on a stream of its own, in `CudaEngine.maps`, `upload`,
+    `ops.augment` and where it assigns to an array without copies: the other operations share workspaces and recorded
+    work whose order is that of one thread. While `capture` records, whoever else gives work is held up, so that nothing
+    of it comes into the graph. Memory is given and taken back in `main`'s order: a stream that uses what it was just
+    given waits for `main` first. NCCL's watching thread asks and aborts communicators, and gives the device no work.
     """
 
     precision: Precision
@@ -229,4 +228,4 @@ def to_bf16(values: Values) -> NDArray[np.uint16]:
     """Rounded to the nearest, ties to even."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    return np.where(np.isnan(values), bits | np.uint32(0x400000), rounded).astype(np.uint32) >> np.uint32(16)
+    return (np.where(np.isnan(values), bits | np.uint32(0x400000), rounded) >> np.uint32(16)).astype(np.uint16)

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import Array, Device, Stream
+from alexnet.engines.cuda.device import Array, Device
 
 ALIGNMENT = 256
 
@@ -29,12 +30,12 @@ class Staging:
         been given so far. Returns when the kernel is done.
         """
         with self._lock:
-            shape = (len(images), *(images[0].shape if images else (0,)))
+            shape = (len(images), *images[0].shape)
             layout: list[tuple[int, tuple[int, ...], np.dtype[Any]]] = []
             end = 0
             for size, kind in [(shape, np.dtype(np.uint8)), *((each.shape, each.dtype) for each in others)]:
                 layout.append((end, size, kind))
-                end += -(-int(np.prod(size)) * kind.itemsize // ALIGNMENT) * ALIGNMENT
+                end += -(-prod(size) * kind.itemsize // ALIGNMENT) * ALIGNMENT
             there = self._room(end)
             for index, image in enumerate(images):
                 self._host[index * image.size : (index + 1) * image.size] = image.ravel()
@@ -43,14 +44,13 @@ class Staging:
                 self._host[start : start + plain.size] = plain
             self._device.to_device(self._host[:end], there.address, self._stream)
             arrays = [Array(self._device, there.memory, size, kind, start) for start, size, kind in layout]
-            stream: Stream = self._stream
-            stream.wait_for(self._device.main)
-            kernel(stream, *arrays)
-            stream.synchronize()
+            self._stream.wait_for(self._device.main)
+            kernel(self._stream, *arrays)
+            self._stream.synchronize()
 
     def _room(self, size: int) -> Array:
         if self._there is None or self._there.nbytes < size:
             self._host = self._device.pinned(size)
-            self._there = Array.empty(self._device, (max(size, ALIGNMENT),), np.dtype(np.uint8))
+            self._there = Array.empty(self._device, (size,), np.dtype(np.uint8))
             self._stream.wait_for(self._device.main)  # which may still use what lay in this memory before
         return self._there
