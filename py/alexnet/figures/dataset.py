@@ -23,7 +23,8 @@ STRIP, REACH = 1.1, 2.5  # inches; deviations shown to either side of the mean c
 def evenly(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
     """The places of at most so many labels (n), of as many different classes as there are."""
     order = np.argsort(labels, kind="stable")
-    return order[np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(int)]
+    chosen: NDArray[np.intp] = order[np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(int)]
+    return chosen
 
 
 def spread(split: Split, count: int) -> tuple[list[Pixels], list[int]]:
