@@ -39,6 +39,12 @@ def about(kind: type) -> str:
     return " ".join(inspect.cleandoc(kind.__doc__ or "").split())
 
 
+def about_layer(kind: type) -> str:
+    """What a kind of layer is, and what it shares with others of its sort."""
+    shared = (base for base in kind.__bases__ if base not in (spec.LayerSpec, spec.Weighted))
+    return " ".join(map(about, (kind, *shared)))
+
+
 def rows(kind: type, prefix: str, left_out: frozenset[str] = frozenset()) -> Iterator[str]:
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
@@ -64,7 +70,7 @@ def page() -> Iterator[str]:
     yield from table(spec.Weighted, "", frozenset({"name"}))
     shared = frozenset(field.name for field in fields(spec.Weighted))
     for name, kind in spec.KINDS.items():
-        yield f"\n### {name}\n\n{about(kind)}"
+        yield f"\n### {name}\n\n{about_layer(kind)}"
         yield from table(kind, "", shared if issubclass(kind, spec.Weighted) else frozenset({"name"}))
     for name, kind in TABLES.items():
         yield f"\n## {name}\n\n{about(kind)}"

@@ -40,6 +40,11 @@ def settle_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things: "1 process", "2 processes"; where `many` is not given, it is `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def say(text: str) -> None:
     """Print one line for a person, if there still is one: a terminal that is gone ends no work."""
     with suppress(OSError, RuntimeError):  # RuntimeError: a signal came amid another line

@@ -7,10 +7,11 @@ import traceback
 from pathlib import Path
 
 STOPPED = 75  # exit code: a signal ended the work, and what was done is kept
+NO_FOLDER = "there is a file where a folder is needed: name another place"
 ADVICE = {
-    errno.EEXIST: "what lies there is no folder, and one is wanted: name another place",
-    errno.ENOTDIR: "what lies there is no folder, and one is wanted: name another place",
-    errno.EACCES: "mend its permissions or name another place",
+    errno.EEXIST: NO_FOLDER,
+    errno.ENOTDIR: NO_FOLDER,
+    errno.EACCES: "fix its permissions or name another place",
     errno.EROFS: "name another place",
     errno.ENOSPC: "make room and run it again",
 }
@@ -30,7 +31,7 @@ def reason(error: BaseException) -> str:
 
 def refused(error: OSError) -> str:
     """What the system refuses, in one line: where, what, what to do."""
-    advice = ADVICE.get(error.errno or 0, "mend that and run it again")
+    advice = ADVICE.get(error.errno or 0, "fix that and run it again")
     return f"{error.filename or 'system'}: {error.strerror or reason(error)}; {advice}"
 
 

@@ -219,8 +219,10 @@ def test_without_arguments_says_what_is_looked_for(workshop, tmp_path, command):
 
 def test_doctor(workshop):
     done = workshop.alexctl("doctor", "--json")
-    found = json.loads(done.stdout)
+    *lines, last = done.stdout.splitlines()
+    found = json.loads(last)
     assert "MPICH" in found["mpi"] and found["engine"]
+    assert [line.split()[0] for line in lines] == [name.split()[0] for name in found] and done.stderr == ""
 
 
 def test_prep_in_parts(workshop, tmp_path):

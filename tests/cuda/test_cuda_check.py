@@ -14,6 +14,7 @@ import pytest
 from cuda_bench import REAL, compile_engine
 from cuda_fake_driver import driver
 
+from alexnet.console import counted
 from alexnet.runs.checkpoint import read
 from alexnet.runs.log import read as read_log
 
@@ -109,7 +110,8 @@ def train(driver: Path, data: Path, run: Path, gpus: str) -> None:
     done = alexctl(driver, run.parent, "train", data, *options)
     assert done.returncode == 0, done.stderr
     count = len(gpus.split(","))
-    assert f"{count} processes of" in done.stderr and f"on {count} GPUs in fp32" in done.stderr
+    processes = counted(count, "process", "processes")
+    assert f"{processes} of" in done.stderr and f"on {counted(count, 'GPU')} in fp32" in done.stderr
 
 
 def told(driver: Path, folder: Path, *arguments: object) -> dict[str, Any]:

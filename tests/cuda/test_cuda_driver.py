@@ -101,4 +101,4 @@ def test_doctor_finds_the_library_by_its_name(tmp_path: Path) -> None:
     environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "alexnet", "doctor", "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["gpus"] == "Likeness 0 of a GPU, Likeness 1 of a GPU"
+    assert json.loads(done.stdout.splitlines()[-1])["gpus"] == "Likeness 0 of a GPU, Likeness 1 of a GPU"

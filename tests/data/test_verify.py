@@ -54,10 +54,11 @@ def test_a_whole_dataset(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert findings.skipped.total() == 2 and findings.skipped["the file is empty"] == 1
     check(out, as_json=True)
     said = capsys.readouterr()
-    assert "train        108 images in 7 files, 49 to 59 a class" in said.err
-    assert "sorted: 0 is ant, 1 is bee" in said.err and "2 unreadable images; not an image of" in said.err
-    assert said.err.rstrip().endswith(f"{out} is whole: every checksum agrees")
-    assert json.loads(said.out) == {
+    assert "train        108 images in 7 files, 49 to 59 per class" in said.out
+    assert "sorted: 0 is ant, 1 is bee" in said.out and "2 unreadable images; not an image of" in said.out
+    *_, line, last = said.out.splitlines()
+    assert line == f"{out} is whole: every checksum agrees"
+    assert json.loads(last) == {
         "dataset": str(out),
         "size": SIZE,
         "classes": 2,
@@ -86,8 +87,8 @@ def test_a_damaged_image_is_named(out: Path, row: int, capsys: pytest.CaptureFix
     with pytest.raises(Failure, match=rf"^{out} is damaged: delete {shard.path} and run alexctl prep again"):
         check(out, as_json=True)
     said = capsys.readouterr()
-    assert f"damaged: {shard.path}: image {row}, made of {shard.names()[row]}: its checksum" in said.err
-    assert json.loads(said.out)["damage"][0]["row"] == row
+    assert f"damaged: {shard.path}: image {row}, made of {shard.names()[row]}: its checksum" in said.out
+    assert json.loads(said.out.splitlines()[-1])["damage"][0]["row"] == row
 
 
 def test_every_damage_is_found_at_once(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +104,7 @@ def test_every_damage_is_found_at_once(out: Path, capsys: pytest.CaptureFixture[
     assert found(out) == expected
     with pytest.raises(Failure, match=r"delete the 4 files named above and run alexctl prep again"):
         check(out, as_json=False)
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "train-00001.h5 is missing" in said and "train-00003.h5 is of another dataset" in said
 
 

@@ -11,9 +11,10 @@ BLOCK = re.compile(r"^(?: {4}.*\n(?:\s*\n(?= {4}))*)+", re.M)
 PROGRAMS = "alexctl|python3?|(?:\\./)?scripts/|srun|sbatch|docker|apptainer|git|pip|module|export|source|--set"
 COMMAND = re.compile(rf"(?:{PROGRAMS})\S*")
 INLINE = re.compile(r"`((?:alexctl |\./scripts/|python scripts/)[^`]*)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 PYTHON = re.compile(r"import \w+$")
-# Numbers, rules, and which of two classes is the likelier, differ from run to run.
-FREE = re.compile(r"\d[\d,.]*|─+|\bapples\b|\bpears\b")
+# Numbers, rules, how many processes and threads, and which of two classes is the likelier, differ from run to run.
+FREE = re.compile(r"\d[\d,.]*|─+|\bapples\b|\bpears\b|\bprocess(?:es)?\b|\bthreads?\b")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ def commands(page: Path) -> list[Commands]:
 def python(page: Path) -> list[str]:
     """The blocks of Python."""
     return ["\n".join(lines) for _, lines in _parts(page) if lines and PYTHON.match(lines[0])]
+
+
+def links(page: Path) -> list[str]:
+    """Where the page's links and pictures lead, as they are written."""
+    return LINK.findall(page.read_text(encoding="utf-8"))
 
 
 def _parts(page: Path) -> list[tuple[str, list[str]]]:

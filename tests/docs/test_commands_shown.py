@@ -24,7 +24,7 @@ LINES = sorted(
 
 # Lines that no test here runs, by how they begin, and why.
 LEFT_OUT = {
-    r"./scripts/(quickstart|gpu_check)\.sh": "the network; a GPU",
+    r"./scripts/(quickstart|gpu_check|grocery)\.sh": "the network; a GPU",
     r"(\./)?scripts/test\.sh": "this is it",
     r"source|git|python3|pip|module|export": "an installation, by the network",
     r"srun|sbatch": "Slurm: tests/slurm",
@@ -43,7 +43,14 @@ LEFT_OUT = {
     r"alexctl --install-completion": "it writes into the home folder: tests/cli/test_complete.py",
     r"alexctl prep /shared": "tests/cli/test_commands.py prepares in parts",
 }
-GIVEN = {"RUN": "runs/photos", "DATA": "data/photos", "NAME": "alexnet", "IMAGE": "apple.jpg"}
+GIVEN = {
+    "RUN": "runs/photos",
+    "DATA": "data/photos",
+    "NAME": "alexnet",
+    "IMAGE": "apple.jpg",
+    "images/grocery": "photos",
+}
+NAMED = re.compile(rf"\b({'|'.join(GIVEN)})\b")
 # What makes a command short. Of an option that is given twice the last counts.
 ONE = ("--device", "cpu", "--threads", "1")
 SHORT = {
@@ -72,8 +79,7 @@ class House:
             Image.fromarray(photo(60, 50, number)).save(path)
         shutil.copy(path, folder / "apple.jpg")
         (folder / "docs").mkdir()
-        for name in ("grocery", "images"):
-            shutil.copytree(folder / "photos", folder / name)
+        shutil.copytree(folder / "photos", folder / "images")
         with contextlib.chdir(folder):
             self.run("alexctl prep")
             for line in shown.commands(PAGES[0])[1].lines:
@@ -92,7 +98,7 @@ class House:
         return self._said[line]
 
     def _run(self, words: list[str]) -> str:
-        given = [re.sub(r"\b(RUN|DATA|NAME|IMAGE)\b", lambda found: GIVEN[found[1]], word) for word in words]
+        given = [NAMED.sub(lambda found: GIVEN[found[1]], word) for word in words]
         if given[0] == "--set":
             recipe = "cifar-relu" if "act*" in given[1] else "alexnet"
             return alexctl("recipes", recipe, "--toml", *given).stdout
@@ -135,6 +141,12 @@ def test_a_script_that_is_shown_is_there():
     text = "".join(page.read_text() for page in PAGES)
     named = set(re.findall(r"\bscripts/[\w/]+(?:\.\w+)?", text))
     assert len(named) > 10 and not [each for each in named if not (ROOT / each).exists()]
+
+
+def test_links_lead_somewhere_and_to_every_page():
+    led = {(page.parent / link).resolve() for page in PAGES for link in shown.links(page) if "://" not in link}
+    assert len(led) > 20 and not [each for each in led if not each.exists()]
+    assert [page.name for page in PAGES if page not in led] == ["README.md"]
 
 
 def test_what_is_left_out_is_shown():

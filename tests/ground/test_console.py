@@ -24,6 +24,13 @@ def test_elsewhere_there_are_plain_lines(capfd, monkeypatch):
     assert lines[-1].startswith("prep: 4 images in ") and "\x1b" not in "".join(lines)
 
 
+def test_one_thing_is_not_called_many():
+    said = [console.counted(number, "process", "processes") for number in (0, 1, 2)]
+    assert [*said, console.counted(1, "GPU"), console.counted(2, "GPU")] == [
+        *("0 processes", "1 process", "2 processes", "1 GPU", "2 GPUs"),
+    ]
+
+
 def test_few_lines_where_nobody_watches(capfd):
     work()
     assert len(capfd.readouterr().err.splitlines()) == 1

@@ -77,5 +77,5 @@ def test_processes_that_a_launcher_started_are_joined(workshop, runs, tmp_path):
         [*map(str, command), "--out", str(tmp_path / "run"), "--steps", str(STEPS)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("2 processes of 1 threads") == 1
+    assert done.stderr.count("2 processes of 1 thread on") == 1
     assert (losses(tmp_path / "run") == losses(runs[2, STEPS])).all()

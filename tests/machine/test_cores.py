@@ -122,9 +122,9 @@ def test_a_quota_of_this_machine_is_found(workshop, tmp_path):
     with one_core_of_time() as group:
         enter = f"echo $$ > {group}/cgroup.procs; exec {sys.executable} -m alexnet "
         done = subprocess.run(["sh", "-c", enter + "doctor --json"], capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout)["machine"].endswith("of which a quota allows 1")
+        assert json.loads(done.stdout.splitlines()[-1])["machine"].endswith("of which a quota allows 1")
         train = f"train {workshop.data} --recipe {workshop.recipe} --device cpu --procs 1 --steps 1"
         done = subprocess.run(
             ["sh", "-c", f"{enter}{train} --out {tmp_path}/run"], capture_output=True, text=True, check=True
         )
-        assert "1 processes of 1 threads" in done.stderr
+        assert "1 process of 1 thread on" in done.stderr

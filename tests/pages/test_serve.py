@@ -194,6 +194,20 @@ def test_foreign_hosts_and_origins_are_refused(server, good):
     assert server.ask(good, Host="localhost:9000", Origin="http://localhost:9000")[0] == 200  # through a tunnel
 
 
+@pytest.mark.parametrize(("path", "host"), [("/", ""), ("/none", ""), ("/", "evil.example")])
+def test_every_answer_has_its_headers(server, path, host):
+    connection = http.client.HTTPConnection(server.place, timeout=120)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    response = connection.getresponse()
+    found = {name.lower(): value for name, value in response.getheaders()}
+    connection.close()
+    assert {name: found.get(name.lower()) for name in web.HEADERS} == web.HEADERS
+    if response.status == 200:
+        rules = {rule.split()[0] for rule in found["content-security-policy"].split(";")}
+        assert rules >= {"default-src", "script-src", "style-src", "form-action", "base-uri", "frame-ancestors"}
+        assert "unsafe" not in found["content-security-policy"]
+
+
 def test_200_uploads_from_8_clients(server, good):
     """Answers or a clear refusal, in bounded memory."""
     wrong = [body for name, body in bad(good).items() if name != "too much"]
@@ -240,7 +254,7 @@ def opened(window, server):
     return window
 
 
-@pytest.mark.parametrize("width", [420, 1280])
+@pytest.mark.parametrize("width", [320, 1280])
 def test_a_picture_is_chosen(window, server, good, tmp_path, width):
     window.tell("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     opened(window, server)
@@ -265,6 +279,9 @@ def test_a_bad_picture_is_refused_on_the_page_and_the_next_one_answered(window, 
     window.run("say('')")
     window.choose("#file", tmp_path / "good.jpg")
     assert window.run(LOOKED).endswith("%.") and not window.run("document.getElementById('answer').hidden")
+    # A browser tells of a choice only where it is another than the one before.
+    window.run("document.getElementById('file').dispatchEvent(new Event('click'))")
+    assert window.run("document.getElementById('file').files.length") == 0
 
 
 def test_a_server_that_answers_otherwise_is_told_of(window, server, good, tmp_path):
@@ -273,6 +290,22 @@ def test_a_server_that_answers_otherwise_is_told_of(window, server, good, tmp_pa
     (tmp_path / "cat.jpg").write_bytes(good)
     window.choose("#file", tmp_path / "cat.jpg")
     assert window.run(LOOKED) == "The server is busy; try again in a moment."
+    window.run("globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); }")
+    window.run("ask({size: 1})")
+    assert window.run(LOOKED) == "The server does not answer; is `alexctl serve` still running?"
+
+
+def test_the_last_picture_is_the_one_that_is_answered(window, server):
+    """Also where an earlier one takes longer."""
+    opened(window, server)
+    window.run(
+        "globalThis.fetch = (path, {body, signal}) => new Promise((done, failed) => {"
+        "signal?.addEventListener('abort', () => failed(signal.reason));"
+        "const answer = JSON.stringify({error: body.name});"
+        "setTimeout(() => done(new Response(answer, {status: 422})), body.after) })"
+    )
+    window.run("Promise.all([ask({name: 'first', size: 1, after: 100}), ask({name: 'second', size: 1, after: 1})])")
+    assert window.run(LOOKED) == "second"
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])
@@ -293,8 +326,11 @@ def test_a_picture_is_taken_with_the_camera_by_keyboard_alone(window, server):
     assert window.run("document.activeElement.id") == "camera"
     window.press("Enter", 13)
     window.run("new Promise(done => setInterval(() => document.activeElement.id === 'shoot' && done(), 20))")
+    button = "(({textContent, ariaExpanded}) => [textContent, ariaExpanded])(document.getElementById('camera'))"
+    assert window.run(button) == ["Close the camera", "true"]
     window.press("Enter", 13)
     assert window.run(LOOKED).endswith("%.")
+    assert window.run(button) == ["Use the camera", "false"]
 
 
 def test_a_screen_reader_is_told(window, server, good, tmp_path):

@@ -160,7 +160,7 @@ def test_doctor_says_which_launcher_fits(slurm):
     def doctor(*options):
         command = ["srun", "--immediate=60", *options, sys.executable, "-m", "alexnet", "doctor", "--json"]
         done = subprocess.run(command, env=slurm.environment, capture_output=True, text=True, check=True)
-        return [json.loads(line)["launcher"] for line in done.stdout.splitlines()]
+        return [json.loads(line)["launcher"] for line in done.stdout.splitlines() if line.startswith("{")]
 
     assert doctor("--ntasks=2", "--mpi=pmi2") == ["2 processes were started, and MPI joins them"]
     assert doctor("--ntasks=1", "--mpi=none") == ["srun --mpi=pmi2, over all nodes; or alexctl by itself, on this one"]

@@ -47,6 +47,7 @@ def test_it_learns_as_well_as_in_fp32(trained_in):
     bf16, fp32 = (trained_in(precision, epochs=8, changes=changes) for precision in ("bf16", "fp32"))
     begun = read_log(bf16.run / "log.jsonl")[0]
     assert (begun["precision"], begun["device"]) == ("bf16", "the CPU in bf16")
+    assert begun["isa"] == f"{native.module().ISA}, model" and "," not in read_log(fp32.run / "log.jsonl")[0]["isa"]
     own, other = (
         np.array([row["loss"] for row in read_log(each.run / "log.jsonl") if "loss" in row]) for each in (bf16, fp32)
     )

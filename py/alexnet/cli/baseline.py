@@ -17,8 +17,8 @@ def baseline(
     ] = "fisher",
     split: Annotated[Literal["val", "test"], typer.Option(help="The split whose images are classified.")] = "val",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer descriptors, codewords and training images.")] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed of every random number.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     json: Json = False,
 ) -> None:
     """Learn a baseline of the paper's Tables 1 and 2 on the training images, and measure it."""

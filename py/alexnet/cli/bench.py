@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli import complete
+from alexnet.cli import complete, tables
 from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
-from alexnet.console import say, terminal
+from alexnet.console import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,34 +49,25 @@ def bench(
     link.close()
     if link.rank:
         return
-    processes = f"{report.procs} processes of {hardware.threads} threads"
-    _show(report, f"{recipe}, batch {images}: {processes} on {hardware.name}")
+    processes, own = counted(report.procs, "process", "processes"), counted(hardware.threads, "thread")
+    _show(report, f"{recipe}, batch {images}: {processes} of {own} on {hardware.name}")
     if json:
         print(json_lines.dumps(report.as_json(hardware.device, hardware.threads)), flush=True)
 
 
 def _show(report: "Report", title: str) -> None:
-    """The table, coloured where a person watches, and the whole net's rates."""
-    from rich.console import Console
-
-    from alexnet.recipe.table import plain
-
-    table = _table(report, title)
-    width = terminal()
-    if width is None:
-        say(plain(table).rstrip())
-    else:
-        Console(stderr=True, force_terminal=True, width=width).print(table)
+    """The table and the whole net's rates."""
+    tables.show(_table(report, title))
     found = report.as_json("", 0)
-    say(
+    print(
         f"training {found['images_per_s']:.1f}, forward {found['forward_images_per_s']:.1f}, "
         f"ten-crop {found['ten_crop_images_per_s']:.2f} images/s; one image {1e3 * report.one_image_s:.1f} ms; "
         f"peak memory {report.peak_rss_mb:.0f} MB"
     )
     if report.kernels:
-        say(_kernels(report))
+        print(_kernels(report))
     if report.ceilings:
-        say(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
+        print(f"at best {report.ceilings.gflops:.0f} GFLOP/s and {report.ceilings.bytes_per_s / 1e9:.0f} GB/s")
 
 
 def _table(report: "Report", title: str) -> "Table":

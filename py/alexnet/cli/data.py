@@ -11,17 +11,18 @@ from alexnet.errors import Failure
 
 def prep(
     source: Annotated[
-        Path, typer.Argument(help="The folder with the images: ImageNet's tars, a folder a class, ... (docs/data.md).")
+        Path,
+        typer.Argument(help="The folder with the images: ImageNet's tars, a folder per class, ... (docs/data.md)."),
     ] = Path("images"),
     out: Annotated[Path, typer.Option(help="Where the shards go.")] = Path("data"),
-    size: Annotated[int, typer.Option(min=1, help="Side of the prepared images.")] = 256,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    size: Annotated[int, typer.Option(min=1, help="Side of the prepared images, in pixels.")] = 256,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     limit: Annotated[
         str | None,
-        typer.Option(metavar="N", help="At most so many images a class and split; or train=N,val=N,test=N."),
+        typer.Option(metavar="N", help="At most this many images per class and split, or train=N,val=N,test=N."),
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep only these classes: a WNID or a name a line.")
+        Path | None, typer.Option(metavar="FILE", help="Keep only the classes in this file: one WNID or name per line.")
     ] = None,
     class_order: Annotated[
         Literal["wnid", "devkit"] | None,
@@ -35,19 +36,23 @@ def prep(
     ] = None,
     val_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of train to be val where there is none (default: 0.1; synsets: 0)."),
+        typer.Option(
+            min=0, max=1, help="Share of train that becomes val where there is none (default: 0.1; synsets: 0)."
+        ),
     ] = None,
     test_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of train to be test where there is none (default: 0; synsets: 0.5)."),
+        typer.Option(
+            min=0, max=1, help="Share of train that becomes test where there is none (default: 0; synsets: 0.5)."
+        ),
     ] = None,
     check_md5: Annotated[
         bool, typer.Option("--check-md5", help="First compare the official files with their published MD5.")
     ] = False,
     max_skipped: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of unreadable images that is an error.")
+        float, typer.Option(min=0, max=1, help="The largest share of unreadable images to accept.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the splits and the order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed of the splits and the order.")] = 0,
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Make this part of N; a call without --part joins them.")
     ] = None,
@@ -75,7 +80,7 @@ def prep(
     counts = ", ".join(f"{count} {split}" for split, count in prepared.images.items() if count)
     if part:
         say(f"{out}: part {part} is there, {sum(prepared.images.values())} images, {prepared.skipped} skipped")
-        say("when all parts are, the same command without --part joins them")
+        say("when all parts are there, the same command without --part joins them")
         return
     skipped = f"; {prepared.skipped} skipped, listed in {out / 'skipped.jsonl'}" if prepared.skipped else ""
     reused = "" if prepared.made else " (nothing was left to make)"
@@ -92,7 +97,7 @@ def _limit(text: str | None) -> int | dict[str, int] | None:
         parts = (part.split("=") for part in text.split(","))
         limits = {split: int(count) for split, count in parts}
     except ValueError:
-        raise Failure(f"--limit {text}: write a number, or such as train=1000,val=50,test=100") from None
+        raise Failure(f"--limit {text}: write a number, or limits such as train=1000,val=50,test=100") from None
     return limits
 
 

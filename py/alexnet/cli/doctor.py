@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alexnet.cli.options import Json
-from alexnet.console import progress, say
+from alexnet.console import counted, progress
 from alexnet.errors import Failure
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def doctor(
     data: Annotated[Path | None, typer.Argument(help="Verify this prepared data instead.")] = None,
     json: Json = False,
 ) -> None:
-    """Show what this machine has for training; or verify that prepared data is whole."""
+    """Show what this machine has for training, or verify that prepared data is whole."""
     if data is not None:
         check(data, json)
         return
@@ -47,7 +47,9 @@ def check(path: Path, as_json: bool) -> None:
         found = verify(data, advance)
     _tell(_about(data, found))
     for each in found.damage:
-        say(f"damaged: {each}")
+        print(f"damaged: {each}", flush=True)
+    if not found.damage:
+        print(f"{path} is whole: every checksum agrees", flush=True)
     if as_json:
         print(json_lines.dumps(_summary(data, found)), flush=True)
     if found.damage:
@@ -55,7 +57,6 @@ def check(path: Path, as_json: bool) -> None:
         named = files[0] if len(files) == 1 else f"the {len(files)} files named above"
         delete = f"delete {named} and " if files else ""
         raise Failure(f"{path} is damaged: {delete}run alexctl prep again, which makes anew what is missing")
-    say(f"{path} is whole: every checksum agrees")
 
 
 def _about(data: "Dataset", found: "Findings") -> dict[str, str]:
@@ -67,7 +68,8 @@ def _about(data: "Dataset", found: "Findings") -> dict[str, str]:
     }
     for split, counts in found.per_class.items():
         files = data.shard_counts[split]
-        about[split] = f"{data.counts[split]} images in {files} files, {min(counts)} to {max(counts)} a class"
+        each = f"{min(counts)} to {max(counts)} per class"
+        about[split] = f"{counted(data.counts[split], 'image')} in {counted(files, 'file')}, {each}"
     reasons = [f"{reason} ({count})" for reason, count in found.skipped.most_common(REASONS_SHOWN)]
     about["left out"] = f"{found.skipped.total()} unreadable images" + "".join(f"; {each}" for each in reasons)
     return about
@@ -92,4 +94,4 @@ def _summary(data: "Dataset", found: "Findings") -> dict[str, object]:
 def _tell(found: dict[str, str]) -> None:
     width = max(map(len, found))
     for name, value in found.items():
-        say(f"{name:{width}}  {value}")
+        print(f"{name:{width}}  {value}", flush=True)

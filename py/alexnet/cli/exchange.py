@@ -18,10 +18,10 @@ def import_(
     out: Annotated[Path, typer.Argument(help="The new run's folder.")],
     classes: Annotated[
         Path | None,
-        typer.Option(help="What the classes are called: prepared data, or a file with a class per line."),
+        typer.Option(help="The names of the classes: prepared data, or a file with one class per line."),
     ] = None,
 ) -> None:
-    """Make a run of a net that another program trained."""
+    """Make a run from a net that another program trained."""
     from alexnet.data.names import classes_in, numbered
     from alexnet.net.foreign import read
     from alexnet.runs.adopt import adopt
@@ -36,7 +36,7 @@ def import_(
 
 def export(
     run: Run,
-    file: Annotated[Path, typer.Argument(help="A .safetensors or .onnx file.")],
+    file: Annotated[Path, typer.Argument(help="The file to write: .safetensors or .onnx.")],
     form: Annotated[
         Literal["torchvision", "caffe"] | None,
         typer.Option("--as", help="As torchvision names its weights, or as the ONNX zoo's bvlc_alexnet takes images."),

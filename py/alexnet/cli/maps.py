@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import Device, Gpu, Precision, Run, Threads
+from alexnet.cli.options import Device, Gpu, PrecisionAsked, Run, Threads
 from alexnet.console import say
 
 
@@ -15,7 +15,7 @@ def maps(
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("maps.png"),
     gpus: Gpu = None,
     device: Device = None,
-    precision: Precision = None,
+    precision: PrecisionAsked = None,
     threads: Threads = None,
 ) -> None:
     """Draw the maps of every layer for an image's centre, in both columns, with the crossings between them."""

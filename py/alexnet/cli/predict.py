@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alexnet.cli.options import Crops, Device, Gpu, Json, Precision, Run, Threads
+from alexnet.cli.options import Crops, Device, Gpu, Json, PrecisionAsked, Run, Threads
 from alexnet.console import say
 from alexnet.errors import Failure
 
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 def predict(
     run: Run,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Image files, or folders.")] = None,
-    list_: Annotated[list[Path] | None, typer.Option("--list", help="A file that names an image per line.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")
+    ] = None,
+    list_: Annotated[list[Path] | None, typer.Option("--list", help="A file that names one image per line.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
     crops: Crops = "ten",
     out: Annotated[Path | None, typer.Option("--csv", help="Write a row per image and class to this file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Its prepared data; only a run of version 0.1 needs it.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The run's prepared data; only a run of version 0.1 needs it.")
+    ] = None,
     gpus: Gpu = None,
     device: Device = None,
-    precision: Precision = None,
+    precision: PrecisionAsked = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Name the most probable classes of images; one that cannot be read costs no other."""
+    """Name the likeliest classes of images; one that cannot be read is skipped."""
     from alexnet.data.format import titles
     from alexnet.machine.hardware import Wanted
     from alexnet.predict.images import named

@@ -1,12 +1,11 @@
 """`alexctl recipes`: what there is to train, and one net as a table or as a file to edit."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alexnet.cli import complete
+from alexnet.cli import complete, tables
 from alexnet.cli.options import Changes
 from alexnet.console import say
 
@@ -23,10 +22,8 @@ def recipes(
     set_: Changes = None,
 ) -> None:
     """List the recipes, or show one net as a table of its layers."""
-    from rich.console import Console
-
     from alexnet.recipe import bundled, header, load
-    from alexnet.recipe.table import drawing, plain
+    from alexnet.recipe.table import drawing
     from alexnet.recipe.topology import topology
 
     if name is None:
@@ -47,8 +44,4 @@ def recipes(
         return
     for line in lines:
         print(line)
-    table = drawing(topology(recipe.net, classes), f"{name}, {classes} classes")
-    if sys.stdout.isatty():
-        Console().print(table)
-    else:
-        print(plain(table), end="")
+    tables.show(drawing(topology(recipe.net, classes), f"{name}, {classes} classes"))

@@ -15,9 +15,9 @@ SECONDS = 10
 def report(
     runs: Runs = None,
     out: Annotated[Path | None, typer.Option(help="The page (default: report.html in the first run's folder).")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Write it anew while a run trains.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Write the page again and again while a run trains.")] = False,
 ) -> None:
-    """Write one page about a run, or about several side by side: curves, kernels, recipe, where it comes from."""
+    """Write one page about a run, or about several side by side: curves, kernels, recipe, origin."""
     from alexnet.pages.report import report
     from alexnet.runs.directory import resolve, summary
 

@@ -16,26 +16,28 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="Default: all (--list).")] = None,
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="ITEM", help="What to reproduce (default: all; see --list).")
+    ] = None,
     scale: Annotated[
-        Literal["quick", "full"], typer.Option(help="Small nets for minutes, or the paper's own, for days.")
+        Literal["quick", "full"], typer.Option(help="Small nets in minutes, or the paper's own in days.")
     ] = "quick",
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each net (default: the item's own).")] = None,
-    out: Annotated[Path, typer.Option(help="The folder of runs, numbers and the page.")] = Path("reproduction"),
-    list_: Annotated[bool, typer.Option("--list", help="Only tell the items, and what data they lack.")] = False,
+    out: Annotated[Path, typer.Option(help="The folder for runs, numbers and the page.")] = Path("reproduction"),
+    list_: Annotated[bool, typer.Option("--list", help="Only list the items, and the data they lack.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell runs, time and disk, by a short measurement.")
+        bool, typer.Option("--dry-run", help="Only estimate runs, time and disk, by a short measurement.")
     ] = False,
-    imagenet: Annotated[Path | None, typer.Option(help="ILSVRC, its images or prepared.")] = None,
-    cifar: Annotated[Path | None, typer.Option(help="CIFAR-10, its images or prepared.")] = None,
-    photographs: Annotated[Path | None, typer.Option(help="Photographs in a folder a class, or prepared.")] = None,
+    imagenet: Annotated[Path | None, typer.Option(help="ILSVRC: its images, or prepared data.")] = None,
+    cifar: Annotated[Path | None, typer.Option(help="CIFAR-10: its images, or prepared data.")] = None,
+    photographs: Annotated[Path | None, typer.Option(help="Photographs: a folder per class, or prepared data.")] = None,
     gpus: Gpus = None,
     device: Device = None,
     procs: Procs = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Train what the paper's claims take, measure it, and write one page: its numbers beside ours."""
+    """Train and measure what the paper claims, and write one page: its numbers beside ours."""
     from alexnet.experiments import page
     from alexnet.experiments.claims import chosen, claims
     from alexnet.experiments.lab import Lab

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.options import Data, Device, Gpu, Json, Precision, Run, Split, Threads
+from alexnet.cli.options import Data, Device, Gpu, Json, PrecisionAsked, Run, Split, Threads
 from alexnet.console import progress, say
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ def features(
     out: Annotated[Path, typer.Option(help="The file of features, such as features.h5.")],
     data: Data = None,
     split: Split = "train",
-    layer: Annotated[str | None, typer.Option(help="Such as relu7 (default: the last hidden layer).")] = None,
+    layer: Annotated[str | None, typer.Option(help="The layer, such as relu7 (default: the last hidden one).")] = None,
     gpus: Gpu = None,
     device: Device = None,
-    precision: Precision = None,
+    precision: PrecisionAsked = None,
     threads: Threads = None,
 ) -> None:
-    """Write a layer's values for every image of a split; run again, it goes on where it was stopped."""
+    """Write a layer's values for every image of a split; run again, it goes on where it stopped."""
     from alexnet.machine.hardware import Wanted
     from alexnet.predict.run import open_run
     from alexnet.retrieval.extract import extract
@@ -40,7 +40,7 @@ def features(
 def neighbours(
     rows: Annotated[Path, typer.Argument(metavar="FEATURES", help="The features that are searched.")],
     queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="The features whose neighbours are sought.")],
-    count: Annotated[int, typer.Option("--count", "-k", min=1, help="Neighbours of each.")] = 10,
+    count: Annotated[int, typer.Option("--count", "-k", min=1, help="How many neighbours of each query.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Write indices, distances and labels to this .npz file.")] = None,
     json: Json = False,
 ) -> None:
@@ -68,24 +68,25 @@ def neighbours(
 
 def codes(
     rows: Annotated[Path, typer.Argument(metavar="FEATURES", help="The features that are coded and searched.")],
-    queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="The features whose like is sought.")],
+    queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="The features whose neighbours are sought.")],
     out: Annotated[Path, typer.Option(help="Folder for the codes and the picture.")] = Path("codes"),
     data: Annotated[
-        Path | None, typer.Option(help="The prepared data they are of: codes its pixels too, and draws a picture.")
+        Path | None,
+        typer.Option(help="The prepared data of these images: codes their pixels too, and draws a picture."),
     ] = None,
     bits: Annotated[
         list[int] | None, typer.Option(min=1, help="A code's length; may be repeated (default: 256, 128, 64 and 28).")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of each autoencoder's training (default: as many as show 200,000 rows).")
+        int | None, typer.Option(min=1, help="Epochs for each autoencoder (default: as many as show it 200,000 rows).")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every random number.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one a core).")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed of every random number.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     json: Json = False,
 ) -> None:
     """Learn short binary codes by an autoencoder (section 6.1), and measure how well they find what is alike.
 
-    Run again, it goes on where it was stopped, and makes no code twice.
+    Run again, it goes on where it stopped, and makes no code twice.
     """
     from alexnet.data.shards import Dataset
     from alexnet.figures.codes import draw

@@ -5,27 +5,27 @@ from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import Data, Device, Gpu, NewestRun, Precision, Threads
+from alexnet.cli.options import Data, Device, Gpu, NewestRun, PrecisionAsked, Threads
 from alexnet.errors import Failure
 
 
 def serve(
     run: NewestRun = None,
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine, whoever reaches it may ask.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(help="Where to listen; with another address, anyone who reaches it may use the page.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     features: Annotated[
         Path | None,
-        typer.Option(help="What `alexctl features` made of the training images: those nearest to a picture are shown."),
+        typer.Option(help="A file by `alexctl features` of the training images: shows those nearest to a picture."),
     ] = None,
     data: Data = None,
     gpus: Gpu = None,
     device: Device = None,
-    precision: Precision = None,
+    precision: PrecisionAsked = None,
     threads: Threads = None,
 ) -> None:
-    """Show a page that says of any picture what the net says, crop by crop and map by map, until Ctrl-C."""
+    """Serve a page that shows what the net makes of any picture, crop by crop and map by map, until Ctrl-C."""
     from alexnet.machine.hardware import Wanted
     from alexnet.machine.signals import heard
     from alexnet.pages.answers import Answers

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexnet.cli.options import Crops, Data, Device, Gpu, Json, NewestRun, Precision, Runs, Split, Threads
+from alexnet.cli.options import Crops, Data, Device, Gpu, Json, NewestRun, PrecisionAsked, Runs, Split, Threads
 from alexnet.console import progress, say
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def evaluate(
     crops: Crops = "ten",
     gpus: Gpu = None,
     device: Device = None,
-    precision: Precision = None,
+    precision: PrecisionAsked = None,
     threads: Threads = None,
     json: Json = False,
     probs: Annotated[Path | None, typer.Option(help="Write the probabilities to this .npz file.")] = None,
@@ -29,7 +29,7 @@ def evaluate(
         typer.Option(help="Write the confusion matrix and each class's errors: a page (.html), or numbers (.json)."),
     ] = None,
 ) -> None:
-    """Measure top-1 and top-5 error; the predictions of several runs are averaged."""
+    """Measure top-1 and top-5 errors; the predictions of several runs are averaged."""
     from alexnet.machine.hardware import Wanted
     from alexnet.pages.evaluation import write_report
     from alexnet.predict.confusion import confusion
@@ -70,7 +70,7 @@ def figures(
     split: Split = "val",
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: the run's).")] = None,
     errors_only: Annotated[
-        bool, typer.Option("--errors-only", help="Draw only images that the net gets wrong, with what it says.")
+        bool, typer.Option("--errors-only", help="Draw only images that the net gets wrong, with its predictions.")
     ] = False,
     threads: Threads = None,
 ) -> None:

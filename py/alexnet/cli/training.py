@@ -12,7 +12,7 @@ import typer
 
 from alexnet.cli import complete
 from alexnet.cli.options import Changes, Device, Gpus, Json, Precision, Procs, Threads, changes
-from alexnet.console import Advance, progress, say
+from alexnet.console import Advance, counted, progress, say
 from alexnet.errors import STOPPED, Failure
 
 if TYPE_CHECKING:
@@ -32,11 +32,15 @@ def train(
     precision: Precision = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder (default: a new one in runs).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Train for so many epochs, not the recipe's.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Train for so many steps, whatever the epochs.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train for this many epochs instead of the recipe's.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Train for this many steps, whatever the epochs.")] = None,
     init: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE[:LAYERS]", help="First weights: safetensors or a run; LAYERS such as conv*,fc6."),
+        typer.Option(
+            metavar="FILE[:LAYERS]", help="Initial weights: a safetensors file or a run; LAYERS such as conv*,fc6."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="The seed of every random number.")] = None,
     tensorboard: Annotated[
@@ -116,8 +120,9 @@ class Watching:
     def _begin(self, row: dict[str, Any]) -> None:
         for note in row.get("notes", ()):
             say(note)
-        processes = f"{row['processes']} processes of {row['threads']} threads"
-        say(f"run {row['run']}: {processes} on {row['device']}, seed {row['seed']}")
+        processes = counted(row["processes"], "process", "processes")
+        threads = counted(row["threads"], "thread")
+        say(f"run {row['run']}: {processes} of {threads} on {row['device']}, seed {row['seed']}")
         self._batch = row["batch"]
         shown = progress("train", row["last_step"] * self._batch, done=row["step"] * self._batch)
         self._advance = self._shown.enter_context(shown)
@@ -125,7 +130,10 @@ class Watching:
 
 def control(
     run: Annotated[Path, typer.Argument(help="The run that is training.", autocompletion=complete.runs)],
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as train.rate=0.001.")],
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="What to change, such as train.rate=0.001; may be repeated."),
+    ],
 ) -> None:
     """Change a run by hand while it trains; the change is logged."""
     from alexnet.files import held
@@ -135,9 +143,9 @@ def control(
 
     trained = run / "recipe.toml"
     if not trained.is_file():
-        raise Failure(f"{run}: no such run; give the folder that `alexctl train` named")
+        raise Failure(f"{run}: no such run; name the folder that `alexctl train` named")
     control.send(run, load(trained), changes(set_))
-    when = "see its log.jsonl" if held(run / LOCK) else "nobody trains it now: it is taken when it is resumed"
+    when = "see its log.jsonl" if held(run / LOCK) else "it is not training now: the change is made when it is resumed"
     say(f"{run}: asked for {', '.join(set_)}; {when}")
 
 
@@ -145,7 +153,7 @@ def runs(
     folder: Annotated[Path, typer.Argument(help="The folder that holds the runs.")] = Path("runs"),
     json: Json = False,
 ) -> None:
-    """List the runs: recipe, data, epoch, best validation error, and whether somebody trains them."""
+    """List the runs: recipe, data, epoch, best validation error, and whether they are training."""
     from alexnet.runs.directory import summaries
 
     found = summaries(folder)

@@ -23,6 +23,11 @@ def module() -> ModuleType:
         raise Failure(f"the compiled engine cannot be loaded ({error}); install the project again") from error
 
 
+def isa(precision: str) -> str:
+    """The instruction set that the engine computes with, and what makes its products where they are in bf16."""
+    return f"{module().ISA}, {bf16().TILES}" if precision == "bf16" else str(module().ISA)
+
+
 def bf16() -> ModuleType:
     """The compiled module whose products in bf16 go by this processor's AMX, or by a model of it that tests ask for.
 

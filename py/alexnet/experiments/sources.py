@@ -46,7 +46,7 @@ KINDS = {
     ),
     "photographs": Kind(
         ("photographs", "grocery", "fashion-mnist"),
-        "put photographs, a folder a class, into images/photographs, or --photographs FOLDER",
+        "put photographs, a folder per class, into images/photographs, or --photographs FOLDER",
         ("--limit", "1000"),
     ),
     "fall2009": Kind(("fall2009",), "ImageNet's Fall 2009 release, 8.9 million images, which is not handed out now"),

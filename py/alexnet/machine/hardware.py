@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alexnet.console import counted
 from alexnet.engines import Engine, Precision, native
 from alexnet.errors import Failure
 from alexnet.links import Link, place
@@ -61,7 +62,7 @@ class Hardware:
     def name(self) -> str:
         """For people, in a few words."""
         if self.gpus:
-            return f"{len(self.gpus)} GPUs in {self.precision}"
+            return f"{counted(len(self.gpus), 'GPU')} in {self.precision}"
         return "the CPU" if self.precision == "fp32" else f"the CPU in {self.precision}"
 
     def arguments(self) -> list[str]:

@@ -31,6 +31,13 @@ SECONDS = 30  # for an upload to arrive
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Answer = Callable[[bytes], dict[str, Any]]
 Next = Callable[[Request], Awaitable[Response]]
+CLOSED = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"  # what default-src leaves open
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 def app(answer: Answer, about: str, host: str) -> Starlette:
@@ -41,7 +48,7 @@ def app(answer: Answer, about: str, host: str) -> Starlette:
     async def show(request: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
         rules = f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data: blob:; connect-src 'self'"
-        headers = {"Content-Security-Policy": f"default-src 'none'; {rules}; frame-ancestors 'none'; base-uri 'none'"}
+        headers = {"Content-Security-Policy": f"default-src 'none'; {rules}; {CLOSED}"}
         return HTMLResponse(page("play.html", about=about, nonce=nonce, largest=LARGEST), headers=headers)
 
     async def answered(request: Request) -> Response:
@@ -114,13 +121,12 @@ def _guard(ours: Callable[[str], bool]) -> Callable[[Request, Next], Awaitable[R
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
         if not ours(_without_port(host)):
-            return _refused(403, "this page is asked for by another name than its own")
-        if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
-            return _refused(403, "another page's request")
-        response = await go_on(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-store"
+            response = _refused(403, "this page is asked for by another name than its own")
+        elif origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
+            response = _refused(403, "another page's request")
+        else:
+            response = await go_on(request)
+        response.headers.update(HEADERS)
         return response
 
     return dispatch

@@ -82,14 +82,14 @@ class Kernels(Weighted):
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Kernels):
-    """Convolution (section 3.5): a kernel is the same everywhere."""
+    """Convolution (section 3.5): the same kernels at every place."""
 
     kind: ClassVar[str] = "conv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Local(Kernels):
-    """Locally connected: each place of the output has kernels and biases of its own (the authors' CIFAR-10 nets)."""
+    """Locally connected: each place of the output has its own kernels and biases (the authors' CIFAR-10 nets)."""
 
     kind: ClassVar[str] = "local"
 
@@ -127,7 +127,7 @@ class AveragePool(Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class Response(LayerSpec):
-    """a / (k + alpha * sum of a^2 over n neighbours)^beta (section 3.3)."""
+    """A value a becomes a / (k + alpha * sum of a^2 over n neighbours)^beta (section 3.3)."""
 
     n: Count
     k: Positive
@@ -234,14 +234,14 @@ class AugmentSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """The order of the images: a new one each epoch, or always that of the shards; and how they are come by.
+    """The order of the images, a new one each epoch or always that of the shards; and how they are read.
 
-    `access` changes no number: "mapped" takes single images from the mapped shards, "blocks" reads long runs ahead of
-    their use, for disks that seek and file systems over a network.
+    `access` changes no number: "mapped" takes single images from the mapped shards, "blocks" reads ahead in long runs,
+    for disks that seek and network file systems.
 
-    `mean` is what is subtracted: the mean at each pixel of the image (section 2), or the middle of the mean image from
-    every crop alike (the authors' CIFAR-10 nets). `train` are the splits that are trained on; an event may take in val,
-    at a whole epoch, and from then on nothing is held out to be validated on.
+    `mean` is what is subtracted: the mean at each pixel of the image (section 2), or the middle of the mean image,
+    the same from every crop (the authors' CIFAR-10 nets). `train` names the splits that are trained on; an event may
+    add val at a whole epoch, and from then on there is nothing left to validate on.
     """
 
     shuffle: bool = True
@@ -257,11 +257,12 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """How the engine computes; what comes out agrees within rounding.
+    """How the engine computes; the results agree within rounding.
 
-    On the CPU "fast" convolutions make fewer products where their shape has such a form, "direct" ones make them all.
-    `precision` is that of the products: tf32 is a GPU's, bf16 a GPU's or a CPU's with AMX, whose convolutions are then
-    direct; weights, momenta and sums are always fp32.
+    On the CPU "fast" convolutions make fewer products where their shape allows it, "direct" ones make them all.
+    `precision` is that of the products: tf32 needs a GPU, bf16 a GPU or a CPU with AMX, whose convolutions are then
+    direct; weights, momenta and sums are always fp32. A run that was trained in bf16 is evaluated in fp32 on a CPU,
+    unless `--precision bf16` asks for the same.
     """
 
     convolution: Method = "fast"
@@ -275,7 +276,7 @@ class EngineSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Changes that hold once `epoch` epochs are done, a fraction too."""
+    """Changes that take effect once `epoch` epochs are done, of which there may be a fraction."""
 
     epoch: NotNegative
     set: Mapping[str, Setting]
@@ -285,7 +286,7 @@ class Event:
 class TrainSpec:
     """Gradient descent (section 5). The rate is multiplied by `drop_factor` `drops` times when the validation
     error has not improved for `patience` validations ("plateau"), or at the step that completes each of
-    `drop_epochs` epochs, fractions too ("epochs"); biases follow these drops if `bias_drops`.
+    `drop_epochs` epochs, which may be fractions ("epochs"); biases follow these drops if `bias_drops`.
     """
 
     batch: Count = 128

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.data.shards import Dataset
+from alexnet.engines import native
 from alexnet.errors import Failure
 from alexnet.files import locked, write_whole
 from alexnet.links import Link
@@ -216,7 +217,9 @@ def _start(trainer: Trainer, plan: Plan, hardware: Hardware) -> log.Row:
     facts = directory.facts(hardware.name, place.replicas * place.shares, hardware.threads, plan.seed)
     about = {"run": str(trainer.run_path), "data": str(plan.data.path), "dataset": plan.data.identity}
     about["recipe"] = plan.name
-    computed = {"convolution": engine.convolution, "precision": engine.precision}
+    computed: dict[str, str] = {"convolution": engine.convolution, "precision": engine.precision}
+    if not hardware.gpus:
+        computed["isa"] = native.isa(engine.precision)
     return {"event": "start", "step": trainer.at.step, **facts, **about, **computed}
 
 

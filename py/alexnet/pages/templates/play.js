@@ -15,16 +15,23 @@ function say(line, failed = false) {
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
+let asked = null;
+
 async function ask(picture) {
-  if (!picture) return say("There was no picture in that.", true);
+  asked?.abort(); // the last picture is the one that counts
+  if (!picture) return say("There is no picture in that.", true);
   if (picture.size > LARGEST) return say(`More than ${LARGEST >> 20} MiB; take a smaller picture.`, true);
   say("The net looks at it …");
+  const { signal } = (asked = new AbortController());
   try {
-    const response = await fetch("answer", { method: "POST", body: picture });
+    const response = await fetch("answer", { method: "POST", body: picture, signal }).catch(() => {
+      throw new Error("The server does not answer; is `alexctl serve` still running?");
+    });
     const answer = await response.json().catch(() => ({ error: "The server is busy; try again in a moment." }));
     if (!response.ok) throw new Error(answer.error);
-    show(answer);
+    if (!signal.aborted) show(answer);
   } catch (error) {
+    if (signal.aborted) return;
     at("answer").hidden = true;
     say(error.message, true);
   }
@@ -61,7 +68,9 @@ function crop(each) {
   const row = made("tr", "");
   const share = made("td", percent(each.probability));
   share.className = "n";
-  row.append(made("th", each.crop), made("td", each.name), share);
+  const head = made("th", each.crop);
+  head.scope = "row";
+  row.append(head, made("td", each.name), share);
   return row;
 }
 
@@ -89,6 +98,7 @@ function picked(list) {
 }
 
 at("ask").addEventListener("submit", (event) => event.preventDefault());
+at("file").addEventListener("click", () => { at("file").value = ""; }); // so that the same picture can be chosen again
 at("file").addEventListener("change", () => at("file").files.length && ask(at("file").files[0]));
 addEventListener("paste", (event) => event.clipboardData.files.length && ask(picked(event.clipboardData.files)));
 addEventListener("dragover", (event) => { event.preventDefault(); document.body.className = "over"; });
@@ -101,23 +111,29 @@ addEventListener("drop", (event) => {
 
 let stream = null;
 
+function showCamera(open) {
+  at("live").hidden = !open;
+  at("camera").textContent = open ? "Close the camera" : "Use the camera";
+  at("camera").setAttribute("aria-expanded", open);
+}
+
 function closeCamera() {
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
-  at("live").hidden = true;
+  showCamera(false);
 }
 
 at("camera").addEventListener("click", async () => {
   if (stream) return closeCamera();
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     at("video").srcObject = stream;
     await at("video").play();
-    at("live").hidden = false;
+    showCamera(true);
     at("shoot").focus();
   } catch (error) {
     closeCamera();
-    say("There is no camera that this page may use.", true);
+    say("No camera can be used; browsers allow it over https or on this machine only.", true);
   }
 });
 at("shoot").addEventListener("click", () => {
