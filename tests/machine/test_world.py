@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -154,11 +156,23 @@ def test_what_a_cluster_left_over_is_not_passed_on(tmp_path, monkeypatch, capfd)
     tells.write_text("#!/bin/sh\nenv >&2\n")
     tells.chmod(0o755)
     monkeypatch.setattr(launch, "mpiexec", lambda: str(tells))
-    for name in ("PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMIC"):
+    left_over = "PMI_RANK", "PMIX_NAMESPACE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "UCX_TLS"
+    for name in (*left_over, "PMIC"):
         monkeypatch.setenv(name, "7")
     assert launch.run(2, ["train"]) == 0
     passed = capfd.readouterr().err.splitlines()
     assert [line for line in passed if line.endswith("=7")] == ["PMIC=7"]
+
+
+def test_the_mpiexec_of_another_mpi_beside_a_systems_python_is_not_taken(tmp_path, monkeypatch):
+    """As in containers that come with Open MPI, where pip puts its scripts elsewhere."""
+    (own,) = (Path(file.locate()) for file in metadata.files("mpich") if file.name == "mpiexec")
+    (tmp_path / "mpiexec").touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Path(launch.mpiexec()).samefile(own)
+    monkeypatch.setattr(metadata, "files", lambda name: None)
+    assert launch.mpiexec() == str(tmp_path / "mpiexec"), "an MPI of one's own"
 
 
 def test_an_mpiexec_that_tells_its_processes_nothing_has_them_start_no_more(workshop, tmp_path, monkeypatch, capfd):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 
 import pytest
 
@@ -35,3 +36,17 @@ def test_what_is_no_log_is_refused(tmp_path, text):
     (tmp_path / "log.jsonl").write_text(text)
     with pytest.raises(Failure, match=r"log\.jsonl: not a log of a run"):
         read(tmp_path / "log.jsonl")
+
+
+def test_a_disk_that_fills_is_told_with_the_file(tmp_path):
+    """A file may not grow beyond 4 KiB here; the rows that were taken stay."""
+    path, before = tmp_path / "log.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = Log(path, 0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(Failure, match=rf"^{path} cannot be written \(.*what was done is kept"), log:
+            for step in range(1000):
+                log.write({"step": step, "loss": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [row["step"] for row in read(path)] == list(range(len(read(path)))) and len(read(path)) > 100

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -17,8 +19,12 @@ from alexnet.console import TERMINAL, terminal
 from alexnet.errors import STOPPED, Failure
 from alexnet.machine.signals import heard
 
-# Left over in a shell that a cluster opened: the processes started here would take these for theirs.
-LEFT_OVER = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID")
+# Left over in a shell that a cluster opened: the processes started here would take these for theirs. And what a site
+# chooses for its network, which may leave processes on one machine no way to each other.
+LEFT_OVER = (
+    *("PMI_", "PMIX_", "OMPI_COMM_WORLD_", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+    *("UCX_TLS", "UCX_NET_DEVICES"),
+)
 # MPICH's mpiexec starts the processes here and itself, also where it finds a cluster's variables or hosts.
 HERE = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user"}
 UP = "ALEXCTL_UP"
@@ -79,12 +85,23 @@ def up() -> None:
 
 
 def mpiexec() -> str:
-    """The path of mpiexec; raises Failure where there is none."""
-    beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    """The path of mpiexec; raises Failure where there is none.
+
+    Beside a system's Python, and first on its PATH, lies another MPI's: that of pip's package is asked for before.
+    """
+    places = (*_of_the_package(), Path(sys.executable).with_name("mpiexec"))
+    found = next((str(place) for place in places if place.exists()), shutil.which("mpiexec"))
     if found is None:
         raise Failure("mpiexec is not found; install it with `pip install mpich`, or use `--procs 1`")
     return found
+
+
+def _of_the_package() -> Iterator[Path]:
+    """Where pip put the mpiexec that belongs to the MPI in use: beside its own scripts, wherever those lie."""
+    with suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("mpich") or ():
+            if file.name == "mpiexec":
+                yield Path(os.path.normpath(str(file.locate())))
 
 
 def _check_shared_memory(processes: int) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from alexnet.errors import Failure
-from alexnet.files import write_whole
+from alexnet.files import write_whole, writing
 
 Row = dict[str, Any]
 NAME = "log.jsonl"
@@ -21,7 +22,7 @@ class Log:
     def __init__(self, path: Path, keep_to_step: int) -> None:
         kept = [row for row in read(path) if row.get("step", 0) <= keep_to_step] if path.exists() else []
         write_whole(path, "".join(_line(row) for row in kept))
-        self._file = path.open("a", encoding="utf-8")
+        self._path, self._file = path, path.open("a", encoding="utf-8")
 
     def __enter__(self) -> "Log":
         return self
@@ -29,12 +30,14 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what the disk does not take was told when it was written
+            self._file.close()
 
     def write(self, row: Row) -> None:
-        """Append a row; it outlives this process at once."""
-        self._file.write(_line(row))
-        self._file.flush()
+        """Append a row; it outlives this process at once. Raises Failure where the disk does not take it."""
+        with writing(self._path):
+            self._file.write(_line(row))
+            self._file.flush()
 
 
 def read(path: Path) -> list[Row]:
