@@ -16,7 +16,8 @@ if [ -n "$missing" ]; then
     echo "Not found:${missing}; on Debian or Ubuntu, as root: apt-get install${missing}" >&2
     exit 1
 fi
-[ -x .venv/bin/pip ] || "$python" -m venv .venv
+# Its scripts name their Python by its whole path: a checkout that was moved or copied needs others.
+grep -qsF "$(pwd -P)/.venv/bin/python" .venv/bin/pip || "$python" -m venv --clear .venv
 PATH=$PWD/.venv/bin:$PATH
 
 # Installed anew when a source has changed since this began; each set of extras has its own mark.

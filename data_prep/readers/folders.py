@@ -3,7 +3,8 @@
 SOURCE/train/<class>/**/*.jpg, SOURCE/val/<class>/..., SOURCE/test/<class>/...
 SOURCE/<class>/**/*.jpg
 
-A split's folder may also be called Training, valid, test_set and the like. A class that is written with composed
+A split's folder may also be called Training, valid, test_set and the like, and hold a folder of its own name, as some
+archives do, with the classes in that. A class that is written with composed
 accents here and decomposed ones there is one.
 """
 
@@ -28,7 +29,7 @@ SPLIT_NAMES = {
     "test": ("test", "testing"),
 }
 SET_AT_END = re.compile(r"[ _-]?(set|data|images)$")
-LIKE_A_SPLIT = re.compile(r"(train|training|val|valid|validation|dev|eval|test|testing|fold|split)(?![a-z])")
+LIKE_A_SPLIT = re.compile(r"(?<![a-z])(train|val|dev|eval|test|fold|split)(ing|id|idation)?(?![a-z])")
 
 Files = list[tuple[str, int, int]]  # the path in the source, the length, when it was written
 
@@ -59,6 +60,7 @@ def listing(source: Path) -> Listing:
         found = _classes_in(source, root, ignored, notes)
         if split == "train":
             ids = sorted(found)
+            _refuse_a_level_too_high(root, ids, source)
         elif not found:
             notes.append(f"{root} has no class folders with images and is left out")
             continue
@@ -77,14 +79,13 @@ def listing(source: Path) -> Listing:
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in ignored.most_common(5))
         notes.append(f"{ignored.total()} files are not images and are left out: {kinds}")
-    _refuse_a_level_too_high(roots["train"], ids)
     classes = [ClassInfo(index, name, printable(name)) for index, name in enumerate(ids)]
     return Listing(classes, "sorted", splits, FolderFetch(source), content.hexdigest(), stamp.hexdigest(), notes)
 
 
 def _classes_in(source: Path, root: Path, ignored: Counter[str], notes: list[str]) -> dict[str, Files]:
     """The files of each class that has any, by its name with composed accents, sorted."""
-    above = "" if root == source else f"{root.name}/"
+    above = "" if root == source else f"{root.relative_to(source).as_posix()}/"
     found: dict[str, Files] = defaultdict(list)
     for name in folder_names(root):
         found[composed(name)] += image_files(source, above + name, ignored)
@@ -110,8 +111,15 @@ def _split_roots(source: Path) -> tuple[dict[str, Path], list[str]]:
         if len(present) > 1:
             raise Failure(f"{source} has both {present[0]} and {present[1]}: keep the one to be {split}")
         if present:
-            roots[split] = source / present[0]
+            roots[split] = _inner(source / present[0])
     return roots, [f"{source / name} is no split and is left out" for name in by_split[""]]
+
+
+def _inner(root: Path) -> Path:
+    """The folder in which a split's classes lie: itself, or the one folder in it where that has its name."""
+    names = folder_names(root)
+    repeated = len(names) == 1 and names[0].casefold() == root.name.casefold()
+    return root / names[0] if repeated and not loose_images(root) else root
 
 
 def split_of(name: str) -> str:
@@ -120,19 +128,26 @@ def split_of(name: str) -> str:
     return next((split for split, names in SPLIT_NAMES.items() if word in names), "")
 
 
+def _like_a_split(name: str) -> str:
+    """The word for a split that is in a folder's name; "" where there is none."""
+    found = LIKE_A_SPLIT.search(name.casefold())
+    return split_of(name) or (found[1] if found else "")
+
+
 def _refuse_splits_as_classes(source: Path, here: list[str]) -> None:
     """Failure where folders that would become the classes are splits: a net learns those with a fine error rate."""
-    like = sorted(name for name in here if split_of(name) or LIKE_A_SPLIT.match(name.casefold()))
-    flat = {name: loose_images(source / name) for name in like if split_of(name) == "train"}
+    words = {name: word for name in sorted(here) if (word := _like_a_split(name))}
+    flat = {name: loose_images(source / name) for name in words if split_of(name) == "train"}
     for name, loose in flat.items():
-        if loose and len(like) == len(here):
+        if loose and len(words) == len(here):
             raise Failure(f"{source / name}: its {loose} images lie in no class folders: {advice(source / name)}")
-    below = {name: set(folder_names(source / name)) for name in like}
-    for one, other in combinations(like, 2):
-        if shared := sorted(below[one] & below[other]):
+    below = {name: set(folder_names(_inner(source / name))) for name in words}
+    for one, other in combinations(words, 2):
+        shared = sorted(below[one] & below[other])
+        if shared or (len(words) == len(here) and words[one] != words[other]):
+            both = f", both with a folder {shared[0]}" if shared else ""
             raise Failure(
-                f"{source} holds {one} and {other}, both with a folder {shared[0]}: they are splits and no classes: "
-                "call them train, val and test"
+                f"{source} holds {one} and {other}{both}: they are splits and no classes: call them train, val and test"
             )
     inside = ({split_of(name) for name in folder_names(source / each)} - {""} for each in here)
     if len(here) > 1 and all("train" in splits and len(splits) > 1 for splits in inside):
@@ -142,9 +157,10 @@ def _refuse_splits_as_classes(source: Path, here: list[str]) -> None:
         )
 
 
-def _refuse_a_level_too_high(root: Path, ids: list[str]) -> None:
+def _refuse_a_level_too_high(root: Path, ids: list[str], source: Path) -> None:
     if len(ids) == 1 and folder_names(root / ids[0]):
-        raise Failure(f"{root} holds one folder, {ids[0]}: give {root / ids[0]}, where the classes lie")
+        advice = f"give {root / ids[0]}, where the classes lie" if root == source else "move what is in that up into it"
+        raise Failure(f"{root} holds one folder, {ids[0]}: {advice}")
 
 
 def advice(root: Path) -> str:

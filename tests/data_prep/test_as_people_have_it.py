@@ -90,6 +90,33 @@ def test_splits_under_other_names_are_no_classes(tmp_path: Path, one: str, other
     refused(tmp_path, "both with a folder cat: they are splits and no classes: call them train, val and test")
 
 
+@pytest.mark.parametrize(
+    "folders, said",
+    [
+        (("seg_train/seg_train/sea", "seg_test/seg_test/sea", "seg_pred/seg_pred"), ", both with a folder sea"),
+        (("signs_train/signs_train/A", "signs_train/signs_train/B", "signs_test/signs_test"), ""),
+        (("train-2019", "test-2019"), ""),
+        (("val", "test"), ""),
+    ],
+)
+def test_folders_that_are_all_called_after_splits_are_no_classes(
+    tmp_path: Path, folders: tuple[str, ...], said: str
+) -> None:
+    """As archives on the net have them."""
+    folder_source(tmp_path, dict.fromkeys(folders, 2))
+    one, other = sorted({folder.partition("/")[0] for folder in folders})[-2:]
+    refused(tmp_path, f"holds {one} and {other}{said}: they are splits and no classes: call them train, val and test")
+
+
+def test_a_folder_that_is_repeated_inside_of_a_split_is_gone_into(tmp_path: Path) -> None:
+    folder_source(tmp_path, {f"{name}_set/{name}_set/{each}": 2 for name in ("Training", "test") for each in "xy"})
+    listing = listed(tmp_path)
+    assert [info.id for info in listing.classes] == ["x", "y"] and counts(listing) == {"train": 4, "test": 4}
+    assert all(listing.fetch(entry) == (tmp_path / entry.file).read_bytes() for entry in listing.splits["test"])
+    folder_source(tmp_path / "deeper", {f"{split}/images/{each}": 2 for split in ("train", "val") for each in "xy"})
+    refused(tmp_path / "deeper", "train holds one folder, images: move what is in that up into it")
+
+
 def test_folders_below_classes_are_no_splits(tmp_path: Path) -> None:
     """A class may have any folders below it, and be called like a split."""
     folder_source(tmp_path, {"cat/day 1": 2, "cat/day 2": 1, "dog/day 1": 2, "train": 3, "test": 1})

@@ -53,7 +53,9 @@ def test_a_source_that_changes_while_it_is_installed_is_installed_again(tmp_path
         (tmp_path / file).touch()
     shutil.copy(ROOT / "scripts" / "environment.sh", tmp_path / "scripts")
     pip = tmp_path / ".venv" / "bin" / "pip"
-    pip.write_text("#!/bin/sh\necho installed\n[ -e py/late.py ] || { sleep 0.1; touch py/late.py; }\n")
+    pip.write_text(
+        f"#!/bin/sh\n# {pip.parent}/python\necho installed\n[ -e py/late.py ] || {{ sleep 0.1; touch py/late.py; }}\n"
+    )
     pip.chmod(0o755)
     command = ["bash", "-c", "set -euo pipefail; . scripts/environment.sh"]
     environment = os.environ | {"PYTHON": sys.executable}
@@ -63,3 +65,19 @@ def test_a_source_that_changes_while_it_is_installed_is_installed_again(tmp_path
         return done.stdout.count("installed")
 
     assert [times() for _ in range(3)] == [1, 1, 0]
+
+
+def test_the_environment_of_a_checkout_that_was_moved_is_made_anew(tmp_path):
+    """Its scripts would start the Python, and so the package, of where it was."""
+    checkout = tmp_path / "moved"
+    for folder in ("scripts", ".venv/bin"):
+        (checkout / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "environment.sh", checkout / "scripts")
+    (checkout / ".venv" / "bin" / "pip").write_text(f"#!{tmp_path}/before/.venv/bin/python\n")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$2" != venv ] || {{ echo "$@" >&2; exit 1; }}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    command = ["bash", "-c", "set -euo pipefail; . scripts/environment.sh"]
+    environment = os.environ | {"PYTHON": str(python)}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    assert done.stderr == "-m venv --clear .venv\n"
