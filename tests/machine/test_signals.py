@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.machine import launch
+from alexnet.machine.signals import STOPPING, stop_request
 from alexnet.runs.checkpoint import Shelf, read
 from alexnet.runs.log import read as read_log
 
@@ -120,6 +121,23 @@ def test_all_processes_are_told_at_once(mind, workshop, tmp_path, processes):
     for each in (*ranks(tmp_path / "run"), process.pid):
         os.kill(each, signal.SIGTERM)
     assert_stopped(tmp_path / "run", process)
+
+
+def test_what_mpiexec_does_not_know_ends_a_run_whole(mind, workshop, tmp_path):
+    """As LSF and Grid Engine send USR2 to everything in a job."""
+    process = mind(workshop.start(*command(workshop, tmp_path / "run", "--procs", 2)))
+    until(trains(tmp_path / "run"), process)
+    mpiexec = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for each in (*ranks(tmp_path / "run"), *map(int, mpiexec), process.pid):
+        os.kill(each, signal.SIGUSR2)
+    assert_stopped(tmp_path / "run", process)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_each_signal_that_asks_to_stop_is_heard(number):
+    with stop_request() as stop:
+        os.kill(os.getpid(), number)
+    assert stop.raised
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -17,7 +17,7 @@ from typing import IO
 
 from alexnet.console import TERMINAL, terminal
 from alexnet.errors import STOPPED, Failure
-from alexnet.machine.signals import heard
+from alexnet.machine.signals import UNKNOWN_TO_MPIEXEC, heard
 
 # Left over in a shell that a cluster opened: the processes started here would take these for theirs. And what a site
 # chooses for its network, which may leave processes on one machine no way to each other.
@@ -66,7 +66,7 @@ def run(processes: int, arguments: list[str]) -> int:
             stdin=subprocess.DEVNULL,  # it belongs to whoever started us
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for this process to pass on
-            preexec_fn=die_with_parent,
+            preexec_fn=_as_mpiexec_starts,
         )
         if came:
             pass_on(came.pop())
@@ -75,6 +75,13 @@ def run(processes: int, arguments: list[str]) -> int:
             _print_all(child.stderr)
         code = child.wait()
     return code if code in ENDS else (128 + came[0] if came else 1)
+
+
+def _as_mpiexec_starts() -> None:
+    """In its process: it ends with this one, and not by what is this one's to pass on."""
+    die_with_parent()
+    for number in UNKNOWN_TO_MPIEXEC:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def up() -> None:

@@ -8,8 +8,10 @@ from types import FrameType
 
 from alexnet.machine.world import started
 
-# From a cluster or `kill`, Ctrl-C, a cluster before a job's limit, a terminal that is closed.
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+# What a cluster sends ahead of a job's limit, and mpiexec does not know: LSF and Grid Engine.
+UNKNOWN_TO_MPIEXEC = (signal.SIGUSR2, signal.SIGXCPU)
+# From a cluster or `kill`, Ctrl-C, a cluster ahead of a job's limit, a terminal that is closed.
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, *UNKNOWN_TO_MPIEXEC)
 
 
 @contextmanager
