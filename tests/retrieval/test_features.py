@@ -113,6 +113,23 @@ def test_a_part_that_is_no_file_of_features_is_begun_anew(tmp_path):
     assert (Features(path).all() == values.astype(np.float16)).all()
 
 
+def test_a_part_that_the_system_withholds_is_kept(tmp_path, monkeypatch):
+    """It may be hours of work; a network's file system may give it back."""
+    path = tmp_path / "f.h5"
+    with pytest.raises(KeyboardInterrupt):
+        write(path, ORIGIN, labels(5), WIDTH, Extract(rows(5), stop=4))
+
+    def withheld(*arguments, **options):
+        raise OSError(errno.EIO, "withheld")
+
+    (part,) = tmp_path.iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(features.h5py, "File", withheld)
+        with pytest.raises(Failure, match=r"cannot be read \(Input/output error\): mend that"):
+            write(path, ORIGIN, labels(5), WIDTH, Extract(rows(5)))
+    assert [*tmp_path.iterdir()] == [part] and write(path, ORIGIN, labels(5), WIDTH, Extract(rows(5)))
+
+
 def test_a_part_of_another_origin_is_not_gone_on_with_but_removed(tmp_path):
     values, path = rows(9), tmp_path / "f.h5"
     with pytest.raises(KeyboardInterrupt):

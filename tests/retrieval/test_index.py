@@ -1,8 +1,13 @@
 """Files of codes and of trainings under way: what is written is read, damage is told, other trainings are not taken."""
 
+import os
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
+from filesystem import without
 
 from alexnet.errors import Failure
 from alexnet.retrieval.autoencoder import start
@@ -68,3 +73,27 @@ def test_what_is_no_index_is_refused_in_one_line(index, tmp_path):
         read(path)
     with pytest.raises(Failure, match="cannot be written"):
         save(tmp_path / "none" / "c.h5", index)
+
+
+def test_what_the_system_withholds_is_not_taken_for_damage(tmp_path):
+    """Else a training under way would begin anew."""
+    for reads in (read, lambda path: read_state(path, "mine")):
+        with pytest.raises(Failure, match=r"cannot be read \(Is a directory\): mend that and run the same again$"):
+            reads(tmp_path)
+
+
+def test_on_a_file_system_without_locks(clouds, tmp_path):
+    program = f"""
+from pathlib import Path
+from alexnet.retrieval.autoencoder import start
+from alexnet.retrieval.features import Features
+from alexnet.retrieval.index import Index, read, read_state, save, save_state
+state, folder = start(Features(Path({str(clouds(count=50).path)!r})), 4), Path({str(tmp_path)!r})
+save_state(folder / "s.h5", state, "mine")
+save(folder / "c.h5", Index(state.net, state.net.mean.astype("uint64")[:, None], state.net.mean.astype("int32"), "so"))
+print(read_state(folder / "s.h5", "mine").step, read(folder / "c.h5").made)
+"""
+    environment = os.environ | {"LD_PRELOAD": without("NO_LOCKS", tmp_path)}
+    environment.pop("HDF5_USE_FILE_LOCKING", None)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout == "0 so\n", done.stderr

@@ -21,8 +21,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.format import guarded, put, text
-from alexnet.errors import Failure, reason
+from alexnet.data.format import Damaged, guarded, put, text
+from alexnet.errors import Failure, reason, withheld
 from alexnet.files import PART, take_name, whole_file, writing
 
 FORM, VERSION = "alexnet features", 1
@@ -158,7 +158,7 @@ def _begun(part: Path, origin: Origin, labels: NDArray[np.int32], width: int) ->
     if part.exists():
         try:
             return Features(part)
-        except Failure:
+        except Damaged:
             part.unlink()
     _begin(part, origin, labels, width)
     return Features(part)
@@ -259,7 +259,7 @@ def _reading(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def _mishaps(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into a Failure that names it."""
+    """Turn whatever goes wrong with a file into a Failure that names it: Damaged, unless the system refuses it."""
     try:
         yield
     except (Failure, MemoryError):
@@ -267,6 +267,8 @@ def _mishaps(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise Failure(f"{path} is missing: make it with alexctl features RUN --out {path}") from None
     except Exception as error:  # h5py answers damage with whatever exception comes first
-        raise Failure(
+        if refusal := withheld(error):
+            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
+        raise Damaged(
             f"{path} cannot be read or is damaged ({reason(error)}): delete it and make it anew with alexctl features"
         ) from None

@@ -7,7 +7,6 @@ While the autoencoder trains, a file beside it holds its state: the net, first/0
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.format import guarded, put, text
-from alexnet.errors import Failure, reason
+from alexnet.errors import Failure, reason, withheld
 from alexnet.files import whole_file, writing
 from alexnet.retrieval.autoencoder import Autoencoder, State
 from alexnet.retrieval.features import Floats
@@ -41,20 +40,22 @@ class Index:
 
 def save(path: Path, index: Index) -> None:
     """Write an index, whole or not at all."""
-    with writing(path), whole_file(path) as part, h5py.File(part, "w") as file:
+    with writing(path), whole_file(path) as part, h5py.File(part, "w", locking=False) as file:
         _put_net(file, index.net, index.made)
         put(file, "codes", index.codes)
         put(file, "labels", index.labels)
 
 
 def read(path: Path) -> Index:
-    """Read an index; Failure where it is none, or damaged."""
+    """Read an index; Failure where it is none, or damaged, or cannot be read."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             return Index(_net(file), guarded(file, "codes"), guarded(file, "labels"), text(file, "made"))
     except MemoryError:
         raise
     except Exception as error:  # h5py answers damage with whatever exception comes first
+        if refusal := withheld(error):
+            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
         raise Failure(
             f"{path} is no file of codes or is damaged ({reason(error)}): delete it and make it anew with alexctl codes"
         ) from None
@@ -62,7 +63,7 @@ def read(path: Path) -> Index:
 
 def save_state(path: Path, state: State, made: str) -> None:
     """Write a training that goes on later, whole or not at all."""
-    with writing(path), whole_file(path) as part, h5py.File(part, "w") as file:
+    with writing(path), whole_file(path) as part, h5py.File(part, "w", locking=False) as file:
         _put_net(file, state.net, made)
         _put_all(file, "first", state.first)
         _put_all(file, "second", state.second)
@@ -70,10 +71,17 @@ def save_state(path: Path, state: State, made: str) -> None:
 
 
 def read_state(path: Path, made: str) -> State | None:
-    """What was written; None where there is nothing, or nothing whole, or of another training."""
-    with suppress(Exception), h5py.File(path, "r", locking=False) as file:
-        if text(file, "made") == made:
-            return State(int(file.attrs["step"]), _net(file), _all(file, "first"), _all(file, "second"))
+    """What was written; None where there is nothing, or nothing whole, or of another training.
+
+    Raises Failure where the system does not let it be read.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if text(file, "made") == made:
+                return State(int(file.attrs["step"]), _net(file), _all(file, "first"), _all(file, "second"))
+    except Exception as error:  # h5py answers damage with whatever exception comes first
+        if refusal := withheld(error):
+            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
     return None
 
 
