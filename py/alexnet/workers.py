@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from alexnet.errors import Failure
+from alexnet.errors import Failure, reason
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -42,8 +42,14 @@ def shared_out(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -
 def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int) -> Iterator[Made]:
     context = get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    with _as_workers_start():
-        pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
+    try:
+        with _as_workers_start():
+            pool = ProcessPoolExecutor(workers, context, initializer=_attend, initargs=(theirs,))
+    except (OSError, ImportError, NotImplementedError) as error:  # as it is told where there are no semaphores
+        raise Failure(
+            f"{workers} workers cannot be started ({reason(error)}): they need a /dev/shm that can be written, "
+            "or use --workers 1"
+        ) from None
     pending: set[Future[Made]] = set()
     try:
         for job in jobs:

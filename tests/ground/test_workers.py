@@ -1,5 +1,7 @@
 """Work in processes: what is made, what is raised, and that nothing of it runs ahead without bound."""
 
+import _multiprocessing
+import errno
 import os
 import subprocess
 import sys
@@ -46,6 +48,19 @@ def test_jobs_are_taken_as_they_are_needed():
     next(making)
     assert len(taken) <= 2 * 2 + 1
     making.close()
+
+
+def test_where_processes_cannot_share_anything_a_line_says_what_they_need(monkeypatch):
+    """As in a container whose /dev/shm is read-only, or not there."""
+
+    def refuse(*arguments):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(_multiprocessing, "SemLock", refuse)
+    with pytest.raises(
+        Failure, match=r"2 workers cannot be started \(.*Read-only.*\): .*/dev/shm.*--workers 1"
+    ):
+        list(shared_out(squared, range(2), 2))
 
 
 @pytest.mark.parametrize("before", [None, "7"])
