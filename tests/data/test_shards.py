@@ -101,6 +101,10 @@ def test_not_there_at_all(tmp_path: Path) -> None:
     refused(tmp_path / "data", r"there is no dataset .*data: make it with alexctl prep SOURCE --out .*data")
     (tmp_path / "file").write_text("x")
     refused(tmp_path / "file", r"there is no dataset")
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    refused(
+        tmp_path / "images", r"is not a whole dataset.*: run alexctl prep .*images --out DATA if these are the images"
+    )
 
 
 @pytest.mark.parametrize("name", ["train-00000.h5", "stats.h5"])

@@ -57,9 +57,7 @@ def test_where_processes_cannot_share_anything_a_line_says_what_they_need(monkey
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(_multiprocessing, "SemLock", refuse)
-    with pytest.raises(
-        Failure, match=r"2 workers cannot be started \(.*Read-only.*\): .*/dev/shm.*--workers 1"
-    ):
+    with pytest.raises(Failure, match=r"2 workers cannot be started \(.*Read-only.*\): .*/dev/shm.*--workers 1"):
         list(shared_out(squared, range(2), 2))
 
 

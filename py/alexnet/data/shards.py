@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from alexnet.data.format import (
     CLASSES,
+    RECORD,
     SHARD_FORMAT,
     SPLITS,
     STATS,
@@ -188,6 +189,8 @@ class Dataset:
         if not self.path.is_dir():
             raise Failure(f"there is no dataset {path}: make it with {call}")
         if not stats.is_file():
+            if not (self.path / RECORD).exists():
+                call = f"alexctl prep {path} --out DATA if these are the images, and name DATA"
             raise Failure(f"{path} is not a whole dataset, {STATS} is missing: run {call}")
         with reading(stats, STATS_FORMAT) as file:
             self.stamp = Stamp.of(file)
