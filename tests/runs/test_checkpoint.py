@@ -94,6 +94,18 @@ def test_shelf_keeps_the_last_and_the_best(tmp_path):
     assert shelf.named("best") == shelf.path(2) and shelf.named("latest") == shelf.path(6)
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00s", b"\x00" * 20, b"", b"step-00000002.h5\n"])
+def test_a_damaged_name_names_nothing_and_the_newest_is_taken(content, tmp_path):
+    shelf = Shelf(tmp_path)
+    write(shelf.path(1), {"step": 1}, [])
+    shelf.shelved(shelf.path(1), best=True, kept=1)
+    for name in ("latest", "best"):
+        (tmp_path / name).write_bytes(content)
+        assert shelf.named(name) is None
+    found = shelf.newest_whole()
+    assert found.path == shelf.preferred() == shelf.path(1) and found.unnamed and "lost" in found.note
+
+
 def test_no_runs(tmp_path):
     with pytest.raises(Failure, match="no trained run"):
         newest_run(tmp_path)

@@ -169,8 +169,8 @@ class Shelf:
         return sorted(path for path in self.folder.iterdir() if path.match("step-*.h5"))
 
     def named(self, name: str) -> Path | None:
-        """The checkpoint that `latest` or `best` names; None where there is none yet."""
-        with suppress(OSError):
+        """The checkpoint that `latest` or `best` names; None where there is none yet, or the name is damaged."""
+        with suppress(OSError, ValueError):
             path = self.folder / (self.run / name).read_text(encoding="utf-8").strip()
             if path.is_file():
                 return path
