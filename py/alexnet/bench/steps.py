@@ -6,6 +6,7 @@ directly, and as the engine computes it.
 """
 
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
@@ -32,6 +33,7 @@ from alexnet.recipe.topology import Topology, topology
 Counts = dict[str, tuple[int, int]]  # of each layer, forward and backward
 
 TEN = 10
+STATUS = Path("/proc/self/status")  # of Linux; a sandbox's may not tell the peak
 MARGIN = 32  # by which images are larger than their crops: 256 and 224 in the paper
 
 
@@ -185,13 +187,17 @@ def _parts(load: Workload) -> dict[str, Work]:
         parts[f"{layer.name} forward"] = part(layer.forward)
         parts[f"{layer.name} backward"] = part(layer.backward if layer.top.gradient is not None else lambda now: None)
     parts[SUMS] = lambda numbers: _sum(net)
-    parts[UPDATE] = lambda numbers: net.update({each.name: Descent(*[numbers[1]] * 3) for each in net.parameters})
+    parts[UPDATE] = lambda numbers: _update(net, numbers[1])
     return parts
 
 
 def _sum(net: Net) -> None:
     net.link.average([each.gradient for each in net.parameters])
     net.link.averaged()
+
+
+def _update(net: Net, zero: Scalar) -> None:
+    net.update({each.name: Descent(rate=zero, momentum=zero, decay=zero) for each in net.parameters})
 
 
 def direct_work(shapes: Topology) -> Counts:
@@ -216,8 +222,9 @@ def _sums(works: list[Counts]) -> Counts:
 
 def peak_rss_mb() -> float:
     """The most memory this process has held so far, in 10^6 bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the program that started this one held
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
+    lines = STATUS.read_text(encoding="utf-8").splitlines() if STATUS.exists() else []
+    for line in lines:
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024 / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # and what the program that started this one held
+    return used * (1 if sys.platform == "darwin" else 1024) / 1e6
