@@ -46,6 +46,13 @@ def test_a_package_built_without_amx_is_refused_in_a_line(has_amx, monkeypatch):
         choose(CPU, 2, "bf16")
 
 
+def test_a_package_that_was_not_built_is_told_in_a_line(monkeypatch):
+    monkeypatch.delenv(native.MODEL, raising=False)
+    monkeypatch.setitem(sys.modules, "alexnet._engine_base", None)
+    with pytest.raises(Failure, match=r"^the compiled engine cannot be loaded .*; install the project again$"):
+        choose(CPU, 2, "bf16")
+
+
 def test_the_model_of_amx_is_for_those_who_ask_for_it(has_amx, monkeypatch):
     has_amx(False)
     monkeypatch.setenv(native.MODEL, "1")

@@ -10,17 +10,19 @@ from alexnet.errors import Failure
 MODEL = "ALEXNET_AMX_MODEL"  # set to 1, tests have products in bf16 without a processor for them
 
 
+def best() -> str:
+    """The instruction set of this processor that the engine is best built for. Raises Failure as `module`."""
+    chosen: str = _built("base").best_isa()
+    return chosen
+
+
 @cache
 def module() -> ModuleType:
     """The compiled module for this processor's best instruction set.
 
     Raises Failure where the package was not built.
     """
-    try:
-        best = importlib.import_module("alexnet._engine_base").best_isa()
-        return importlib.import_module(f"alexnet._engine_{best}")
-    except ImportError as error:
-        raise Failure(f"the compiled engine cannot be loaded ({error}); install the project again") from error
+    return _built(best())
 
 
 def isa(precision: str) -> str:
@@ -31,11 +33,11 @@ def isa(precision: str) -> str:
 def bf16() -> ModuleType:
     """The compiled module whose products in bf16 go by this processor's AMX, or by a model of it that tests ask for.
 
-    Raises Failure where there is neither.
+    Raises Failure where there is neither, or the package was not built.
     """
     if os.environ.get(MODEL) == "1":
         return module()
-    if not importlib.import_module("alexnet._engine_base").has_amx():
+    if not _built("base").has_amx():
         raise Failure("engine.precision = bf16: this processor has no AMX; use --gpus, or --precision fp32")
     try:
         return importlib.import_module("alexnet._engine_amx")
@@ -44,3 +46,10 @@ def bf16() -> ModuleType:
             f"engine.precision = bf16: the compiled engine has no AMX ({error}); install the project again with a "
             "compiler that knows -mamx-bf16, or use --precision fp32"
         ) from error
+
+
+def _built(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"alexnet._engine_{name}")
+    except ImportError as error:
+        raise Failure(f"the compiled engine cannot be loaded ({error}); install the project again") from error

@@ -144,7 +144,7 @@ def assemble(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[En
     return CpuEngine(hardware.threads, fast=fast, precision=hardware.precision), MpiLink(columns)
 
 
-def _assemble_alone(hardware: Hardware, columns: int, *, fast: bool = True) -> tuple[Engine, Link]:
+def _assemble_alone(hardware: Hardware, columns: int, *, fast: bool) -> tuple[Engine, Link]:
     link = SoloLink(columns)
     if not hardware.gpus:
         from alexnet.engines.cpu import CpuEngine

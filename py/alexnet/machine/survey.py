@@ -1,6 +1,5 @@
 """What this machine has for training, and what is missing."""
 
-import importlib
 import os
 import platform
 from importlib import metadata
@@ -19,7 +18,7 @@ def survey() -> dict[str, str]:
         "alexnet": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {allowed()}",
-        "engine": answer(lambda: f"{native.module().ISA} (best here: {_best()})"),
+        "engine": answer(lambda: f"{native.module().ISA} (best here: {native.best()})"),
         "bf16": answer(_bf16),
         "blas": answer(lambda: f"scipy-openblas32 {metadata.version('scipy-openblas32')}"),
         "mpi": answer(_mpi),
@@ -29,11 +28,6 @@ def survey() -> dict[str, str]:
         "onnx export": answer(_onnx),
         **facts(),
     }
-
-
-def _best() -> str:
-    best: str = importlib.import_module("alexnet._engine_base").best_isa()
-    return best
 
 
 def _bf16() -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.shards import Dataset, Split
+from alexnet.data.shards import Dataset
 from alexnet.engines import Engine, Floats, Tensor, draws
 from alexnet.links import Place
 from alexnet.recipe import Recipe
@@ -129,21 +129,8 @@ class Loader:
             self._ahead.wait(positions)
         views = draw_views(self._stream, positions, spec, self._data, crop)
         chosen = self._stream.at(positions)[1]
+        images = [self._split.image(int(index)) for index in chosen]
         divide = spec.divide if spec.colour else 1.0
-        fill(self._engine, self._split, chosen, views, self._mean, out, divide)
+        self._engine.ops.augment(images, self._mean, out, views.offsets, views.reflect, views.shift, divide=divide)
         labels[...] = self._split.labels[chosen]
         return Batch(out, labels, len(chosen))
-
-
-def fill(
-    engine: Engine,
-    split: Split,
-    chosen: NDArray[np.int64],
-    views: Views,
-    mean: Tensor,
-    out: Tensor,
-    divide: float = 1.0,
-) -> None:
-    """Views of the chosen images into the engine's memory, the mean subtracted: one pass from bytes to maps."""
-    images = [split.image(int(index)) for index in chosen]
-    engine.ops.augment(images, mean, out, views.offsets, views.reflect, views.shift, divide=divide)
