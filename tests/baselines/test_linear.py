@@ -83,7 +83,7 @@ def test_it_comes_near_the_optimum():
         signs = np.where(labels == each, 1, -1)
         margins = signs * svm.decision_function(rows)
         best += np.maximum(0, 1 - margins).mean() + decay / 2 * (svm.coef_**2).sum()
-    assert abs(objective(ours, rows, labels, decay) / best - 1) < 0.01
+    assert abs(objective(ours, rows, labels, decay) / best - 1) < 0.003  # seen: 0.001; after two epochs 0.018
 
 
 def test_half_precision_rows_are_computed_in_single():

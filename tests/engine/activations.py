@@ -49,7 +49,7 @@ class Activation:
         def loss(x: F32) -> float:
             return float((unpack(self.forward(pack(x)), len(x)).astype(np.float64) * dy).sum())
 
-        finite_difference(loss, x, unpack(dx, len(x)), np.random.default_rng(9), step=1 / 256, bound=1e-3)
+        finite_difference(loss, x, unpack(dx, len(x)), np.random.default_rng(9), step=1 / 256, bound=1e-4)  # 3e-5
 
     def is_the_same_for_any_threads(self) -> None:
         x, dy = pack(numbers((33, 5, 3, 3), 11)), pack(numbers((33, 5, 3, 3), 12))

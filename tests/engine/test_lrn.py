@@ -76,7 +76,7 @@ def test_slopes(engine: Any, kind: str, groups: int | None) -> None:
     def loss(x: F32) -> float:
         return float((unpack(run(engine, kind, groups, p, x, dy)[0], len(x)).astype(np.float64) * dy).sum())
 
-    finite_difference(loss, x, unpack(dx, len(x)), np.random.default_rng(5), step=1 / 256, bound=1e-3)
+    finite_difference(loss, x, unpack(dx, len(x)), np.random.default_rng(5), step=1 / 256, bound=2e-4)  # seen: 7e-5
 
 
 @pytest.mark.parametrize(("kind", "groups"), KINDS)

@@ -52,7 +52,7 @@ def test_slopes(engine: Any) -> None:
     def loss(x: F32) -> float:
         return float(run(engine, x, labels, 1.0)[2].sum())
 
-    finite_difference(loss, logits, gradient, np.random.default_rng(3), step=1 / 256, bound=1e-3)
+    finite_difference(loss, logits, gradient, np.random.default_rng(3), step=1 / 256, bound=1e-5)  # seen: 8e-7
 
 
 def test_same_for_any_threads(engine: Any) -> None:

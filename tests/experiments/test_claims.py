@@ -1,5 +1,6 @@
 """The claims that come with the program: whole, in the paper's order, and such that each can be carried out."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,11 @@ def jobs(claim, name):
 def test_every_system_of_the_paper_has_a_row():
     assert {system for claim in claims() for system in claim.systems} == {f"S{number}" for number in range(1, 16)}
     assert all(claim.rows for claim in claims())
+
+
+def test_a_job_array_has_a_job_for_each():
+    script = (Path(__file__).parents[2] / "scripts" / "slurm" / "reproduce.sh").read_text()
+    assert f" --array=0-{len(claims()) - 1} " in script
 
 
 def test_they_are_in_the_papers_order():

@@ -8,7 +8,11 @@ import pytest
 from alexnet.experiments import statistics
 from alexnet.experiments.statistics import Estimate, verdict
 
-T = {2: 4.302652729911275, 4: 2.7764451051977987}  # Student's t, 97.5 %, by degrees of freedom: of a printed table
+T = {
+    2: 4.302652729911275,
+    4: 2.7764451051977987,
+    999: 1.9623414611334487,
+}  # Student's t, 97.5 %, by degrees of freedom: of a printed table
 Z = 1.959963984540054
 
 
@@ -50,7 +54,7 @@ def test_a_single_pair_is_paired_by_image():
     one, other = missed(0.30)[0], missed(0.28)[0]
     found = statistics.difference([one], [other])
     assert found.n == 1 and found.value == pytest.approx(0.02)
-    assert (found.high - found.low) / 2 == pytest.approx(Z * math.sqrt(0.02 * 0.98 / 1000), rel=0.01)
+    assert (found.high - found.low) / 2 == pytest.approx(T[999] * math.sqrt(0.02 * 0.98 / 999))
 
 
 def test_a_seed_that_only_one_of_them_has_makes_no_pair():

@@ -49,7 +49,7 @@ def test_kernels_of_column_1_stand_above_those_of_column_2(tmp_path):
     picture = pixels(tmp_path / "k.png")
     red, blue = near(picture, RED), near(picture, BLUE)
     assert np.nonzero(red)[0].max() < np.nonzero(blue)[0].min()
-    assert red.sum() / blue.sum() == pytest.approx(48 / 47, rel=0.02)
+    assert red.sum() / blue.sum() == pytest.approx(48 / 47, rel=0.01)  # a kernel is 2 % of them
     rows, columns = np.nonzero(near(picture, (127, 127, 127)))
     assert rows.min() > picture.shape[0] * 0.7 and columns.min() > picture.shape[1] * 0.9
 
@@ -84,9 +84,9 @@ def test_the_right_labels_bar_is_red_and_as_long_as_its_probability(tmp_path):
         predictions_figure([flat(GREEN)], [right], probs, names, tmp_path / "p.png")
         picture = pixels(tmp_path / "p.png")
         lengths[right] = near(picture, RIGHT).sum(axis=1).max(), near(picture, OTHER).sum(axis=1).max()
-    assert lengths[1][0] == pytest.approx(2 * lengths[2][0], rel=0.05)
-    assert lengths[1][1] == pytest.approx(lengths[2][0], rel=0.05)
-    assert lengths[2][1] == pytest.approx(lengths[1][0], rel=0.05)
+    assert lengths[1][0] == pytest.approx(2 * lengths[2][0], abs=3)  # pixels at both ends are of two colours
+    assert lengths[1][1] == pytest.approx(lengths[2][0], abs=1)
+    assert lengths[2][1] == pytest.approx(lengths[1][0], abs=1)
     assert lengths[9][0] == 0 and lengths[9][1] > 0
 
 
@@ -98,7 +98,7 @@ def test_a_bar_over_the_whole_width_is_certainty(tmp_path):
         probs[0, 1] = sure
         predictions_figure([flat(GREEN)], [1], probs, names, tmp_path / "p.png")
         lengths.append(near(pixels(tmp_path / "p.png"), RIGHT).sum(axis=1).max())
-    assert lengths[0] == pytest.approx(2 * lengths[1], rel=0.05)
+    assert lengths[0] == pytest.approx(2 * lengths[1], abs=3)
 
 
 def test_as_many_pictures_as_asked(tmp_path):
@@ -107,7 +107,7 @@ def test_as_many_pictures_as_asked(tmp_path):
     for count in (1, 4, 8):
         predictions_figure([flat(GREEN)] * 10, [0] * 10, probs, ["a", "b", "c"], tmp_path / "p.png", count)
         areas.append(near(pixels(tmp_path / "p.png"), GREEN).sum())
-    assert areas[1] == pytest.approx(4 * areas[0], rel=0.25)
+    assert areas[1] == pytest.approx(4 * areas[0], rel=0.1)  # one more is a quarter, of eight an eighth
     assert areas[2] == pytest.approx(2 * areas[1], rel=0.05)
 
 

@@ -58,7 +58,7 @@ SPLIT_FC = [
 
 @pytest.mark.parametrize("layers", [SPLIT_FC, LOCAL], ids=["fc", "local"])
 def test_every_gradient_by_finite_differences(layers):
-    """(L(w + h) - L(w - h)) / 2h of the float32 net, for every parameter of a net with no kinks."""
+    """(L(w + h) - L(w - h)) / 2h of the float32 net, for every parameter of a net with no kinks; seen: 5e-5 apart."""
     net = build(layers, plain=True)
     generator = np.random.default_rng(2)
     images = generator.standard_normal((IMAGES, 3, 9, 9)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_every_gradient_by_finite_differences(layers):
             flat[index] = kept - step
             below = run(net, images, labels)
             flat[index] = kept
-            assert (above - below) / (2 * step) == pytest.approx(gradient[index], rel=1e-2, abs=1e-4), each.name
+            assert (above - below) / (2 * step) == pytest.approx(gradient[index], rel=1e-3, abs=1e-4), each.name
 
 
 def test_a_step_is_the_same_where_layers_share_passes():

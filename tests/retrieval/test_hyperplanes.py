@@ -50,7 +50,7 @@ def test_turning_ends_where_the_signs_ask_for_no_other_turn(rows, monkeypatch):
     values, turned = axes(rows), hyperplanes.rotated(rows, axes, 6, 0)
     signs = np.where((rows - turned.mean) @ turned.planes > 0, 1.0, -1.0)
     best, _ = scipy.linalg.orthogonal_procrustes(values, signs)
-    np.testing.assert_allclose(axes.axes @ best, turned.planes, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(axes.axes @ best, turned.planes, rtol=0, atol=1e-6)
 
 
 def test_a_seed_decides(rows):

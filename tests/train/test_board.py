@@ -4,17 +4,17 @@ import sys
 
 import pytest
 from command import alexctl
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from alexnet.runs.log import read
 
 
 def test_every_number_of_the_log_is_there_by_its_step(workshop, tmp_path):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = tmp_path / "run"
     asked = ("train", workshop.data, "--recipe", workshop.recipe, "--device", "cpu", "--procs", 1, "--threads", 1)
     alexctl(*asked, "--out", run, "--tensorboard", "--epochs", 1)
     alexctl("train", "--out", run, "--resume", "--tensorboard", "--epochs", 1, "--device", "cpu", "--procs", 1)
-    found = accumulator.EventAccumulator(str(run / "tensorboard"))
+    found = EventAccumulator(str(run / "tensorboard"))
     found.Reload()
     rows = read(run / "log.jsonl")
     for key in ("loss", "rate", "top1_error", "val_loss", "val_top1_error", "val_top5_error"):

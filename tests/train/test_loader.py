@@ -36,7 +36,10 @@ def test_crops_and_reflections_are_uniform(data):
 
 
 def test_colour_noise_follows_the_axes(data):
-    """Its covariance is 0.1^2 P diag(lambda / 255)^2 P^T, lambda of pixels 0..255."""
+    """Its covariance is 0.1^2 P diag(lambda / 255)^2 P^T, lambda of pixels 0..255.
+
+    Of 40,000 draws a variance is known within sqrt(2 / 40,000), 0.7 %: 3 % are four deviations.
+    """
     stream = Stream(images=40000, batch=1, seed=0, shuffle=True)
     shift = draw_views(stream, np.arange(40000), AugmentSpec(offsets=8), data, 24).shift.astype(np.float64)
     extents = 0.1 * data.eigenvalues / 255
