@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from alexnet.experiments.commands import answer
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab, tested
+from alexnet.experiments.turns import turn
 from alexnet.retrieval.extract import extract
 from alexnet.retrieval.features import Features, singles
 from alexnet.retrieval.neighbours import nearest
@@ -18,14 +19,17 @@ QUERIES = 1000
 
 
 def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
-    """A file of features of a split of the job's dataset: of its last hidden layer, or of its pixels."""
+    """A file of features of a split of the job's dataset: of its last hidden layer, or of its pixels.
+
+    Several items ask for it, perhaps in several processes: one makes it.
+    """
     path = lab.out / "features" / f"{job.key}-{kind}-{split}.h5"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "pixels":
-            write_pixels(job.data, split, job.data.counts[split], path)
-        else:
-            extract(lab.open(job), job.data, split, path)
+    with turn(path.with_suffix(".lock")):
+        if not path.is_file():
+            if kind == "pixels":
+                write_pixels(job.data, split, job.data.counts[split], path)
+            else:
+                extract(lab.open(job), job.data, split, path)
     return Features(path)
 
 

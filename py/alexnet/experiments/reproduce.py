@@ -13,6 +13,7 @@ from alexnet.experiments.jobs import Plan
 from alexnet.experiments.lab import Lab
 from alexnet.experiments.results import Told, known, told, unseen
 from alexnet.experiments.sources import Sources
+from alexnet.experiments.turns import turn
 from alexnet.experiments.work import work
 from alexnet.files import write_whole
 
@@ -39,10 +40,14 @@ def reproduce(lab: Lab, items: Sequence[Plan], scale: ScaleName, shown: Sequence
 
 
 def report(lab: Lab, scale: ScaleName, shown: Sequence[Claim]) -> Told:
-    """`report.json` and `report.html` of the claims, from what the items left. Raises Failure where one is damaged."""
-    found = {"scale": scale, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "claims": [*_items(lab, scale, shown)]}
-    write_whole(lab.out / "report.json", json.dumps(found, indent=1) + "\n")
-    page.write(lab.out, found)
+    """`report.json` and `report.html` of the claims, from what the items left. Raises Failure where one is damaged.
+
+    Of several processes the last to write has read what all the others left.
+    """
+    with turn(lab.out / "report.lock"):
+        found = {"scale": scale, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "claims": [*_items(lab, scale, shown)]}
+        write_whole(lab.out / "report.json", json.dumps(found, indent=1) + "\n")
+        page.write(lab.out, found)
     return found
 
 
