@@ -120,7 +120,7 @@ def test_a_run_needs_no_dataset(made, tmp_path):
     try:
         run = alexnet.open_run(moved, threads=1)
         assert np.array_equal(run.predict([image]), before)
-        with pytest.raises(Failure, match="no dataset"):
+        with pytest.raises(Failure, match="not there any more; name it with --data"):
             run.evaluate()
         assert run.evaluate(data=folder / "away").images == 9
     finally:
