@@ -102,7 +102,7 @@ def _enter(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         strangers = any(not item.name.startswith(".") for item in out.iterdir())
     if strangers and not (out / RECORD).exists():  # in this order: another part's record comes before its shards
-        raise Failure(f"{out} is not empty and no dataset of alexctl prep: give another --out")
+        raise Failure(f"{out} is not empty and is not a dataset of alexctl prep: give another --out")
 
 
 def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
@@ -122,14 +122,14 @@ def _settle(out: Path, source: Path, plan: Plan, listing: Listing) -> None:
             f"it was made from {held.get('source')} ({held.get('images')} images, size {held.get('size')}), "
             f"and {source} as asked for now is different ({plan.images} images, size {plan.size})"
         )
-    raise Failure(f"{out} holds another dataset: {what}: give another --out, or delete {out} to make it anew")
+    raise Failure(f"{out} holds another dataset: {what}: give another --out, or delete {out} to make it again")
 
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         held = json.loads(path.read_bytes())
         if not isinstance(held, dict):
-            raise ValueError("it is no record")
+            raise ValueError("it is not a record")
     except (OSError, ValueError) as error:
         raise Failure(f"{path} is damaged ({reason(error)}): delete {path.parent} and prep again") from None
     return held
@@ -144,7 +144,7 @@ def _skipped_in(out: Path, planned: ShardPlan, stamp: Stamp) -> int | None:
         shard = read_shard(path)
         skipped = len(shard_account(shard)[0])
     except Damaged:
-        say(f"{path} is damaged and is made anew")
+        say(f"{path} is damaged and is made again")
         return None
     held = (shard.stamp, shard.split, shard.index, len(shard) + skipped)
     return skipped if held == (stamp, planned.split, planned.index, len(planned.entries)) else None
@@ -210,7 +210,7 @@ def _part(out: Path, plan: Plan, shards: Sequence[ShardPlan], max_skipped: float
         first = account.skipped[0]
         raise Failure(
             f"{len(account.skipped)} images of this part cannot be decoded, more than {max_skipped:.0%} of all "
-            f"{plan.images} (the first: {first['name']}, {first['reason']}): remove or mend them, "
+            f"{plan.images} (the first: {first['name']}, {first['reason']}): remove or fix them, "
             "or allow more with --max-skipped"
         )
     return account.prepared(out, plan, made)
@@ -242,7 +242,7 @@ def _check_skips(out: Path, plan: Plan, skipped: list[dict[str, str]], max_skipp
     what = f"{len(skipped)} of {plan.images} images cannot be decoded"
     if len(skipped) > max_skipped * plan.images:
         raise Failure(
-            f"{what}, more than {max_skipped:.0%} ({path} lists them): remove or mend them, "
+            f"{what}, more than {max_skipped:.0%} ({path} lists them): remove or fix them, "
             "or allow more with --max-skipped"
         )
     if not trained_on:

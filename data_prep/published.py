@@ -54,5 +54,5 @@ def check_md5(source: Path) -> None:
                     advance(read // 10**6 - told, path.name)
                     told = read // 10**6
             if digest.hexdigest() != MD5[path.name]:
-                raise Failure(f"{path} has MD5 {digest.hexdigest()}, published is {MD5[path.name]}: get it anew")
+                raise Failure(f"{path} has MD5 {digest.hexdigest()}, published is {MD5[path.name]}: get it again")
             say(f"{path.name}: MD5 as published")

@@ -28,7 +28,7 @@ def open_source(source: Path, options: PrepOptions) -> Listing:
         return listing if options.classes is None else _chosen(listing, options.classes)
     except OSError as error:
         where = error.filename or source
-        raise Failure(f"{where} cannot be listed ({error.strerror}): mend that and run the same again") from None
+        raise Failure(f"{where} cannot be listed ({error.strerror}): fix that and run the same command again") from None
 
 
 def _named(listing: Listing, source: Path) -> Listing:
@@ -78,7 +78,7 @@ def _chosen(listing: Listing, path: Path) -> Listing:
     try:
         lines = [composed(line.strip()) for line in decoded(path.read_bytes()).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"--classes {path} cannot be read ({reason(error)}): write a WNID or name a line") from None
+        raise Failure(f"--classes {path} cannot be read ({reason(error)}): write one WNID or name per line") from None
     called = defaultdict(list)
     for info in listing.classes:
         for name in {info.id, info.name, *info.name.split(", ")}:
@@ -93,10 +93,10 @@ def _chosen(listing: Listing, path: Path) -> Listing:
         if word and not fitting:
             near = difflib.get_close_matches(word.casefold(), called, 1)
             hint = f", perhaps {near[0]}" if near else ""
-            raise Failure(f"{path}, line {number}: there is no class {word}{hint}: mend the line")
+            raise Failure(f"{path}, line {number}: there is no class {word}{hint}: fix the line")
         wanted.update(info.id for info in fitting)
     if not wanted:
-        raise Failure(f"--classes {path} names no class: write a WNID or name a line")
+        raise Failure(f"--classes {path} names no class: write one WNID or name per line")
     return _kept(listing, [info for info in listing.classes if info.id in wanted], listing.class_order)
 
 

@@ -56,7 +56,7 @@ class PlaceFetch:
     def __call__(self, entry: Entry) -> bytes:
         content = os.pread(_opened(self.source / entry.file, self.stamp).fileno(), entry.length, entry.start)
         if len(content) != entry.length:
-            raise Failure(f"{self.source / entry.file} was cut short since it was listed: get it anew")
+            raise Failure(f"{self.source / entry.file} was cut short since it was listed: get it again")
         return content
 
 
@@ -95,7 +95,7 @@ def _walk(handle: int, path: Path, place: int, end: int) -> Iterator[Member]:
     while True:
         head = os.pread(handle, BLOCK, place) if place + BLOCK <= end else b""
         if len(head) < BLOCK:
-            raise Failure(f"{path} is cut short: a tar in it ends at byte {end} without its end mark: get it anew")
+            raise Failure(f"{path} is cut short: a tar in it ends at byte {end} without its end mark: get it again")
         if head == ZEROS:
             return
         kind, body = head[156:157], place + BLOCK
@@ -106,7 +106,7 @@ def _walk(handle: int, path: Path, place: int, end: int) -> Iterator[Member]:
             if kind in FILE or kind in LONG_NAME + PAX + OTHER_TEXT:
                 if body + length > end:
                     missing = body + length - end
-                    raise Failure(f"{path} is cut short: {missing} bytes are missing after byte {end}: get it anew")
+                    raise Failure(f"{path} is cut short: {missing} bytes are missing after byte {end}: get it again")
                 place = body + -(-length // BLOCK) * BLOCK
             else:  # a folder or a link: nothing follows
                 place = body
@@ -124,7 +124,7 @@ def _walk(handle: int, path: Path, place: int, end: int) -> Iterator[Member]:
                     yield Member(name, *places[name])
                 name, size = "", -1
         except (ValueError, IndexError):
-            raise Failure(f"{path} is damaged: there is no tar header at byte {body - BLOCK}: get it anew") from None
+            raise Failure(f"{path} is damaged: there is no tar header at byte {body - BLOCK}: get it again") from None
 
 
 def _is_beside(name: str) -> bool:

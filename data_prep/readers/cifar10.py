@@ -83,10 +83,10 @@ def listing(source: Path) -> Listing:
         for name in names:
             batch = batches.get(name)
             if batch is None:
-                raise Failure(f"{source / place[0]} lacks {name}{place[1]}: get it anew")
+                raise Failure(f"{source / place[0]} lacks {name}{place[1]}: get it again")
             labels, starts = (_binary if place[1] == BINARY else _python)(batch, source)
             if max(labels, default=0) >= len(NAMES):
-                raise Failure(f"{source / batch.file} has a label {max(labels)} in {name}, 0 to 9 exist: get it anew")
+                raise Failure(f"{source / batch.file} has a label {max(labels)} in {name}, 0 to 9 exist: get it again")
             for label, start in zip(labels, starts, strict=True):
                 entry = Entry(f"{split}/{len(entries):05d}", label, batch.file, batch.start + start, PIXELS)
                 digest.update(bytes((label,)) + batch.content[start : start + PIXELS])
@@ -118,7 +118,7 @@ def _batches(source: Path, place: str, suffix: str) -> dict[str, Batch]:
         with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:
             found = {Path(member.name).name: member for member in tar if member.isfile()}
     except tarfile.TarError as error:
-        raise Failure(f"{source / place} is damaged ({reason(error)}): get it anew") from None
+        raise Failure(f"{source / place} is damaged ({reason(error)}): get it again") from None
     return {
         wanted[file]: Batch(place, member.offset_data, whole[member.offset_data : member.offset_data + member.size])
         for file, member in found.items()
@@ -130,7 +130,9 @@ def _binary(batch: Batch, source: Path) -> tuple[list[int], range]:
     """The labels, and where each image starts."""
     length = len(batch.content)
     if not length or length % (1 + PIXELS):
-        raise Failure(f"{source / batch.file}: {length} bytes are no batch, each image has {1 + PIXELS}: get it anew")
+        raise Failure(
+            f"{source / batch.file}: {length} bytes are not a batch, each image has {1 + PIXELS}: get it again"
+        )
     return list(batch.content[:: 1 + PIXELS]), range(1, length, 1 + PIXELS)
 
 
@@ -145,7 +147,7 @@ def _python(batch: Batch, source: Path) -> tuple[list[int], range]:
         if start < 0 or batch.content[start : start + data.size] != data.tobytes():
             raise ValueError("its images do not lie in one piece")
     except Exception as error:  # unpickling answers damage with whatever exception comes first
-        raise Failure(f"{source / batch.file} is damaged ({reason(error)}): get it anew") from None
+        raise Failure(f"{source / batch.file} is damaged ({reason(error)}): get it again") from None
     return labels, range(start, start + data.size, PIXELS)
 
 
@@ -164,7 +166,7 @@ def _read(path: Path) -> bytes:
     with unzipping(path) as file:
         content = up_to(file, MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise Failure(f"{path} holds more than {MOST_BYTES} bytes, which CIFAR-10 does not: get it anew")
+        raise Failure(f"{path} holds more than {MOST_BYTES} bytes, which CIFAR-10 does not: get it again")
     return content
 
 

@@ -45,7 +45,7 @@ class Devkit:
     def validation_truth(self) -> list[str]:
         """The WNID of each validation image, in the order of the sorted file names."""
         if self.validation is None:
-            raise Failure(f"{self.where} lacks {_truth_file(self.year)}: get the devkit anew")
+            raise Failure(f"{self.where} lacks {_truth_file(self.year)}: get the devkit again")
         return self.truth(self.validation, self.where / _truth_file(self.year))
 
     def truth(self, content: bytes, path: Path) -> list[str]:
@@ -55,7 +55,7 @@ class Devkit:
             if not all(1 <= number <= len(self.synsets) for number in numbers):
                 raise ValueError(f"an ID is not from 1 to {len(self.synsets)}")
         except ValueError as error:
-            raise Failure(f"{path} is damaged ({reason(error)}): get it anew") from None
+            raise Failure(f"{path} is damaged ({reason(error)}): get it again") from None
         return [self.synsets[number - 1].wnid for number in numbers]
 
 
@@ -72,7 +72,7 @@ def find(source: Path, year: int) -> Devkit | None:
         where = folders[0]
         files = {name: (where / name).read_bytes() for name in (META, _truth_file(year)) if (where / name).is_file()}
     if META not in files:
-        raise Failure(f"{where} lacks {META}: get the devkit anew")
+        raise Failure(f"{where} lacks {META}: get the devkit again")
     synsets = _synsets(files[META], where, year)
     return None if synsets is None else Devkit(where, year, synsets, files.get(_truth_file(year)))
 
@@ -94,7 +94,7 @@ def _unpacked(archive: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
                             raise ValueError(f"{name} has {member.size} bytes")
                         found[name] = file.read()
     except (OSError, EOFError, KeyError, ValueError, zlib.error, tarfile.TarError) as error:
-        raise Failure(f"{archive} cannot be read ({reason(error)}): get it anew") from None
+        raise Failure(f"{archive} cannot be read ({reason(error)}): get it again") from None
     return found
 
 
@@ -121,5 +121,5 @@ def _synsets(content: bytes, where: Path, year: int) -> list[Synset] | None:
         if len({synset.wnid for synset in synsets}) < len(synsets):
             raise ValueError("a WNID stands twice")
     except Exception as error:  # SciPy answers damage with whatever exception comes first
-        raise Failure(f"{where}: {META} is damaged ({reason(error)}): get the devkit anew") from None
+        raise Failure(f"{where}: {META} is damaged ({reason(error)}): get the devkit again") from None
     return synsets

@@ -39,7 +39,7 @@ def entries_of(split: str, found: Iterable[Found], labels: dict[str, int], notes
     entries.sort()  # the names differ, so nothing else is compared
     for entry, after in pairwise(entries):
         if entry.name == after.name:
-            raise Failure(f"{entry.name} is there twice, in {entry.file} and in {after.file}: get them anew")
+            raise Failure(f"{entry.name} is there twice, in {entry.file} and in {after.file}: get them again")
     return entries
 
 

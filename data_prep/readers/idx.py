@@ -56,7 +56,7 @@ def listing(source: Path) -> Listing:
         if len(images) != len(labels):
             raise Failure(
                 f"{images_path} holds {len(images)} images and {labels_path.name} {len(labels)} labels: "
-                "get both files anew"
+                "get both files again"
             )
         content.update(split.encode() + repr(images.shape).encode() + images.tobytes() + labels.tobytes())
         splits[split] = [
@@ -77,13 +77,13 @@ def read_idx(path: Path, dimensions: int) -> Pixels:
     with unzipping(path) as file:
         head = up_to(file, 4 * (1 + dimensions))
         if head[:4] != bytes((0, 0, 8, dimensions)) or len(head) < 4 * (1 + dimensions):
-            raise Failure(f"{path} is not an IDX file of bytes in {dimensions} dimensions: get it anew")
+            raise Failure(f"{path} is not an IDX file of bytes in {dimensions} dimensions: get it again")
         shape = struct.unpack(f">{dimensions}I", head[4:])
         length = math.prod(shape)
         content = up_to(file, min(length, MOST_BYTES) + 1)  # one more, to know that it ends there
     if len(content) != length:
         more = " or more" if len(content) > min(length, MOST_BYTES) else ""
-        raise Failure(f"{path} has {len(content)} bytes{more} for an array of {shape}: get it anew")
+        raise Failure(f"{path} has {len(content)} bytes{more} for an array of {shape}: get it again")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -108,10 +108,10 @@ def _classes(source: Path, top: int) -> list[ClassInfo]:
         try:
             names = decoded(path.read_bytes()).strip().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise Failure(f"{path} cannot be read ({reason(error)}): write a name a line, in UTF-8") from None
+            raise Failure(f"{path} cannot be read ({reason(error)}): write one name per line, in UTF-8") from None
         if len(names) <= top:
             raise Failure(f"{path} names {len(names)} classes, but there is a label {top}: name them all")
     return [ClassInfo(number, str(number), name.strip()) for number, name in enumerate(names)]
 
 
-FORM = Form("idx", "train-images-idx3-ubyte and its fellows, gzipped or not", recognises, listing)
+FORM = Form("idx", "train-images-idx3-ubyte and the like, gzipped or not", recognises, listing)

@@ -90,7 +90,7 @@ def wnids_of(path: Path) -> list[str]:
     """The WNIDs whose tars are in a tar, sorted; Failure where there are none."""
     wnids = sorted(member.base.removesuffix(".tar") for member in members(path) if member.name.endswith(".tar"))
     if not wnids or not all(map(devkit.WNID.fullmatch, wnids)):
-        raise Failure(f"{path} does not hold a tar for each class, such as n01440764.tar: get it anew")
+        raise Failure(f"{path} does not hold a tar for each class, such as n01440764.tar: get it again")
     return wnids
 
 
@@ -106,7 +106,7 @@ def _pair(path: Path, truth: list[str], told_by: Path) -> Iterator[Found]:
     """The images in a tar, sorted by name, each with its class."""
     images = sorted(members(path), key=lambda image: image.base)
     if len(images) != len(truth):
-        raise Failure(f"{path} holds {len(images)} images and {told_by} classes for {len(truth)}: get both anew")
+        raise Failure(f"{path} holds {len(images)} images and {told_by} classes for {len(truth)}: get both again")
     for image, wnid in zip(images, truth, strict=True):
         yield Found(wnid, image.base, path.name, image.start, image.length)
 

@@ -17,4 +17,4 @@ EDITION = Edition(
     test_truth="ILSVRC2010_test_ground_truth.txt",
     patch="patch_images.tar",
 )
-FORM = Form("ilsvrc2010", "ILSVRC2010_images_train.tar and its fellows", EDITION.recognises, EDITION.listing)
+FORM = Form("ilsvrc2010", "ILSVRC2010_images_train.tar and the like", EDITION.recognises, EDITION.listing)

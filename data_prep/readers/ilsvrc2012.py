@@ -14,4 +14,4 @@ EDITION = Edition(
     val="ILSVRC2012_img_val.tar",
     test="ILSVRC2012_img_test*.tar",
 )
-FORM = Form("ilsvrc2012", "ILSVRC2012_img_train.tar and its fellows", EDITION.recognises, EDITION.listing)
+FORM = Form("ilsvrc2012", "ILSVRC2012_img_train.tar and the like", EDITION.recognises, EDITION.listing)

@@ -59,7 +59,7 @@ class GroupFetch:
         for row, content in _contents(self.source / entry.file, [entry.start]):
             if row == entry.start:
                 return content
-        raise Failure(f"{self.source / entry.file} has no row {entry.start}: get it anew")
+        raise Failure(f"{self.source / entry.file} has no row {entry.start}: get it again")
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,17 @@ def listing(source: Path) -> Listing:
     notes: list[str] = []
     files = _shards(source, notes)
     if not files:
-        raise Failure(f"{source} holds no shards of train: put train-00000-of-*.parquet and its fellows there")
+        raise Failure(f"{source} holds no shards of train: put train-00000-of-*.parquet and the like there")
     rows = {split: [_rows(source, path) for path in paths] for split, paths in files.items()}
     for split in list(rows):
         if not _labelled(split, rows[split], notes):
             del rows[split]
     if "train" not in rows:
-        raise Failure(f"the shards of train in {source} have no image with a label: get them anew")
+        raise Failure(f"the shards of train in {source} have no image with a label: get them again")
     wnids = _wnids(rows["train"])
     top = max(max(shard.labels, default=-1) for shards in rows.values() for shard in shards)
     if top >= MOST_CLASSES:
-        raise Failure(f"{source} has a label {top}, there are {MOST_CLASSES} classes at the most: get it anew")
+        raise Failure(f"{source} has a label {top}, there are {MOST_CLASSES} classes at the most: get it again")
     names = _names(files["train"][0])
     ids = wnids or {number: str(number) for number in range(max(len(names), top + 1))}
     order = sorted(ids, key=ids.__getitem__) if wnids else list(ids)
@@ -174,7 +174,7 @@ def _table(path: Path) -> Iterator[Any]:
     except (Failure, MemoryError):
         raise
     except Exception as error:  # PyArrow answers damage with whatever exception comes first
-        raise Failure(f"{path} cannot be read ({reason(error)[:200]}): get it anew") from None
+        raise Failure(f"{path} cannot be read ({reason(error)[:200]}): get it again") from None
 
 
 def _labelled(split: str, shards: list[Rows], notes: list[str]) -> bool:
@@ -270,4 +270,4 @@ def _index(path: Path, stamp: str) -> NDArray[np.int64]:
     return index
 
 
-FORM = Form("parquet", "train-00000-of-*.parquet and its fellows, with image and label", recognises, listing)
+FORM = Form("parquet", "train-00000-of-*.parquet and the like, with image and label", recognises, listing)

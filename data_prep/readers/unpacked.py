@@ -37,7 +37,7 @@ class Unpacked:
             raise Failure(f"{images} lacks train: give the folder of which {self.table} is the table")
         ids = sorted(folder_names(images / "train"))
         if strange := [name for name in ids if not WNID.fullmatch(name)]:
-            raise Failure(f"{images / 'train' / strange[0]} is no WNID such as n01440764: move it away")
+            raise Failure(f"{images / 'train' / strange[0]} is not a WNID such as n01440764: move it away")
         labels, notes, ignored = {wnid: label for label, wnid in enumerate(ids)}, list[str](), Counter[str]()
         stamp = blake2b(digest_size=16)
         others = {}
@@ -46,7 +46,7 @@ class Unpacked:
             val = list(self._files(source, "val", truth, ignored, stamp))
             if len(val) != len(truth):
                 raise Failure(
-                    f"{images / 'val'} holds {len(val)} images, {table.name} lists {len(truth)}: get both anew"
+                    f"{images / 'val'} holds {len(val)} images, {table.name} lists {len(truth)}: get both again"
                 )
             others["val"] = entries_of("val", val, labels, notes)
         train = (found for wnid in ids for found in self._files(source, f"train/{wnid}", None, ignored, stamp))
@@ -71,7 +71,7 @@ class Unpacked:
             base = file.rpartition("/")[2]
             known = wnid if truth is None else truth.get(base.rpartition(".")[0])
             if known is None:
-                raise Failure(f"{source / file} is not in {table.name}: remove it, or get {table.name} anew")
+                raise Failure(f"{source / file} is not in {table.name}: remove it, or get {table.name} again")
             yield Found(known, base, file, 0, length)
 
     def _truth(self, table: Path) -> dict[str, str]:
@@ -81,7 +81,7 @@ class Unpacked:
         try:
             truth = self.rows(decoded(table.read_bytes()))
             if strange := [wnid for wnid in truth.values() if not WNID.fullmatch(wnid)]:
-                raise ValueError(f"{strange[0]} is no WNID")
+                raise ValueError(f"{strange[0]} is not a WNID")
         except (ValueError, KeyError, IndexError, AttributeError, csv.Error) as error:
-            raise Failure(f"{table} is damaged ({reason(error)}): get it anew") from None
+            raise Failure(f"{table} is damaged ({reason(error)}): get it again") from None
         return truth

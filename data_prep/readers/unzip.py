@@ -19,7 +19,7 @@ def unzipping(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             yield cast(BinaryIO, file)
     except (OSError, EOFError, zlib.error) as error:
-        raise Failure(f"{path} cannot be read ({reason(error)}): get it anew") from None
+        raise Failure(f"{path} cannot be read ({reason(error)}): get it again") from None
 
 
 def up_to(file: BinaryIO, most: int) -> bytes:

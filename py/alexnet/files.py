@@ -71,7 +71,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise Failure(
             f"{path} cannot be written ({error.strerror or reason(error)}): "
-            "make room or mend that and run the same again, what was done is kept"
+            "make room or fix that, and run the same command again; what was done is kept"
         ) from None
 
 
@@ -91,7 +91,9 @@ def locked(path: Path, refusal: str, start: int = 0, length: int = 0) -> Iterato
             raise Failure(refusal) from None
         except OSError as error:
             if error.errno not in LOCKS_UNKNOWN:
-                raise Failure(f"{path} cannot be locked ({error.strerror}): mend that and run the same again") from None
+                raise Failure(
+                    f"{path} cannot be locked ({error.strerror}): fix that and run the same command again"
+                ) from None
         yield
     finally:
         os.close(handle)

@@ -64,7 +64,7 @@ def _in_processes(work: Callable[[Job], Made], jobs: Iterable[Job], workers: int
         pool.shutdown()
     except BrokenProcessPool:
         raise Failure(
-            "a worker was killed, perhaps for want of memory: run the same again, with fewer --workers it needs less"
+            "a worker was killed, perhaps for want of memory: run the same command again, perhaps with fewer --workers"
         ) from None
     finally:
         ours.close()  # ends the workers that still work

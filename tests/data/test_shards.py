@@ -275,6 +275,6 @@ def test_a_refusal_of_the_system_is_not_taken_for_damage(
 
     monkeypatch.setattr(h5py, "File", refusing(h5py.File))
     monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
-    with pytest.raises(Failure, match=rf"{name} cannot be read \(Too many open files\): mend that") as caught:
+    with pytest.raises(Failure, match=rf"{name} cannot be read \(Too many open files\): fix that") as caught:
         Dataset(whole).split("train")
     assert "delete" not in str(caught.value)

@@ -52,8 +52,8 @@ def test_splits_by_any_of_their_names(tmp_path: Path, train: str, val: str, test
     assert [info.id for info in listing.classes] == ["x", "y"]
     assert counts(listing) == {"train": 6, "val": 4, "test": 2}
     assert [note.removeprefix(f"{tmp_path}/") for note in listing.notes] == [
-        "docs is no split and is left out",
-        "test-multiple_fruits is no split and is left out",
+        "docs is not a split and is left out",
+        "test-multiple_fruits is not a split and is left out",
     ]
 
 
@@ -87,7 +87,7 @@ def test_images_in_the_source_itself(tmp_path: Path) -> None:
 )
 def test_splits_under_other_names_are_no_classes(tmp_path: Path, one: str, other: str) -> None:
     folder_source(tmp_path, {f"{split}/{name}": 2 for split in (one, other) for name in ("cat", "dog")})
-    refused(tmp_path, "both with a folder cat: they are splits and no classes: call them train, val and test")
+    refused(tmp_path, "both with a folder cat: they are splits, not classes: call them train, val and test")
 
 
 @pytest.mark.parametrize(

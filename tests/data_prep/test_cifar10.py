@@ -122,8 +122,13 @@ def turned() -> bytes:
 
 
 HARM: dict[str, tuple[str, str, bytes | None, str]] = {
-    "missing": ("binary", "cifar-10-batches-bin/data_batch_3.bin", None, r"lacks data_batch_3\.bin: get it anew"),
-    "cut": ("binary", "cifar-10-batches-bin/data_batch_3.bin", bytes(3072), r"3072 bytes are no batch, each image has"),
+    "missing": ("binary", "cifar-10-batches-bin/data_batch_3.bin", None, r"lacks data_batch_3\.bin: get it again"),
+    "cut": (
+        "binary",
+        "cifar-10-batches-bin/data_batch_3.bin",
+        bytes(3072),
+        r"3072 bytes are not a batch, each image has",
+    ),
     "label": ("binary", "cifar-10-batches-bin/test_batch.bin", b"\x0a" * 3073, r"has a label 10 in test_batch"),
     "pickle cut": ("python", "cifar-10-batches-py/data_batch_2", python_files()["data_batch_2"][:-900], "is damaged"),
     "pickle runs": (

@@ -260,7 +260,7 @@ LENGTH = len(official.meta_mat(2012))
 HARM_2012: dict[str, Harm] = {
     "train cut": (
         lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole[: len(whole) // 2]),
-        r"ILSVRC2012_img_train\.tar is cut short: \d+ bytes are missing after byte \d+: get it anew",
+        r"ILSVRC2012_img_train\.tar is cut short: \d+ bytes are missing after byte \d+: get it again",
     ),
     "train cut between two": (
         lambda root: replaced(root / "ILSVRC2012_img_train.tar", lambda whole: whole.rstrip(b"\0")),
@@ -277,7 +277,7 @@ HARM_2012: dict[str, Harm] = {
     "train missing": (lambda root: (root / "ILSVRC2012_img_train.tar").unlink(), r"lacks ILSVRC2012_img_train\.tar"),
     "val short": (
         lambda root: replaced(root / "ILSVRC2012_img_val.tar", lambda whole: official.tar({"a.JPEG": b"x"})),
-        r"img_val\.tar holds 1 images and .*devkit_t12\.tar\.gz classes for 15: get both anew",
+        r"img_val\.tar holds 1 images and .*devkit_t12\.tar\.gz classes for 15: get both again",
     ),
     "devkit missing": (
         lambda root: (root / "ILSVRC2012_devkit_t12.tar.gz").unlink(),
@@ -296,10 +296,10 @@ HARM_2012: dict[str, Harm] = {
     "truth of others": (lambda root: devkit_with(root, truth=b"9\n" * 15), r"truth\.txt is damaged \(an ID is not"),
     "truth from 0": (lambda root: devkit_with(root, truth=b"0\n" * 15), r"truth\.txt is damaged \(an ID is not"),
     "truth no numbers": (lambda root: devkit_with(root, truth=b"cat\n" * 15), r"truth\.txt is damaged"),
-    "no meta": (lambda root: devkit_with(root, meta=None), r"lacks data/meta\.mat: get the devkit anew"),
+    "no meta": (lambda root: devkit_with(root, meta=None), r"lacks data/meta\.mat: get the devkit again"),
     "meta cut": (
         lambda root: devkit_with(root, meta=official.meta_mat(2012)[: LENGTH // 2]),
-        r"data/meta\.mat is damaged \(.*\): get the devkit anew",
+        r"data/meta\.mat is damaged \(.*\): get the devkit again",
     ),
     "meta empty": (lambda root: devkit_with(root, meta=b""), r"data/meta\.mat is damaged"),
 }
@@ -361,7 +361,7 @@ HARM_KAGGLE: dict[str, Harm] = {
     ),
     "a class that is none": (
         lambda root: write(root / "ILSVRC/Data/CLS-LOC/train/cats/1.JPEG", b"x"),
-        r"cats is no WNID",
+        r"cats is not a WNID",
     ),
 }
 
@@ -412,7 +412,7 @@ HARM_TINY: dict[str, Harm] = {
         lambda root: next((root / "val/images").iterdir()).unlink(),
         r"val holds 14 images, val_annotations\.txt lists 15",
     ),
-    "a class that is none": (lambda root: write(root / "train/cats/images/1.JPEG", b"x"), r"cats is no WNID"),
+    "a class that is none": (lambda root: write(root / "train/cats/images/1.JPEG", b"x"), r"cats is not a WNID"),
 }
 
 

@@ -200,7 +200,7 @@ def test_another_source_is_refused_and_named(source: Path, tmp_path: Path) -> No
 
 def test_a_folder_of_other_things_is_not_written_into(source: Path, tmp_path: Path) -> None:
     write(tmp_path / "home" / "thesis.txt", b"x")
-    with pytest.raises(Failure, match=r"is not empty and no dataset"):
+    with pytest.raises(Failure, match=r"is not empty and is not a dataset"):
         prep(source, tmp_path / "home")
     with pytest.raises(Failure, match=r"thesis\.txt cannot be written"):
         prep(source, tmp_path / "home" / "thesis.txt")
@@ -314,7 +314,7 @@ def test_a_folder_that_may_not_be_listed(source: Path, tmp_path: Path, monkeypat
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    with pytest.raises(Failure, match=r"train/bee cannot be listed \(Permission denied\): mend that"):
+    with pytest.raises(Failure, match=r"train/bee cannot be listed \(Permission denied\): fix that"):
         prep(source, tmp_path / "out")
 
 

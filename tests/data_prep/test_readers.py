@@ -117,7 +117,7 @@ def test_unlabelled_test_images_are_left_out(tmp_path: Path) -> None:
     listing = listed(tmp_path)
     assert list(listing.splits) == ["train"]
     assert any("test has no class folders" in note for note in listing.notes)
-    assert any("docs is no split" in note for note in listing.notes)
+    assert any("docs is not a split" in note for note in listing.notes)
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:
@@ -245,13 +245,13 @@ def test_a_gzip_file_is_read_no_further_than_it_should_be_long(
             file.write(bytes(2**20))
     write(tmp_path / "train-labels-idx1-ubyte", idx_bytes(np.zeros(3, np.uint8)))
     done = limited(tmp_path, BOMB)
-    assert said in done.stdout and "get it anew" in done.stdout, done
+    assert said in done.stdout and "get it again" in done.stdout, done
 
 
 def test_idx_gzip_damage(tmp_path: Path) -> None:
     whole = gzip.compress(WHOLE)
     for damaged in (whole[:-4], whole[:20], b"junk", whole[:15] + b"\xff\xff" + whole[17:], b""):
-        with pytest.raises(Failure, match=r"get it anew"):
+        with pytest.raises(Failure, match=r"get it again"):
             read_idx(write(tmp_path / "x.gz", damaged), 3)
 
 

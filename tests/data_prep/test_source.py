@@ -66,11 +66,11 @@ def test_a_subset_of_the_classes(tmp_path: Path, lines: str, kept: list[str]) ->
     "content, message",
     [
         (b"tench\ncrane\n", r"line 2: crane is the name of n02012849 and n03126707: write which"),
-        (b"tentch\n", r"line 1: there is no class tentch, perhaps tench: mend the line"),
+        (b"tentch\n", r"line 1: there is no class tentch, perhaps tench: fix the line"),
         (b"n09999999\n", r"line 1: there is no class n09999999"),
-        (b"\xff\xfe\x00", r"cannot be read .*: write a WNID or name a line"),
-        (b"tench\xe9\n", r"cannot be read .*: write a WNID or name a line"),
-        (b"\n \n", r"names no class: write a WNID or name a line"),
+        (b"\xff\xfe\x00", r"cannot be read .*: write one WNID or name per line"),
+        (b"tench\xe9\n", r"cannot be read .*: write one WNID or name per line"),
+        (b"\n \n", r"names no class: write one WNID or name per line"),
     ],
 )
 def test_a_list_of_classes_that_will_not_do(tmp_path: Path, content: bytes, message: str) -> None:

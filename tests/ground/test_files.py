@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_synced_is_not_taken_for_whole(tmp_path: Path, mon
 
     write_whole(tmp_path / "file", "before")
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(Failure, match=r"file cannot be written \(Invalid argument\): make room or mend that"):
+    with pytest.raises(Failure, match=r"file cannot be written \(Invalid argument\): make room or fix that"):
         write_whole(tmp_path / "file", "after")
     assert (tmp_path / "file").read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 1

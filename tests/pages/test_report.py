@@ -73,11 +73,13 @@ def test_runs_of_one_name_are_told_apart_and_set_against_their_recipe(runs, tmp_
         shutil.copytree(runs[0], tmp_path / place / "run")
         log = tmp_path / place / "run" / "log.jsonl"
         log.write_text(log.read_text().replace('"recipe": "small"', '"recipe": "alexnet-mini"'))
-    Image.new("RGB", (9, 9)).save(tmp_path / "new" / "run" / "predictions.png")
+    for name in ("predictions", "errors"):
+        Image.new("RGB", (9, 9)).save(tmp_path / "new" / "run" / f"{name}.png")
     report([tmp_path / "old" / "run", tmp_path / "new" / "run"], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
     Page(text)
-    assert "<h1>old/run, new/run</h1>" in text and text.count("as in the paper's Figure 4") == 1
+    assert "<h1>old/run, new/run</h1>" in text and text.count("<figcaption>new/run, as in") == 2
+    assert text.count("<figcaption>new/run, images that it gets wrong") == 1 and "old/run, images" not in text
     section = text.partition("old/run: what differs from the recipe alexnet-mini")[2].partition("</section>")[0]
     assert re.search(r"train\.batch</code></th><td><code>64</code></td><td><code>20<", section)
     assert "train.momentum" not in section

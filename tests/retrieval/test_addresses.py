@@ -24,5 +24,5 @@ def test_an_empty_neighbourhood_is_empty():
 
 
 def test_long_codes_are_no_addresses():
-    with pytest.raises(Failure, match="64 bits are no addresses"):
+    with pytest.raises(Failure, match="64 bits cannot be addresses"):
         Addresses(pack(np.ones((3, 64), bool)), 64)

@@ -60,7 +60,7 @@ def test_a_training_under_way_is_read_by_itself_alone(clouds, tmp_path):
 def test_what_is_no_index_is_refused_in_one_line(index, tmp_path):
     path = tmp_path / "c.h5"
     path.write_text("no")
-    with pytest.raises(Failure, match=r"c.h5 is no file of codes or is damaged .*delete it"):
+    with pytest.raises(Failure, match=r"c.h5 is not a file of codes, or is damaged .*delete it"):
         read(path)
     save(path, index)
     with h5py.File(path, "r+") as file:

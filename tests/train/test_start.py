@@ -133,7 +133,7 @@ def test_evaluating_on_data_made_anew_is_refused_or_told(workshop, run, made_ane
     workshop.data.rename(away)
     made_anew.rename(workshop.data)
     try:
-        assert "was made anew" in workshop.alexctl("eval", run, "--device", "cpu", code=1).stderr
+        assert "was made again" in workshop.alexctl("eval", run, "--device", "cpu", code=1).stderr
     finally:
         workshop.data.rename(made_anew)
         away.rename(workshop.data)

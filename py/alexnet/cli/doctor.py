@@ -56,7 +56,7 @@ def check(path: Path, as_json: bool) -> None:
         files = sorted({str(each.file) for each in found.damage if each.file.exists()})
         named = files[0] if len(files) == 1 else f"the {len(files)} files named above"
         delete = f"delete {named} and " if files else ""
-        raise Failure(f"{path} is damaged: {delete}run alexctl prep again, which makes anew what is missing")
+        raise Failure(f"{path} is damaged: {delete}run alexctl prep again, which makes what is missing")
 
 
 def _about(data: "Dataset", found: "Findings") -> dict[str, str]:

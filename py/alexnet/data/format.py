@@ -163,10 +163,10 @@ def mishaps(path: Path) -> Iterator[None]:
     except (Failure, MemoryError):
         raise
     except FileNotFoundError:
-        raise Damaged(f"{path} is missing: run alexctl prep again, which makes it anew") from None
+        raise Damaged(f"{path} is missing: run alexctl prep again, which makes it again") from None
     except Exception as error:  # h5py answers damage with whatever exception comes first
         if refusal := withheld(error):
-            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
+            raise Failure(f"{path} cannot be read ({refusal}): fix that and run the same command again") from None
         raise Damaged(
             f"{path} cannot be read or is damaged ({reason(error)}): delete it and run alexctl prep again"
         ) from None

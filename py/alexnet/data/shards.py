@@ -154,7 +154,7 @@ class Split:
             if zlib.crc32(pixels.data) != self._checksums[index]:
                 raise Failure(
                     f"{self.shards[number].path}: image {row} is damaged, its checksum does not agree: "
-                    "delete this file and run alexctl prep again, which makes it anew"
+                    "delete this file and run alexctl prep again, which makes it again"
                 )
             self._verified[index] = True
         return pixels

@@ -119,7 +119,7 @@ class Sources:
             say(f"{kind}: preparing {source} at {size} pixels")
             options = ("--out", str(made), "--size", str(size), *KINDS[kind].prep)
             if run("prep", str(images), *options, out=sys.stderr).returncode:
-                raise Failure(f"{source}: cannot be prepared, see above; mend that, or name other data")
+                raise Failure(f"{source}: cannot be prepared, see above; fix that, or name other data")
         return made
 
     def _unzipped(self, archive: Path) -> Path:

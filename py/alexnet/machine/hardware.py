@@ -27,9 +27,9 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.gpus is not None and self.device == "cpu":
-            raise Failure("--gpus and --device cpu exclude each other; leave out one")
+            raise Failure("--gpus and --device cpu cannot be combined; leave out one")
         if self.gpus is not None and self.procs is not None:
-            raise Failure("--gpus and --procs exclude each other: there is a process per GPU named; leave out --procs")
+            raise Failure("--gpus and --procs cannot be combined: each GPU named has a process; leave out --procs")
 
     def arguments(self) -> list[str]:
         """The options that ask for it."""

@@ -28,7 +28,7 @@ class Chain:
         inputs = [each for each in model.graph.input if each.name not in self._constants]
         shape = [axis.dim_value for axis in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
         if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not shape[2]:
-            raise Failure("its input is no image of three colours and a fixed square size")
+            raise Failure("its input is not an image of three colours and a fixed square size")
         self._crop: int = shape[2]
         self._at = (shape[2], shape[3])
         self._columns = max((_attributes(node).get("group", 1) for node in model.graph.node), default=1)
@@ -74,7 +74,7 @@ class Chain:
         name = f"fc{self._number}"
         plain = settings.get("alpha", 1.0) == settings.get("beta", 1.0) == 1 and not settings.get("transA", 0)
         if not plain or weight.ndim != 2:
-            raise Failure(f"{name}: its product is scaled or turned round; this program has none such")
+            raise Failure(f"{name}: its product is scaled or transposed; this program has no such product")
         self._meet(apart=False)
         weight = weight if settings.get("transB", 0) else np.ascontiguousarray(weight.T)
         self._layers.append({"fc": name, "units": len(weight), "std": 0.01})

@@ -91,4 +91,4 @@ def _pickled(path: Path) -> Weights:
         found = torch.load(path, map_location="cpu", weights_only=True)
         return {str(name): np.asarray(values.numpy(), np.float32) for name, values in found.items()}
     except Exception as error:  # whatever a damaged or hostile file leads its reader to
-        raise Failure(f"no state_dict of arrays alone ({reason(error)[:200]}); save one anew") from error
+        raise Failure(f"not a state_dict of arrays alone ({reason(error)[:200]}); save it again") from error

@@ -19,7 +19,12 @@ from alexnet.runs.checkpoint import Shelf, read
 from alexnet.runs.directory import Summary, summary
 from alexnet.runs.log import Row
 
-PREDICTIONS = "predictions.png"  # as `alexctl figures` draws it into the run's folder
+# As `alexctl figures` draws them into the run's folder.
+PICTURES = {
+    "predictions.png": "as in the paper's Figure 4, left; by alexctl figures",
+    "neighbours.png": "as in the paper's Figure 4, right; by alexctl figures",
+    "errors.png": "images that it gets wrong; by alexctl figures --errors-only",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Told:
     """What the page says of a run; `settings` are its recipe's keys, dotted, with their values as text.
 
     `base` are those of the recipe that it began with, where that comes with the program. Pictures and speed are
-    None where there was no step yet, `predictions` where nobody drew them.
+    None where there was no step yet; `pictures` are those that were drawn, each with its caption.
     """
 
     name: str
@@ -39,7 +44,7 @@ class Told:
     base: dict[str, str]
     course: Markup | None
     kernels: Markup | None
-    predictions: Markup | None
+    pictures: list[tuple[Markup, str]]
     evaluations: list[Shown]
 
 
@@ -81,7 +86,7 @@ def _told(run: Path, name: str) -> Told:
         _settings(load(start["recipe"])) if start.get("recipe") in bundled() else {},
         drawn(lambda file: training_figure(rows, file), f"Loss, error and rate of {name}") if speeds else None,
         _kernels(run, recipe),
-        picture(said, f"Images over what {name} says of them") if (said := run / PREDICTIONS).is_file() else None,
+        [(picture(run / file, f"{name}, {text}"), text) for file, text in PICTURES.items() if (run / file).is_file()],
         kept(run),
     )
 

@@ -58,7 +58,7 @@ class Confusion:
                 raise ValueError("its matrix does not fit its classes")
             return cls(**{**found, "classes": classes, "matrix": matrix})
         except (KeyError, TypeError, ValueError) as error:
-            raise Failure(f"no report of `alexctl eval` ({reason(error)})") from error
+            raise Failure(f"not a report of `alexctl eval` ({reason(error)})") from error
 
 
 def confusion(errors: Errors, classes: Sequence[ClassInfo], split: str) -> Confusion:

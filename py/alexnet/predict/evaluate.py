@@ -88,5 +88,7 @@ def _belongs(run: Run, data: Dataset, split: str, named: bool) -> str:
         return f"{run.path} was trained on the {split} images too" if split != "train" and split in seen else ""
     what = f"{data.path} is not the dataset that {run.path} was trained on"
     if not named:
-        raise Failure(f"{what}: it was made anew, and its images may have been trained on; --data evaluates on it")
+        raise Failure(
+            f"{what}: it was made again since, and its images may have been trained on; --data evaluates on it"
+        )
     return f"{what}: its images may have been trained on"

@@ -20,7 +20,7 @@ class Addresses:
 
     def __init__(self, codes: Words, bits: int) -> None:
         if bits > LONGEST or codes.shape[1] != 1:
-            raise Failure(f"codes of {bits} bits are no addresses: use codes of at most {LONGEST}")
+            raise Failure(f"codes of {bits} bits cannot be addresses: use codes of at most {LONGEST}")
         self._bits = bits
         self.order: NDArray[np.intp] = np.argsort(codes[:, 0], kind="stable")
         self._sorted = codes[self.order, 0]

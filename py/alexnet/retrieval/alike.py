@@ -34,12 +34,12 @@ class Alike:
     def __init__(self, run: Run, path: Path, data: Path | None = None) -> None:
         self._features = Features(path)
         origin, dataset = self._features.origin, run.trained.dataset(data)
-        anew = f"make it anew with alexctl features {run.path} --out {path}"
+        again = f"make it again with alexctl features {run.path} --out {path}"
         if origin.net != identity(run):
-            raise Failure(f"{path}: features of another net than {run.path} at step {run.step}: {anew}")
+            raise Failure(f"{path}: features of another net than {run.path} at step {run.step}: {again}")
         if origin.dataset != dataset.identity:
             raise Failure(
-                f"{path}: features of other images than those of {dataset.path}: name their --data, or {anew}"
+                f"{path}: features of other images than those of {dataset.path}: name their --data, or {again}"
             )
         self.layer, self._images = origin.layer, dataset.split(origin.split)
 

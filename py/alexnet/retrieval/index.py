@@ -57,7 +57,8 @@ def read(path: Path) -> Index:
         if refusal := withheld(error):
             raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
         raise Failure(
-            f"{path} is no file of codes or is damaged ({reason(error)}): delete it and make it anew with alexctl codes"
+            f"{path} is not a file of codes, or is damaged ({reason(error)}): delete it and make it again with "
+            "alexctl codes"
         ) from None
 
 

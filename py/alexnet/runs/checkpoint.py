@@ -93,7 +93,7 @@ def _whole(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, KeyError, ValueError) as error:
         if refusal := withheld(error):
-            raise Failure(f"{path}: cannot be read ({refusal}); mend that and run the same again") from error
+            raise Failure(f"{path}: cannot be read ({refusal}); fix that and run the same command again") from error
         raise Damaged(
             f"{path}: not a whole checkpoint ({reason(error)}); delete it, and the newest whole one is used"
         ) from error

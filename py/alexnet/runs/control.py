@@ -20,7 +20,7 @@ def send(run: Path, recipe: Recipe, changes: dict[str, Any]) -> None:
     check(recipe, changes)
     path = run / NAME
     if path.exists():
-        raise Failure(f"{path}: an earlier request is not taken yet; is the run training? remove the file if not")
+        raise Failure(f"{path}: an earlier request has not been taken yet; is the run training? remove the file if not")
     write_whole(path, json.dumps(changes) + "\n")
 
 

@@ -84,7 +84,7 @@ def read(run: Path) -> Inputs | None:
             return Inputs(mean, values, vectors, classes, str(file.attrs["dataset"]))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         if refusal := withheld(error):
-            raise Failure(f"{path}: cannot be read ({refusal}); mend that and run the same again") from error
+            raise Failure(f"{path}: cannot be read ({refusal}); fix that and run the same command again") from error
         raise Failure(
             f"{path}: damaged ({reason(error)}); copy it from the run's other place, or delete it and name --data"
         ) from error

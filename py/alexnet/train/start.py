@@ -42,7 +42,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
-            raise Failure("--epochs and --steps exclude each other; leave out one")
+            raise Failure("--epochs and --steps cannot be combined; leave out one")
 
 
 @dataclass(frozen=True)
