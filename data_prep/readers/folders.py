@@ -112,7 +112,7 @@ def _split_roots(source: Path) -> tuple[dict[str, Path], list[str]]:
             raise Failure(f"{source} has both {present[0]} and {present[1]}: keep the one to be {split}")
         if present:
             roots[split] = _inner(source / present[0])
-    return roots, [f"{source / name} is no split and is left out" for name in by_split[""]]
+    return roots, [f"{source / name} is not a split and is left out" for name in by_split[""]]
 
 
 def _inner(root: Path) -> Path:
@@ -147,7 +147,7 @@ def _refuse_splits_as_classes(source: Path, here: list[str]) -> None:
         if shared or (len(words) == len(here) and words[one] != words[other]):
             both = f", both with a folder {shared[0]}" if shared else ""
             raise Failure(
-                f"{source} holds {one} and {other}{both}: they are splits and no classes: call them train, val and test"
+                f"{source} holds {one} and {other}{both}: they are splits, not classes: call them train, val and test"
             )
     inside = ({split_of(name) for name in folder_names(source / each)} - {""} for each in here)
     if len(here) > 1 and all("train" in splits and len(splits) > 1 for splits in inside):

@@ -105,7 +105,7 @@ def test_folders_that_are_all_called_after_splits_are_no_classes(
     """As archives on the net have them."""
     folder_source(tmp_path, dict.fromkeys(folders, 2))
     one, other = sorted({folder.partition("/")[0] for folder in folders})[-2:]
-    refused(tmp_path, f"holds {one} and {other}{said}: they are splits and no classes: call them train, val and test")
+    refused(tmp_path, f"holds {one} and {other}{said}: they are splits, not classes: call them train, val and test")
 
 
 def test_a_folder_that_is_repeated_inside_of_a_split_is_gone_into(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_part_that_the_system_withholds_is_kept(tmp_path, monkeypatch):
     (part,) = tmp_path.iterdir()
     with monkeypatch.context() as patched:
         patched.setattr(features.h5py, "File", withheld)
-        with pytest.raises(Failure, match=r"cannot be read \(Input/output error\): mend that"):
+        with pytest.raises(Failure, match=r"cannot be read \(Input/output error\): fix that"):
             write(path, ORIGIN, labels(5), WIDTH, Extract(rows(5)))
     assert [*tmp_path.iterdir()] == [part] and write(path, ORIGIN, labels(5), WIDTH, Extract(rows(5)))
 
@@ -199,7 +199,7 @@ def test_what_is_no_file_of_features_is_refused_in_one_line(tmp_path):
         Features(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(Failure, match="no file of features"):
+    with pytest.raises(Failure, match="not a file of features"):
         Features(tmp_path / "other.h5")
     path = tmp_path / "f.h5"
     write(path, ORIGIN, labels(12), WIDTH, Extract(rows(12)))

@@ -78,7 +78,9 @@ def test_what_is_no_index_is_refused_in_one_line(index, tmp_path):
 def test_what_the_system_withholds_is_not_taken_for_damage(tmp_path):
     """Else a training under way would begin anew."""
     for reads in (read, lambda path: read_state(path, "mine")):
-        with pytest.raises(Failure, match=r"cannot be read \(Is a directory\): mend that and run the same again$"):
+        with pytest.raises(
+            Failure, match=r"cannot be read \(Is a directory\): fix that and run the same command again$"
+        ):
             reads(tmp_path)
 
 

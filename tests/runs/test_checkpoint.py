@@ -135,7 +135,7 @@ def test_what_the_system_withholds_is_not_taken_for_damage(written, monkeypatch)
         return checksum(path)
 
     monkeypatch.setattr(checkpoint, "_checksum", of)
-    with pytest.raises(Failure, match=r"step-00000007\.h5: cannot be read \(Input/output error\); mend that") as caught:
+    with pytest.raises(Failure, match=r"step-00000007\.h5: cannot be read \(Input/output error\); fix that") as caught:
         shelf.newest_whole()
     assert "delete" not in str(caught.value)
 

@@ -55,7 +55,7 @@ class Features:
         self.path = Path(path)
         with _reading(self.path) as file:
             if file.attrs.get("format") != FORM.encode() or int(file.attrs["version"]) != VERSION:
-                raise Failure(f"{path} is no file of features of this alexctl: make one with alexctl features")
+                raise Failure(f"{path} is not a file of features of this alexctl: make one with alexctl features")
             self.origin = Origin(**{field.name: text(file, field.name) for field in fields(Origin)})
             self.labels: NDArray[np.int32] = guarded(file, "labels")
             self.count, self.width = map(int, file["features"].shape)
@@ -102,7 +102,7 @@ class Features:
         _fill(file, rows)
         if _checksum(rows) != self._checksums[number]:
             raise Failure(
-                f"{self.path}: the rows from {number * self.block} on are damaged: delete it and make it anew with "
+                f"{self.path}: the rows from {number * self.block} on are damaged: delete it and make it again with "
                 "alexctl features"
             )
         self._verified[number] = True
@@ -233,7 +233,7 @@ def _fill(file: io.FileIO, rows: Halves) -> None:
     while left:
         read = file.readinto(left)
         if not read:
-            raise Failure(f"{file.name} is cut short: delete it and make it anew with alexctl features")
+            raise Failure(f"{file.name} is cut short: delete it and make it again with alexctl features")
         left = left[read:]
 
 
@@ -268,7 +268,7 @@ def _mishaps(path: Path) -> Iterator[None]:
         raise Failure(f"{path} is missing: make it with alexctl features RUN --out {path}") from None
     except Exception as error:  # h5py answers damage with whatever exception comes first
         if refusal := withheld(error):
-            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
+            raise Failure(f"{path} cannot be read ({refusal}): fix that and run the same command again") from None
         raise Damaged(
-            f"{path} cannot be read or is damaged ({reason(error)}): delete it and make it anew with alexctl features"
+            f"{path} cannot be read or is damaged ({reason(error)}): delete it and make it again with alexctl features"
         ) from None

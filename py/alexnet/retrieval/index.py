@@ -55,7 +55,7 @@ def read(path: Path) -> Index:
         raise
     except Exception as error:  # h5py answers damage with whatever exception comes first
         if refusal := withheld(error):
-            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
+            raise Failure(f"{path} cannot be read ({refusal}): fix that and run the same command again") from None
         raise Failure(
             f"{path} is not a file of codes, or is damaged ({reason(error)}): delete it and make it again with "
             "alexctl codes"
@@ -82,7 +82,7 @@ def read_state(path: Path, made: str) -> State | None:
                 return State(int(file.attrs["step"]), _net(file), _all(file, "first"), _all(file, "second"))
     except Exception as error:  # h5py answers damage with whatever exception comes first
         if refusal := withheld(error):
-            raise Failure(f"{path} cannot be read ({refusal}): mend that and run the same again") from None
+            raise Failure(f"{path} cannot be read ({refusal}): fix that and run the same command again") from None
     return None
 
 
