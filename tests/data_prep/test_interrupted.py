@@ -174,7 +174,7 @@ def test_a_killed_worker_is_told(tmp_path: Path) -> None:
     jobs = [
         Job(ShardPlan("val", index, [Entry("x", 0, "x")]), Deadly(), stamp, ("a", "b"), tmp_path) for index in range(5)
     ]
-    with pytest.raises(Failure, match=r"a worker was killed.*run the same again"):
+    with pytest.raises(Failure, match=r"a worker was killed.*run the same command again"):
         list(shared_out(make_shard, jobs, 2))
 
 

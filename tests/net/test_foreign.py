@@ -107,7 +107,7 @@ def test_a_pth_is_read_without_running_what_is_in_it(tmp_path, monkeypatch):
             return (open, (str(tmp_path / "ran"), "w"))
 
     torch.save({"features.0.weight": Hostile()}, tmp_path / "bad.pth")
-    with pytest.raises(Failure, match=r"bad\.pth: no state_dict"):
+    with pytest.raises(Failure, match=r"bad\.pth: not a state_dict"):
         foreign.read(tmp_path / "bad.pth")
     assert not (tmp_path / "ran").exists()
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")

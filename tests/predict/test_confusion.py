@@ -49,5 +49,5 @@ def test_numbers_are_read_back():
     again = Confusion.of_json(found().as_json())
     assert again.as_json() == found().as_json()
     for broken in ({}, {"classes": 3}, found().as_json() | {"matrix": [[1]]}, found().as_json() | {"more": 1}):
-        with pytest.raises(Failure, match="no report"):
+        with pytest.raises(Failure, match="not a report"):
             Confusion.of_json(broken)
