@@ -19,6 +19,7 @@ from alexnet.experiments.jobs import distinct
 from alexnet.experiments.lab import Lab
 from alexnet.experiments.measures import found
 from alexnet.experiments.reproduce import reproduce
+from alexnet.experiments.turns import taken
 from alexnet.experiments.work import work
 from alexnet.machine.hardware import side_by_side
 
@@ -148,6 +149,29 @@ def test_trainings_run_side_by_side(made, tmp_path, monkeypatch):
 def test_a_training_waits_for_the_one_whose_weights_it_begins_with(made, tmp_path, monkeypatch):
     (record,) = Pretended(tmp_path, monkeypatch, "time.sleep(0.3)").records(made.plans[1].jobs("tuned"))
     assert "failed" not in record
+
+
+def test_what_another_process_does_is_waited_for_and_not_done_again(made, tmp_path, monkeypatch):
+    (job,) = made.plans[1].jobs("plain")[:1]
+    pretended = Pretended(tmp_path, monkeypatch)
+    asked = []
+
+    def other(lock):
+        asked.append(lock)
+        if len(asked) == 3:
+            lock.parent.mkdir()
+            pretended.lab.run(job).with_suffix(".mark").touch()
+        return taken(lock) if len(asked) > 2 else None
+
+    monkeypatch.setattr("alexnet.experiments.work.taken", other)
+    assert pretended.records([job]) == [{}] and len(asked) == 3
+
+
+def test_what_a_training_should_begin_with_may_have_failed(made, tmp_path, monkeypatch):
+    (tuned,) = made.plans[1].jobs("tuned")
+    first, second = Pretended(tmp_path, monkeypatch, "assert 0").records([tuned.after, tuned])
+    assert first["failed"].startswith("AssertionError")
+    assert second["failed"] == f"what it begins with is not there: {tuned.after.key}"
 
 
 def test_the_hash_is_of_recipe_data_seed_and_first_weights(made, workshop, tmp_path):
