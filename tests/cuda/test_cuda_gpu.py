@@ -241,6 +241,17 @@ def test_a_batch_is_not_copied_into_memory_still_in_use(cupy: FakeCupy) -> None:
     assert (engine.download(kept) == 1).all()
 
 
+def test_a_batch_is_not_written_where_the_last_one_is_still_read(cupy: FakeCupy) -> None:
+    engine = CudaEngine(GpuDevice(0, "fp32"))
+    mean, out = engine.upload(np.zeros((9, 9, 3), np.float32)), engine.maps(1, 3, 5, 5)
+    view = np.zeros((1, 2), np.int32), np.zeros(1, np.uint8), np.zeros((1, 3), np.float32)
+    engine.ops.augment([np.full((9, 9, 3), 7, np.uint8)], mean, out, *view, divide=1.0)
+    kept = engine.maps(1, 3, 5, 5)
+    kept[...] = out  # the main stream comes to it later
+    engine.ops.augment([np.full((9, 9, 3), 9, np.uint8)], mean, out, *view, divide=1.0)
+    assert (engine.unpack(kept, 1) == 7).all() and (engine.unpack(out, 1) == 9).all()
+
+
 def test_a_gpu_that_is_not_there_is_named(cupy: FakeCupy) -> None:
     with pytest.raises(Failure, match=r"GPU 3 is not there: CUDA finds 2"):
         GpuDevice(3, "fp32")
