@@ -8,7 +8,8 @@ from alexnet import _engine_base  # type: ignore[attr-defined]
 from alexnet.engines import native
 from alexnet.engines.cpu import CpuEngine
 from alexnet.errors import Failure
-from alexnet.machine.hardware import Wanted, alone, choose
+from alexnet.machine import hardware
+from alexnet.machine.hardware import Hardware, Wanted, alone, assemble, choose
 from alexnet.machine.survey import survey
 
 CPU = Wanted(device="cpu")
@@ -72,3 +73,11 @@ def test_a_run_in_bf16_is_asked_in_fp32_where_no_precision_is_named(has_amx):
 def test_tf32_is_no_precision_of_the_cpu():
     with pytest.raises(Failure, match=r"^engine\.precision = tf32: .*; use --gpus, or --precision fp32$"):
         choose(CPU, 2, "tf32")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_each_of_several_processes_convolves_as_the_recipe_says(monkeypatch, fast):
+    monkeypatch.setattr(hardware.world, "started", lambda: 2)
+    monkeypatch.setattr("alexnet.links.mpi.MpiLink", lambda columns: columns)
+    engine, link = assemble(Hardware(gpus=(), processes=2, threads=1, precision="fp32"), 2, fast=fast)
+    assert isinstance(engine, CpuEngine) and engine.fast is fast and link == 2
