@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import Device, Gpus, Json, Procs, Threads
+from alexnet.cli.options import Device, Json, Procs, Threads
 from alexnet.console import say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def reproduce(
     imagenet: Annotated[Path | None, typer.Option(help="ILSVRC: its images, or prepared data.")] = None,
     cifar: Annotated[Path | None, typer.Option(help="CIFAR-10: its images, or prepared data.")] = None,
     photographs: Annotated[Path | None, typer.Option(help="Photographs: a folder per class, or prepared data.")] = None,
-    gpus: Gpus = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to run on, such as 0,1: one training each.")] = None,
     device: Device = None,
     procs: Procs = None,
     threads: Threads = None,

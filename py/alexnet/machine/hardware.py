@@ -67,10 +67,9 @@ class Hardware:
 
     def arguments(self) -> list[str]:
         """The options that ask for just this, for the processes that a command starts."""
-        chosen = ["--gpus", ",".join(map(str, self.gpus))]
-        if not self.gpus:
-            chosen = ["--device", "cpu", "--procs", str(self.processes)]
-        return [*chosen, "--threads", str(self.threads)]
+        if self.gpus:
+            return Wanted(gpus=",".join(map(str, self.gpus)), threads=self.threads).arguments()
+        return Wanted(device="cpu", procs=self.processes, threads=self.threads).arguments()
 
 
 def choose(wanted: Wanted, columns: int, precision: Precision) -> Hardware:
