@@ -15,12 +15,13 @@ import pytest
 
 from alexnet.errors import Failure
 from alexnet.experiments import page, statistics, survey
+from alexnet.experiments.claims import claims
 from alexnet.experiments.jobs import distinct
 from alexnet.experiments.lab import Lab
 from alexnet.experiments.measures import found
-from alexnet.experiments.reproduce import reproduce
+from alexnet.experiments.reproduce import ahead, reproduce
 from alexnet.experiments.turns import taken
-from alexnet.experiments.work import work
+from alexnet.experiments.work import Work
 from alexnet.machine.hardware import side_by_side
 
 BUILT = ("plain", "broken", "tuned")
@@ -118,7 +119,8 @@ def test_what_is_finished_is_not_done_again(made, workshop, monkeypatch):
         raise AssertionError("a training")
 
     monkeypatch.setattr("alexnet.experiments.work.subprocess.Popen", never)
-    work(made.lab, [job for plan in made.plans[:1] for name in ("relu", "tanh") for job in found(made.lab, plan, name)])
+    jobs = [job for name in ("relu", "tanh") for job in found(made.lab, made.plans[0], name)]
+    assert jobs and not Work(made.lab).do(jobs)
 
 
 class Pretended:
@@ -134,7 +136,7 @@ class Pretended:
         monkeypatch.setattr(Lab, "finished", lambda lab, job: lab.run(job).with_suffix(".mark").is_file())
 
     def records(self, jobs):
-        work(self.lab, jobs)
+        Work(self.lab).do(jobs)
         return [self.lab.record(job) for job in jobs]
 
 
@@ -144,6 +146,43 @@ def test_trainings_run_side_by_side(made, tmp_path, monkeypatch):
     both = ("mark.with_suffix('.here').touch()", "ends = time.monotonic() + 30", wait, "assert time.monotonic() < ends")
     for record in Pretended(tmp_path, monkeypatch, *both).records(made.plans[1].jobs("plain")):
         assert "failed" not in record and record["command"][-4:] == ["--procs", "1", "--threads", "1"]
+
+
+def test_a_place_that_would_idle_begins_what_comes_next(made, tmp_path, monkeypatch):
+    """The item's own ends once it has seen the next one's begin, which goes on and is waited for when its turn comes;
+    what fails is not tried again."""
+    wait = "while len(list(mark.parent.glob('*.here'))) < 2 and time.monotonic() < ends: time.sleep(0.01)"
+    slow = "time.sleep(1 if '--seed 1' in ' '.join(sys.argv) else 0)"
+    begin = (
+        "mark.with_suffix('.here').touch()",
+        "ends = time.monotonic() + 30",
+        wait,
+        "assert time.monotonic() < ends",
+    )
+    pretended = Pretended(tmp_path, monkeypatch, *begin, slow)
+    first, second = made.plans[1].jobs("plain")
+    work, lab = Work(pretended.lab), pretended.lab
+    assert work.do([first], [first, second])
+    assert lab.record(first)["command"] and not lab.record(second)
+    assert work.do([second]) and lab.record(second)["command"] and "failed" not in lab.record(second)
+    assert not work.do([first, second])
+
+
+def test_a_training_that_failed_is_not_tried_again(made, tmp_path, monkeypatch):
+    (job, _) = made.plans[1].jobs("plain")
+    pretended = Pretended(tmp_path, monkeypatch, "assert 0")
+    work = Work(pretended.lab)
+    assert work.do([job]) and not work.do([job])
+    assert pretended.lab.record(job)["failed"]
+
+
+def test_nothing_that_goes_on_is_begun_before_an_item_whose_times_are_taken(made):
+    fig1, chain = made.plans
+    timed = replace(chain, claim=replace(chain.claim, timed=True))
+    names = [job.name.split(",")[0] for job in ahead(made.lab, [timed, fig1])]
+    assert {"plain", "broken", "tuned"} == {*names}
+    assert {"relu", "tanh"} < {job.name.split(",")[0] for job in ahead(made.lab, [fig1, timed])}
+    assert [each.name for each in claims() if each.timed] == ["short-codes"]
 
 
 def test_a_training_waits_for_the_one_whose_weights_it_begins_with(made, tmp_path, monkeypatch):

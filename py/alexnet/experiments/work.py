@@ -25,28 +25,52 @@ from alexnet.runs.directory import LOCK
 POLL_SECONDS = 0.1
 
 
-def work(lab: Lab, jobs: Iterable[Job], left: Callable[[], str] = str) -> None:
-    """Do what is not done yet; `left` says at the end of each one's line how much there is to do.
+class Work:
+    """The trainings of a reproduction: those of one item, and, where a place would idle, the first of the next items'.
 
-    What fails is told and kept in its record; the others are done all the same.
+    `left` says at the end of each one's line how much there is to do. What fails is told and kept in its record, is not
+    tried again here, and the others are done all the same.
     """
-    waiting = [job for job in distinct(list(jobs)).values() if not lab.finished(job)]
-    places, running, count = side_by_side(lab.wanted, len(waiting)), list[Training](), len(waiting)
-    while waiting or running:
-        if places and (found := _next(lab, waiting, running)):
-            job, turn = found
-            waiting.remove(job)
-            label = f"[{count - len(waiting)}/{count}]"
-            if lab.finished(job):  # another process has done it
-                turn.close()
-                continue
-            say(f"{label} {job.source}: {job.name} ({job.key}){left()}")
-            running.append(Training(lab, job, places.pop(0), turn, label))
-        elif ended := next((each for each in running if each.ended()), None):
-            running.remove(ended)
-            places.append(ended.place)
-        else:
-            time.sleep(POLL_SECONDS)
+
+    def __init__(self, lab: Lab, left: Callable[[], str] = str) -> None:
+        self._lab, self._left = lab, left
+        self._running: list[Training] = []
+        self._places: list[Wanted] = []
+        self._begun: set[str] = set()
+
+    def do(self, jobs: Iterable[Job], ahead: Iterable[Job] = ()) -> bool:
+        """Do what is not done yet of `jobs`, and begin some `ahead`, which may go on afterwards; False where all of
+        `jobs` has been done or tried."""
+        own, running = self._open(jobs), {each.job.key for each in self._running}
+        waiting = [job for job in self._open([*own, *ahead]) if job.key not in running]
+        if own and not running:
+            self._places = side_by_side(self._lab.wanted, len(waiting))
+        keys, count = {job.key for job in own}, len(self._begun) + len(waiting)
+        while not keys.isdisjoint(job.key for job in [*waiting, *(each.job for each in self._running)]):
+            if self._places and (found := _next(self._lab, waiting, self._running)):
+                waiting.remove(found[0])
+                self._begin(*found, count)
+            elif ended := next((each for each in self._running if each.ended()), None):
+                self._running.remove(ended)
+                self._places.append(ended.place)
+            else:
+                time.sleep(POLL_SECONDS)
+        return bool(own)
+
+    def _open(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those that run, or are neither done nor tried; each after what it begins with."""
+        running = {each.job.key for each in self._running}
+        every = distinct(list(jobs)).values()
+        return [job for job in every if job.key in running or not (job.key in self._begun or self._lab.finished(job))]
+
+    def _begin(self, job: Job, turn: ExitStack, count: int) -> None:
+        self._begun.add(job.key)
+        if self._lab.finished(job):  # another process has done it
+            turn.close()
+            return
+        label = f"[{len(self._begun)}/{count}]"
+        say(f"{label} {job.source}: {job.name} ({job.key}){self._left()}")
+        self._running.append(Training(self._lab, job, self._places.pop(0), turn, label))
 
 
 def _next(lab: Lab, waiting: Sequence[Job], running: "Sequence[Training]") -> tuple[Job, ExitStack] | None:
