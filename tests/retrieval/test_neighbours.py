@@ -116,6 +116,27 @@ def test_rounding_stays_within_its_bound(row_scale, query_scale):
         assert errors.max() > 0
 
 
+def test_whatever_the_rounding_of_the_product_the_nearest_are_the_same(kept, monkeypatch):
+    """A product made elsewhere, as wrong as it may be, in either direction: rows and many that are almost equal."""
+    monkeypatch.setattr(neighbours, "TOGETHER", 2)
+    random = np.random.default_rng(0)
+    rows = made_up(300, 16)
+    rows[::3] = (rows[0] + random.choice([0, 2**-4], (100, 16))).astype(np.float16)
+    queries, given = rows[:5] + np.float32(1e-3), []
+    length = float(np.linalg.norm(rows, axis=1).max())
+
+    def product(some, block):
+        given.append((len(some), len(block)))
+        wrong = 0.49 * neighbours._rounding(some, length)[:, None] * random.choice([-1, 1], (len(some), len(block)))
+        return some.astype(np.float64) @ block.T.astype(np.float64) + wrong
+
+    found = nearest(kept(rows, 128), queries, 10, product=product)
+    indices, distances = brute_force(rows, queries, 10)
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-12)
+    assert given == [(count, block) for block in (128, 128, 44) for count in (2, 2, 1)]
+
+
 def test_few_queries_are_multiplied_by_one_thread_and_many_by_all(kept, monkeypatch):
     monkeypatch.setattr(neighbours, "FEW", 3)
     features, seen = kept(made_up(30, 8)), []

@@ -42,18 +42,22 @@ def neighbours(
     queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="The features whose neighbours are sought.")],
     count: Annotated[int, typer.Option("--count", "-k", min=1, help="How many neighbours of each query.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Write indices, distances and labels to this .npz file.")] = None,
+    gpus: Gpu = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Find the nearest images by Euclidean distance, exactly (section 6.1), and how many share the query's class."""
     import numpy as np
 
     from alexnet.files import whole_file
+    from alexnet.machine import hardware
     from alexnet.retrieval.features import Features, singles
-    from alexnet.retrieval.neighbours import nearest
+    from alexnet.retrieval.neighbours import nearest, on_cpu
 
     searched, asked = Features(rows), Features(queries)
+    product = hardware.product(hardware.Wanted(gpus=gpus, device=device)) or on_cpu
     with progress("neighbours", searched.count, "rows") as advance:
-        found = nearest(searched, singles(asked.all()), count, advance)
+        found = nearest(searched, singles(asked.all()), count, advance, product)
     alike = float((searched.labels[found.indices] == asked.labels[:, None]).mean())
     if out is not None:
         with whole_file(out) as beside, beside.open("wb") as file:

@@ -1,11 +1,13 @@
 """Which engine and which link a command runs on, from what was asked for: the one place that knows all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from alexnet.console import counted
-from alexnet.engines import Engine, Precision, native
+from alexnet.engines import Engine, Floats, Precision, native
 from alexnet.errors import Failure
 from alexnet.links import Link, place
 from alexnet.links.solo import SoloLink
@@ -100,13 +102,33 @@ def alone(
     Where no precision is asked for, it is the one that the net was trained in, or fp32 on the CPU.
     Raises Failure as `choose` does.
     """
-    chosen, _ = _gpus(wanted, 1)
-    if len(chosen) > 1:
-        raise Failure(f"--gpus {wanted.gpus}: this runs on one GPU; name one of them")
+    chosen = _one_gpu(wanted)
     taken = precision or (trained_in if chosen else "fp32")
     _check_precision(chosen, taken)
     hardware = Hardware(gpus=chosen, processes=1, threads=wanted.threads or cores(), precision=taken)
     return _assemble_alone(hardware, 1, fast=fast)[0]
+
+
+def product(wanted: Wanted) -> Callable[[NDArray[Any], NDArray[Any]], Floats] | None:
+    """What multiplies a (n, d) with b (m, d) on the GPU of a command without a net, in fp32 always; None on the CPU.
+
+    Raises Failure as `choose` does.
+    """
+    chosen = _one_gpu(wanted)
+    if not chosen:
+        return None
+    from alexnet.engines.cuda.gpu import GpuDevice
+    from alexnet.engines.cuda.product import on_device
+
+    return on_device(GpuDevice(chosen[0], "fp32"))
+
+
+def _one_gpu(wanted: Wanted) -> tuple[int, ...]:
+    """The GPU of a command that runs in one process, or none."""
+    chosen, _ = _gpus(wanted, 1)
+    if len(chosen) > 1:
+        raise Failure(f"--gpus {wanted.gpus}: this runs on one GPU; name one of them")
+    return chosen
 
 
 def _check_precision(gpus: tuple[int, ...], precision: Precision) -> None:

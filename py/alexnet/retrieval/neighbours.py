@@ -1,9 +1,9 @@
 """The nearest rows by Euclidean distance, exactly, over a whole file of features by blocks (paper, 6.1 and Fig. 4).
 
-Distances to a block of rows are |x|^2 - 2 q.x by one product in float32, from which each query keeps the best few.
-Rounding there is bounded, so that all rows that may be among the nearest are known: those are compared again by the sum
-of squared differences in float64. Where more may be than were kept, as among many copies of one image, a second pass
-over the file compares them all.
+Distances to a block of rows are |x|^2 - 2 q.x by one product in float32, from which each query keeps the best few. The
+product may be made on another device; its rounding is bounded, so that all rows that may be among the nearest are
+known: those are compared again by the sum of squared differences in float64. Where more may be than were kept, as among
+many copies of one image, a second pass over the file compares them all.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,8 @@ FEW = 128  # queries below which a product is so short that its threads would mo
 UNIT = 2.0**-24  # the rounding of one operation in float32
 
 Doubles = NDArray[np.float64]
+# Of queries (q, width) and rows (n, width): their products (q, n), summed in float32 in whatever order.
+Product = Callable[[Floats, Floats], Floats]
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,41 @@ class Neighbours:
     distances: Doubles
 
 
+def on_cpu(queries: Floats, rows: Floats) -> Floats:
+    """Their products."""
+    products: Floats = queries @ rows.T
+    return products
+
+
 def nearest(
-    features: Features, queries: Floats, k: int, advance: Callable[[int], None] = lambda count: None
+    features: Features,
+    queries: Floats,
+    k: int,
+    advance: Callable[[int], None] = lambda count: None,
+    product: Product = on_cpu,
 ) -> Neighbours:
     """The `k` rows nearest to each query (q, width), as sums of squared differences in float64 order them.
 
     In memory are the queries, the numbers of `k` + 32 rows for each, and a block; `advance` hears of each block's
-    rows. Raises Failure where the queries are of another width or not finite, or there are fewer rows than `k`.
+    rows; `product` is given a block and 2,048 queries at most. Raises Failure where the queries are of another width or
+    not finite, or there are fewer rows than `k`.
     """
     queries = np.ascontiguousarray(queries, np.float32)
     _check(features, queries, k)
     with threadpool_limits(1 if len(queries) < FEW else None, "blas"):
-        return _nearest(features, queries, k, advance)
+        return _nearest(features, queries, k, advance, product)
 
 
-def _nearest(features: Features, queries: Floats, k: int, advance: Callable[[int], None]) -> Neighbours:
+def _nearest(
+    features: Features, queries: Floats, k: int, advance: Callable[[int], None], product: Product
+) -> Neighbours:
     best = _Best(len(queries), min(k + KEPT, features.count))
     largest = 0.0
     for start, block, squares in _blocks(features):
         largest = max(largest, float(np.sqrt(np.max(squares))))
         for at in range(0, len(queries), TOGETHER):
             part = slice(at, at + TOGETHER)
-            best.add(part, squares - 2 * (queries[part] @ block.T), start)
+            best.add(part, squares - 2 * product(queries[part], block), start)
         advance(len(block))
     limits = best.limits(k) + 2 * _rounding(queries, largest)
     found = Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k)))
