@@ -16,3 +16,10 @@ def missed(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDA
 def misses(probs: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> int:
     """How many images those are."""
     return int(missed(probs, labels, k).sum())
+
+
+def class_error(probs: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    """The mean over the classes of the share of their images that are missed: classes of few images count as much."""
+    counts = np.bincount(labels)
+    wrong = np.bincount(labels, missed(probs, labels, 1))
+    return float((wrong[counts > 0] / counts[counts > 0]).mean())

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The paper's claims, an item a job, into one folder that all nodes see:
 #     alexctl reproduce --list --json          # "items" has their names; N of them are the array 0-(N-1)
-#     sbatch --array=0-14 scripts/slurm/reproduce.sh OUT [more of alexctl reproduce, such as --scale full --imagenet DATA]
+#     sbatch --array=0-15 scripts/slurm/reproduce.sh OUT [more of alexctl reproduce, such as --scale full --imagenet DATA]
 # Items share runs: of two jobs that need the same one, one trains it and the other waits. Each writes the page anew. An
 # item's trainings have a GPU each.
 #SBATCH --job-name=reproduce

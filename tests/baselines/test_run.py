@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from alexnet.baselines import run, signatures
+from alexnet.baselines import pyramid, run, signatures
 from alexnet.baselines.describe import DESCRIPTORS, Describer
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.linear import Sgd
@@ -63,7 +63,7 @@ def test_the_training_images_may_be_fewer(data):
 
 def test_the_channels_scores_are_averaged(data, monkeypatch):
     seen = []
-    monkeypatch.setattr(run, "_errors", lambda scores, labels: seen.append(scores.copy()) or Errors(0, 0))
+    monkeypatch.setattr(run, "_errors", lambda scores, labels: seen.append(scores.copy()) or Errors(0, 0, 0))
     measure(data, TINY, "val", 0, 1)
     colour, hog, together = seen
     np.testing.assert_allclose(together, (colour + hog) / 2, rtol=0, atol=1e-6)
@@ -161,21 +161,41 @@ def test_a_full_disk_is_told_before_anything_is_written(data, monkeypatch):
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_plans_are_as_published_or_smaller(quick):
-    fisher, sparse = run.plan("fisher", quick), run.plan("sparse", quick)
+@pytest.mark.parametrize("size", [32, 96, 256])
+def test_plans_are_as_published_or_smaller(quick, size):
+    fisher, sparse = run.plan("fisher", size, quick), run.plan("sparse", size, quick)
     assert [each.descriptor for each in fisher.channels] == ["sift", "colour"]
     assert len(sparse.channels) == 6
-    assert fisher.channels[0].plan.gaussians == (32 if quick else 256)
+    assert fisher.channels[0].plan.gaussians == (32 if quick else 64 if size == 32 else 256)
+    cells = {channel.plan.cells for each in (fisher, sparse) for channel in each.channels}
+    assert cells == ({run.SMALL_CELLS} if size == 32 else {run.FISHER_CELLS, run.SPARSE_CELLS})
+
+
+@pytest.mark.parametrize("kind", ["fisher", "sparse"])
+def test_each_cell_of_an_image_of_32_pixels_has_descriptors_of_every_kind(kind):
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    chosen = run.plan(kind, 32, quick=True)
+    for channel in chosen.channels:
+        _, places = Describer(channel.descriptor, chosen.step, chosen.scales)(image)
+        for count, cell in pyramid.levels(channel.plan.cells, places):
+            assert np.bincount(cell, minlength=count).min() > 30
+
+
+def test_errors_are_shares_of_the_images_and_the_mean_of_the_classes():
+    scores, labels = np.eye(7)[[0, 1, 1, 5]], np.array([0, 1, 6, 6], np.int32)  # 6 comes after the others, which are 0
+    assert run._errors(scores, labels) == Errors(2 / 4, 2 / 4, 1 / 3)
 
 
 def test_the_command_prints_what_run_returns(workshop, monkeypatch, capsys):
     from alexnet.cli.baseline import baseline
 
-    monkeypatch.setattr(run, "plan", lambda kind, quick: TINY)
+    asked = []
+    monkeypatch.setattr(run, "plan", lambda *words: asked.append(words) or TINY)
     baseline(workshop.data, seed=5, workers=1, json=True)
     out = capsys.readouterr().out.splitlines()
     found = json.loads(out[-1])
     scores = measure(Dataset(workshop.data), TINY, "val", 5, 1)
     assert found == scores.as_json()
-    assert Errors(found["top1_error"], found["top5_error"]) == scores.together
+    assert Errors(*(found[f"{name}_error"] for name in ("top1", "top5", "class"))) == scores.together
     assert out[0].startswith("colour") and out[2].startswith("together")
+    assert asked == [("fisher", Dataset(workshop.data).size, False)]

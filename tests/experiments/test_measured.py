@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import miniature
 import pytest
 
+from alexnet.data.shards import Dataset
 from alexnet.experiments import measures, statistics
 from alexnet.experiments.claims import Row
 from alexnet.experiments.measures import Asked
@@ -13,14 +14,15 @@ from alexnet.experiments.results import told
 from alexnet.experiments.statistics import Estimate
 
 
-@pytest.mark.parametrize(("key", "wrong"), [("top1", 30), ("top5", 6)])
-def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, wrong):
-    asked = []
+@pytest.mark.parametrize(("key", "wrong", "fewer"), [("top1", 30, 0), ("top5", 6, 20)])
+def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, wrong, fewer):
+    asked, there = [], Dataset(workshop.data).counts["train"]
+    learnt = there - fewer
 
     def run(data, kind, split, *, quick, workers, kept):
         kept.mkdir(parents=True)
         asked.append((kind, split, quick))
-        return SimpleNamespace(as_json=lambda: {"top1_error": 0.5, "top5_error": 0.1, "images": 60})
+        return SimpleNamespace(as_json=lambda: {"top1_error": 0.5, "top5_error": 0.1, "images": 60, "learnt": learnt})
 
     monkeypatch.setattr(measures, "run_baseline", run)
     plan = miniature.plans(tmp_path, workshop.data, workshop.recipe)[0]
@@ -28,6 +30,7 @@ def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, 
     for _ in range(2):
         found = measures.baseline(Asked(miniature.lab(tmp_path / "out"), plan, row))
         assert (found.value, found.low, found.high) == pytest.approx(statistics.share(wrong, 60))
+        assert found.note == (f"learnt on {learnt} of the {there} training images" if fewer else "")
     assert asked == [("sparse", "val", True)]
     assert not [*(tmp_path / "out" / "baselines").glob("*/")], "the signatures are gone"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.metrics import misses
+from alexnet.metrics import class_error, misses
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -22,3 +22,10 @@ def test_misses(k):
 
 def test_what_is_not_a_number_is_a_miss():
     assert misses(np.full((2, 9), np.nan, np.float32), np.array([0, 3], np.int32), 5) == 2
+
+
+def test_each_class_counts_as_much_whatever_its_images_are():
+    """Of three images of class 0 one is missed, the one of class 3 is; classes 1 and 2 have none."""
+    probs = np.eye(4, dtype=np.float32)[[0, 0, 1, 2]]
+    labels = np.array([0, 0, 0, 3], np.int32)
+    assert class_error(probs, labels) == pytest.approx((1 / 3 + 1) / 2)

@@ -28,6 +28,7 @@ def baseline(
 
     scores = run(Dataset(data), kind, split, quick=quick, seed=seed, workers=workers or cores())
     for name, errors in {**scores.channels, "together": scores.together}.items():
-        print(f"{name:12} top-1 error {errors.top1_error:7.2%}, top-5 error {errors.top5_error:7.2%}", flush=True)
+        shares = f"top-1 error {errors.top1_error:7.2%}, by class {errors.class_error:7.2%}"
+        print(f"{name:12} {shares}, top-5 error {errors.top5_error:7.2%}", flush=True)
     if json:
         print(json_lines.dumps(scores.as_json()), flush=True)

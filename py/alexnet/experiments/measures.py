@@ -146,7 +146,9 @@ def baseline(asked: Asked) -> Estimate:
         scores = asked.lab.kept(path, make)
         shutil.rmtree(beside, ignore_errors=True)
     wrong = round(scores[f"{asked.row.key}_error"] * scores["images"])
-    return Estimate(*statistics.share(wrong, scores["images"]), 1)
+    learnt, there = scores["learnt"], data.counts["train"]
+    note = "" if learnt == there else f"learnt on {learnt:,} of the {there:,} training images"
+    return Estimate(*statistics.share(wrong, scores["images"]), 1, note=note)
 
 
 def alike(asked: Asked) -> Estimate:
