@@ -24,7 +24,8 @@ int flock(int file, int what) {
 }
 
 static int control(int file, int command, long argument) {
-  int locks = command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK || command == F_OFD_SETLKW;
+  int locks = command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK ||
+              command == F_OFD_SETLKW || command == F_OFD_GETLK;
   return locks ? refused(ENOLCK) : (int)syscall(SYS_fcntl, file, command, argument);
 }
 

@@ -3,8 +3,9 @@
 import errno
 import fcntl
 import os
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -12,6 +13,7 @@ from alexnet.errors import Failure, reason
 
 PART = ".part-"  # how the name of a half-written file begins
 LOCKS_UNKNOWN = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}  # as Lustre, NFS and FUSE say it
+FLOCK = "hhqqi"  # Linux's struct flock: kind, from where, start, length, process
 FOLDER_SYNC_UNKNOWN = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}  # as CIFS and others do
 
 
@@ -75,20 +77,24 @@ def writing(path: Path) -> Iterator[None]:
         ) from None
 
 
+class Held(Failure):
+    """What is needed is held by somebody else."""
+
+
 @contextmanager
 def locked(path: Path, refusal: str, start: int = 0, length: int = 0) -> Iterator[None]:
     """Hold `length` bytes from `start` of a lock file (0: all of it), made where it is absent, until the end.
 
-    Raises Failure(refusal) where another process holds any of them. The lock ends with this process, however that
-    ends. Where the file system knows no locks it goes on without.
+    Raises Held(refusal) where somebody else holds any of them, in another process or in this one. The lock ends with
+    this process, however that ends. Where the file system knows no locks it goes on without.
     """
     with writing(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+            _lock(handle, fcntl.F_OFD_SETLK, fcntl.F_SETLK, start, length)
         except (BlockingIOError, PermissionError):
-            raise Failure(refusal) from None
+            raise Held(refusal) from None
         except OSError as error:
             if error.errno not in LOCKS_UNKNOWN:
                 raise Failure(
@@ -100,9 +106,30 @@ def locked(path: Path, refusal: str, start: int = 0, length: int = 0) -> Iterato
 
 
 def held(path: Path) -> bool:
-    """Whether another process holds a lock on the file; false too where the file system knows no locks."""
+    """Whether somebody holds a lock on any part of the file: asked, not tried. False where nobody knows of locks."""
     try:
-        with locked(path, "held") if path.exists() else nullcontext():
-            return False
-    except Failure as failure:
-        return str(failure) == "held"
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return _lock(handle, fcntl.F_OFD_GETLK, fcntl.F_GETLK) != fcntl.F_UNLCK
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, command: int, older: int, start: int = 0, length: int = 0) -> int:
+    """Take a lock, or ask for one that is in the way: the kind that the system tells.
+
+    It belongs to the handle. Where the kernel has only `older` ones, which belong to the process, a lock ends as soon
+    as its process closes any handle of the file, such as that of `held`.
+    """
+    wanted = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    try:
+        told = fcntl.fcntl(handle, command, wanted)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        told = fcntl.fcntl(handle, older, wanted)
+    return int(struct.unpack(FLOCK, told)[0])

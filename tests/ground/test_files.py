@@ -13,7 +13,7 @@ import pytest
 from filesystem import without
 
 from alexnet.errors import Failure
-from alexnet.files import PART, locked, sweep, whole_file, write_whole
+from alexnet.files import PART, Held, held, locked, sweep, whole_file, write_whole
 
 HOLDER = """
 import sys
@@ -70,6 +70,52 @@ def test_locks_of_other_bytes_are_not_in_the_way(tmp_path: Path) -> None:
             pass
 
 
+def test_whoever_holds_a_lock_may_ask_for_it_and_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with locked(path, "it is taken"):
+        assert held(path)
+        with pytest.raises(Held, match="it is taken"), locked(path, "it is taken"):
+            pass
+        other = f"from pathlib import Path; from alexnet.files import held; print(held(Path({str(path)!r})))"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        assert subprocess.check_output([sys.executable, "-c", other], text=True, env=environment) == "True\n"
+    assert not held(path) and not held(tmp_path / "absent")
+
+
+def test_to_ask_for_a_lock_keeps_nobody_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training may begin while somebody lists the runs."""
+    path, control, began = tmp_path / ".lock", fcntl.fcntl, []
+    path.touch()
+
+    def meanwhile(handle: int, command: int, wanted: bytes) -> bytes:
+        told = control(handle, command, wanted)
+        if not began:
+            began.append(command)
+            with locked(path, "it is taken"):
+                pass
+        return told
+
+    monkeypatch.setattr(fcntl, "fcntl", meanwhile)
+    assert not held(path) and began
+
+
+def test_older_kernels_have_the_locks_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, control = tmp_path / ".lock", fcntl.fcntl
+
+    def older(handle: int, command: int, wanted: bytes) -> bytes:
+        if command not in (fcntl.F_SETLK, fcntl.F_GETLK):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return control(handle, command, wanted)
+
+    monkeypatch.setattr(fcntl, "fcntl", older)
+    with holder(path):
+        assert held(path)
+        with pytest.raises(Held), locked(path, "it is taken"):
+            pass
+    with locked(path, "it is taken"):
+        pass
+
+
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
 def test_a_file_system_that_knows_no_locks_is_worked_on_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
@@ -77,9 +123,10 @@ def test_a_file_system_that_knows_no_locks_is_worked_on_without(
     def refuse(*_: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     with locked(tmp_path / ".lock", "it is taken"):
         write_whole(tmp_path / "file", "content")
+    assert not held(tmp_path / ".lock")
     assert (tmp_path / "file").read_text() == "content"
 
 
@@ -98,7 +145,7 @@ def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     broken = pytest.raises(Failure, match=r"\.lock cannot be locked \(Input/output error\)")
     with broken, locked(tmp_path / ".lock", refusal):
         pass

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from alexnet.errors import Failure
-from alexnet.files import locked, writing
+from alexnet.files import Held, locked, writing
 
 POLL_SECONDS = 0.5
-HELD = "held"
 
 
 def taken(lock: Path) -> ExitStack | None:
@@ -18,10 +16,8 @@ def taken(lock: Path) -> ExitStack | None:
         lock.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as holding:
         try:
-            holding.enter_context(locked(lock, HELD))
-        except Failure as failure:
-            if str(failure) != HELD:
-                raise
+            holding.enter_context(locked(lock, "another process does it"))
+        except Held:
             return None
         return holding.pop_all()
 
