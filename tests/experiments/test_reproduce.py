@@ -14,17 +14,13 @@ import numpy as np
 import pytest
 
 from alexnet.errors import Failure
-from alexnet.experiments import page, statistics, survey
+from alexnet.experiments import page, statistics
 from alexnet.experiments.claims import claims
-from alexnet.experiments.jobs import distinct
 from alexnet.experiments.lab import Lab
 from alexnet.experiments.measures import found
 from alexnet.experiments.reproduce import ahead, reproduce
 from alexnet.experiments.turns import taken
 from alexnet.experiments.work import Work
-from alexnet.machine.hardware import side_by_side
-
-BUILT = ("plain", "broken", "tuned")
 
 
 class Made:
@@ -311,16 +307,3 @@ def test_the_command_lists_and_refuses(workshop):
     assert items["relu"]["systems"] == ["S3"] and "--cifar" in items["relu"]["missing"][0]
     assert items["table-1"]["missing"] == []
     assert "nearest is 'relu'" in workshop.alexctl("reproduce", "rlu", code=1).stderr
-
-
-def test_what_is_still_to_do_is_estimated(workshop, tmp_path):
-    lab, plans = miniature.lab(tmp_path), miniature.plans(tmp_path, workshop.data, workshop.recipe)
-    (cost,) = survey.costs(lab, plans[1:])
-    assert cost.runs == 4 and "--imagenet" in cost.missing[0]
-    (speed,) = (json.loads(path.read_text()) for path in (tmp_path / "speeds").glob("*.json"))
-    images = sum(job.images for job in distinct([job for name in BUILT for job in plans[1].jobs(name)]).values())
-    tests = 4 * 9 / speed["ten_crop_images_per_s"]
-    at_once = len(side_by_side(lab.wanted, 4))
-    assert cost.seconds == pytest.approx((images / speed["images_per_s"] + tests) / at_once)
-    assert survey.left(lab, plans[1:]) == f", about {cost.seconds / 60:.0f} min of training left"
-    assert not lab.runs.exists()

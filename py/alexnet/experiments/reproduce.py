@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from alexnet.errors import Failure
@@ -25,7 +24,7 @@ def plans(items: Sequence[Claim], scale: ScaleName, sources: Sources, seeds: int
 
 def reproduce(lab: Lab, items: Sequence[Plan], scale: ScaleName, shown: Sequence[Claim]) -> Told:
     """Train, measure and draw, item by item; the report of all claims `shown`, as far as this folder holds them."""
-    work = Work(lab, partial(survey.left, lab, items))
+    work = Work(lab, survey.Left(lab, items))
     for at, plan in enumerate(items):
         while work.do(known(lab, plan), ahead(lab, items[at:])):
             pass  # once all rates were tried, the other seeds' trainings are known

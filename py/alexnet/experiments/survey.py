@@ -1,8 +1,9 @@
 """Before anything runs: which items there are, what they lack, and what they would cost."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -69,37 +70,74 @@ def _missing(plan: Plan) -> list[str]:
 
 def costs(lab: Lab, plans: Sequence[Plan]) -> list[Cost]:
     """What each item adds to those before it; data that is there is prepared for it. Raises Failure."""
-    counted: set[str] = set()
     told = []
-    for plan in plans:
-        jobs, missing = _jobs(plan)
-        new = [job for key, job in distinct(jobs).items() if key not in counted and not lab.finished(job)]
-        counted |= {job.key for job in new}
-        places = side_by_side(lab.wanted, len(new))
-        seconds = sum(_seconds(lab, job, places[0]) for job in new) / len(places)
-        told.append(Cost(plan.claim.name, len(new), seconds, sum(map(_disk, new)), tuple(missing)))
+    for plan, (trainings, missing) in zip(plans, _surveyed(lab, plans), strict=True):
+        seconds, disk = sum(each.seconds for each in trainings), sum(_disk(each.jobs[0]) for each in trainings)
+        told.append(Cost(plan.claim.name, len(trainings), seconds, disk, tuple(missing)))
     return told
 
 
-def left(lab: Lab, plans: Sequence[Plan]) -> str:
-    """The end of a line that says how long the trainings that are left will take, where that can be estimated."""
-    try:
-        seconds = sum(each.seconds for each in costs(lab, plans))
-    except Failure:  # of a bench: the training will say why
-        return ""
-    return f", about {seconds / 60:.0f} min of training left"
+@dataclass(frozen=True)
+class Open:
+    """A training that was not done, and its share of the time: `jobs` are it at each rate that may be the fastest."""
+
+    jobs: tuple[Job, ...]
+    seconds: float
+
+    def done(self, lab: Lab) -> bool:
+        """Whether it is done by now, at one of the rates."""
+        return any(map(lab.finished, self.jobs))
 
 
-def _jobs(plan: Plan) -> tuple[list[Job], list[str]]:
-    """A plan's jobs, the first rate standing for the fastest one, and what is missing."""
-    jobs, missing = list[Job](), list[str]()
+class Left:
+    """How long the trainings that are left will take, as the end of a line; nothing where a net could not be timed.
+
+    All are estimated when it is first asked, and those that are done by then or later are taken off.
+    """
+
+    def __init__(self, lab: Lab, plans: Sequence[Plan]) -> None:
+        self._lab, self._plans = lab, plans
+
+    def __call__(self) -> str:
+        self._open[:] = [each for each in self._open if not each.done(self._lab)]
+        minutes = sum(each.seconds for each in self._open) / 60
+        return f", about {minutes:.0f} min of training left" if self._open else ""
+
+    @cached_property
+    def _open(self) -> list[Open]:
+        try:
+            return [each for trainings, _ in _surveyed(self._lab, self._plans) for each in trainings]
+        except Failure:  # of a bench: the training will say why
+            return []
+
+
+def _surveyed(lab: Lab, plans: Sequence[Plan]) -> Iterator[tuple[list[Open], list[str]]]:
+    """Of each plan what is not done and was not counted before, and what data it lacks."""
+    counted: set[str] = set()
+    for plan in plans:
+        trainings, missing = _trainings(plan)
+        new = [jobs for key, jobs in trainings.items() if key not in counted and not any(map(lab.finished, jobs))]
+        counted |= {jobs[0].key for jobs in new}
+        places = side_by_side(lab.wanted, len(new))
+        yield [Open(jobs, _seconds(lab, jobs[0], places[0]) / len(places)) for jobs in new], missing
+
+
+def _trainings(plan: Plan) -> tuple[dict[str, tuple[Job, ...]], list[str]]:
+    """What a plan trains, each after what it begins with, by its first job's key; and what data is missing.
+
+    With the first seed every rate is tried, which are jobs of their own; any of them may be the others' rate.
+    """
+    trainings, missing = dict[str, tuple[Job, ...]](), list[str]()
     for training in plan.scale.trainings:
         try:
-            swept = plan.swept(training.name)
-            jobs += [*swept.values(), *plan.jobs(training.name, next(iter(swept), None))]
+            first, *others = zip(*(plan.jobs(training.name, rate) for rate in training.rates or (None,)), strict=True)
         except Missing as lacking:
             missing.append(str(lacking))
-    return jobs, [*dict.fromkeys(missing)]
+            continue
+        for jobs in [*zip(first, strict=True), *others]:
+            for key, job in distinct(jobs[:1]).items():
+                trainings.setdefault(key, jobs if key == jobs[0].key else (job,))
+    return trainings, [*dict.fromkeys(missing)]
 
 
 def _seconds(lab: Lab, job: Job, place: Wanted) -> float:
@@ -115,12 +153,13 @@ def _disk(job: Job) -> float:
 
 
 def _speed(lab: Lab, job: Job, hardware: Sequence[str]) -> dict[str, Any]:
-    """What `alexctl bench` says of the job's net, kept for the next time."""
-    parts = [job.source, *(each for each in job.changes if each.startswith("net.")), *hardware]
-    key = blake2b(json.dumps([*parts, len(job.data.classes)]).encode(), digest_size=8).hexdigest()
+    """What `alexctl bench` says of the job's net, kept for the next time; whatever alters its speed is in the name."""
+    recipe, classes = job.recipe, len(job.data.classes)
+    parts = [repr(each) for each in (recipe.net, recipe.train.batch, recipe.engine, classes, [*hardware])]
+    key = blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
 
     def measure() -> dict[str, Any]:
-        options = ["--classes", str(len(job.data.classes)), "--repeat", "1"]
+        options = ["--classes", str(classes), "--repeat", "1"]
         try:
             return answer("bench", *job.settings(), *options, *hardware)
         except Failure as failure:
