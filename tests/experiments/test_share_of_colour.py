@@ -1,9 +1,13 @@
 """Shares of colour, and columns that differ in it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from alexnet.experiments.colour import colour_share, columns_apart
+from alexnet.errors import Failure
+from alexnet.experiments.colour import colour_share, columns_apart, first_kernels
+from alexnet.recipe import load
 
 
 def kernels(count: int, colour: float) -> np.ndarray:
@@ -34,3 +38,17 @@ def test_columns_apart_stand_out_from_random_halves():
 def test_columns_alike_do_not():
     alike = columns_apart(kernels(24, 0.5), 2)
     assert alike.difference < alike.threshold
+
+
+def test_the_kernels_are_those_that_see_the_image():
+    def run(*changes):
+        weights = {"conv1.weight": kernels(4, 0.5), "conv2.weight": kernels(5, 0.5)}
+        checkpoint = SimpleNamespace(weights=weights)
+        trained = SimpleNamespace(recipe=load("cifar-relu", changes), checkpoint=checkpoint)
+        return SimpleNamespace(open=lambda job: SimpleNamespace(trained=trained))
+
+    job = SimpleNamespace(name="net, seed 0")
+    found, columns = first_kernels(run(), job)
+    assert len(found) == 4 and columns == 1
+    with pytest.raises(Failure, match="net, seed 0: its lowest weights are no convolution's"):
+        first_kernels(run("net.conv1.kind=local"), job)

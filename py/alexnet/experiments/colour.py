@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.errors import Failure
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab
-from alexnet.recipe.spec import Conv
 
 HALVES = 2000
 
@@ -47,7 +47,9 @@ def columns_apart(kernels: NDArray[np.float32], columns: int) -> Apart:
 
 
 def first_kernels(lab: Lab, job: Job) -> tuple[NDArray[np.float32], int]:
-    """A run's first-layer kernels, and its number of columns."""
+    """A run's first-layer kernels, and its number of columns. Raises Failure where its lowest weights are others."""
     trained = lab.open(job).trained
-    first = next(layer for layer in trained.recipe.net.layers if isinstance(layer, Conv))
-    return trained.checkpoint.weights[f"{first.name}.weight"], trained.recipe.net.columns
+    first = trained.recipe.net.first_kernels
+    if first is None:
+        raise Failure(f"{job.name}: its lowest weights are no convolution's, so that no kernel sees the image")
+    return trained.checkpoint.weights[f"{first}.weight"], trained.recipe.net.columns
