@@ -10,12 +10,11 @@ from alexnet.experiments.commands import answer
 from alexnet.experiments.jobs import Job
 from alexnet.experiments.lab import Lab, tested
 from alexnet.experiments.turns import turn
+from alexnet.retrieval.comparison import asked
 from alexnet.retrieval.extract import extract
 from alexnet.retrieval.features import Features, singles
 from alexnet.retrieval.neighbours import nearest
 from alexnet.retrieval.pixels import write_pixels
-
-QUERIES = 1000
 
 
 def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
@@ -35,10 +34,10 @@ def features(lab: Lab, job: Job, kind: str, split: str) -> Features:
 
 def agreeing(lab: Lab, job: Job, kind: str) -> NDArray[np.bool_]:
     """(n): whether the training image nearest to each of the test images, or of 1000 of them, is of its class."""
-    searched, asked = features(lab, job, kind, "train"), features(lab, job, kind, tested(job.data))
-    queries = np.linspace(0, asked.count - 1, min(QUERIES, asked.count)).astype(np.intp)  # they lie class by class
-    found = nearest(searched, singles(asked.rows(queries)), 1)
-    same: NDArray[np.bool_] = searched.labels[found.indices[:, 0]] == asked.labels[queries]
+    searched, queries = features(lab, job, kind, "train"), features(lab, job, kind, tested(job.data))
+    chosen = asked(queries)
+    found = nearest(searched, singles(queries.rows(chosen)), 1)
+    same: NDArray[np.bool_] = searched.labels[found.indices[:, 0]] == queries.labels[chosen]
     return same
 
 
