@@ -39,9 +39,12 @@ def test_help_is_instant():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_log_rebuilds_the_run(run):
+def test_the_log_rebuilds_the_run(workshop, run):
     first = read_log(run / "log.jsonl")[0]
     assert {"commit", "versions", "device", "command", "seed"} <= first.keys()
+    assert first["command"][1:3] == ["train", str(workshop.data)] and first["command"][-2:] == ["--epochs", "3"], (
+        "no option twice"
+    )
     steps = [row for row in read_log(run / "log.jsonl") if "loss" in row]
     assert [row["step"] for row in steps] == list(range(1, len(steps) + 1))
     assert {"step", "epoch", "loss", "images_per_s", "rate"} <= steps[0].keys()

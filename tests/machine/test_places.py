@@ -3,7 +3,7 @@
 import pytest
 
 from alexnet.machine import hardware
-from alexnet.machine.hardware import Wanted, side_by_side
+from alexnet.machine.hardware import Hardware, Wanted, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +34,12 @@ def test_places_are_asked_for_by_options():
     assert Wanted(gpus="2").arguments() == ["--gpus", "2"]
     chosen = Wanted(device="cpu", procs=1, threads=2)
     assert chosen.arguments() == ["--device", "cpu", "--procs", "1", "--threads", "2"]
+
+
+def test_what_was_said_is_not_said_again_to_the_processes_of_a_command():
+    here = Hardware(gpus=(), processes=2, threads=3, precision="fp32")
+    assert here.arguments(Wanted()) == ["--device", "cpu", "--procs", "2", "--threads", "3"]
+    assert here.arguments(Wanted(device="cpu", procs=2)) == ["--threads", "3"]
+    gpus = Hardware(gpus=(0, 2), processes=2, threads=3, precision="fp32")
+    assert gpus.arguments(Wanted()) == ["--gpus", "0,2", "--threads", "3"]
+    assert gpus.arguments(Wanted(gpus="0,2", threads=3)) == []

@@ -42,7 +42,7 @@ def bench(
     wanted = Wanted(gpus=gpus, device=device, procs=procs, threads=threads)
     hardware = choose(wanted, columns, engine_spec.precision)
     if hardware.processes > 1 and world.started() == 1:
-        raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *hardware.arguments()]))
+        raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *hardware.arguments(wanted)]))
     engine, link = assemble(hardware, columns, fast=engine_spec.fast)
     images = batch or chosen.train.batch
     report = measure(Workload(chosen, classes, images, engine, link), repeat, link.each)

@@ -72,7 +72,7 @@ def train(
     plan = settle(options)
     hardware = hardware_for(options, plan)
     if hardware.processes > 1 and world.started() == 1:
-        settled = hardware.arguments() + (["--out", str(plan.run)] if plan.run else [])
+        settled = hardware.arguments(wanted) + (["--out", str(plan.run)] if plan.run and not out else [])
         raise typer.Exit(launch.run(hardware.processes, [*sys.argv[1:], *settled]))
     with Watching() as watch:
         result = train_here(options, plan, hardware, [watch, *boards])

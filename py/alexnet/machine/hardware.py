@@ -1,7 +1,7 @@
 """Which engine and which link a command runs on, from what was asked for: the one place that knows all of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -67,11 +67,14 @@ class Hardware:
             return f"{counted(len(self.gpus), 'GPU')} in {self.precision}"
         return "the CPU" if self.precision == "fp32" else f"the CPU in {self.precision}"
 
-    def arguments(self) -> list[str]:
-        """The options that ask for just this, for the processes that a command starts."""
+    def arguments(self, wanted: Wanted) -> list[str]:
+        """The options that ask for just this beside those of `wanted`, for the processes that a command starts."""
         if self.gpus:
-            return Wanted(gpus=",".join(map(str, self.gpus)), threads=self.threads).arguments()
-        return Wanted(device="cpu", procs=self.processes, threads=self.threads).arguments()
+            settled = Wanted(gpus=",".join(map(str, self.gpus)), threads=self.threads)
+        else:
+            settled = Wanted(device="cpu", procs=self.processes, threads=self.threads)
+        said = {name: None for name, value in vars(wanted).items() if value is not None}
+        return replace(settled, **said).arguments()
 
 
 def choose(wanted: Wanted, columns: int, precision: Precision) -> Hardware:
