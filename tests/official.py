@@ -5,14 +5,12 @@ import gzip
 import io
 import json
 import tarfile
-import zipfile
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-from samples import encoded, photo, write
+from samples import photographs, write
 from scipy.io import savemat
 
 WORDS = {
@@ -25,19 +23,8 @@ WORDS = {
 WNIDS = sorted(WORDS)
 IDS = dict(zip(WNIDS, (4, 1, 5, 3, 2), strict=True))  # as the devkit numbers them
 TRAIN, VAL, TEST = 6, 3, 2  # images of each class
-GROCERY = Path(__file__).resolve().parents[2] / "shared" / "data" / "grocery.zip"
 
 Images = dict[str, bytes]  # "train/n01440764/n01440764_10026.JPEG": the file
-
-
-@cache
-def photographs(count: int) -> list[bytes]:
-    """So many JPEG files: real photographs where they are to be had, generated ones elsewhere."""
-    if not GROCERY.exists():
-        return [encoded(photo(61 + seed % 7, 53, seed), "JPEG") for seed in range(count)]
-    with zipfile.ZipFile(GROCERY) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        return [archive.read(name) for name in names[:: len(names) // count][:count]]
 
 
 def images(year: int = 2012) -> Images:

@@ -3,7 +3,9 @@
 import gzip
 import io
 import struct
+import zipfile
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+GROCERY = Path(__file__).resolve().parents[2] / "shared" / "data" / "grocery.zip"  # real photographs, beside the clone
 
 
 def photo(width: int, height: int, seed: int, channels: int = 3) -> Pixels:
@@ -31,6 +34,16 @@ def encoded(pixels: Pixels, form: str = "PNG", mode: str | None = None, **option
     image = Image.fromarray(pixels)
     (image.convert(mode) if mode else image).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+@cache
+def photographs(count: int) -> list[bytes]:
+    """So many JPEG files: real photographs where they are to be had, generated ones elsewhere."""
+    if not GROCERY.exists():
+        return [encoded(photo(61 + seed % 7, 53, seed), "JPEG") for seed in range(count)]
+    with zipfile.ZipFile(GROCERY) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        return [archive.read(name) for name in names[:: len(names) // count][:count]]
 
 
 def png(width: int, height: int, depth: int, colour: int, rows: list[bytes], *extra: tuple[bytes, bytes]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from samples import encoded, files_of, folder_source, idx_source, photo, write
+from samples import GROCERY, encoded, files_of, folder_source, idx_source, photo, write
 
 from alexnet.data.decode import square
 from alexnet.data.format import SPLITS
@@ -395,10 +395,11 @@ def test_a_source_file_that_vanishes(source: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_grocery_photographs(tmp_path: Path) -> None:
-    archive = Path(__file__).resolve().parents[3] / "shared" / "data" / "grocery.zip"
-    if not archive.exists():
-        pytest.skip(f"{archive} is not here")
-    shutil.unpack_archive(archive, tmp_path)
+    if GROCERY.exists():
+        shutil.unpack_archive(GROCERY, tmp_path)
+    else:
+        counts = {f"{split}/kind{kind:02}": count for kind in range(81) for split, count in (("train", 7), ("val", 2))}
+        folder_source(tmp_path / "grocery", counts)
     done = prep(tmp_path / "grocery", tmp_path / "out", size=64, limit={"train": 6, "val": 2}, workers=2)
     assert done.classes == 81 and done.skipped == 0 and done.images["train"] == 486
     train = Dataset(tmp_path / "out").split("train")

@@ -1,8 +1,6 @@
-"""The whole `alexnet` net against an independent PyTorch model, on real photographs."""
+"""The whole `alexnet` net against an independent PyTorch model, on photographs."""
 
 import io
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import torch
 import torch.nn.functional as F
 import torch_model
 from PIL import Image
+from samples import photographs
 
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
@@ -21,20 +20,15 @@ from alexnet.recipe.topology import topology
 
 BATCH, STEPS, CLASSES, RATE = 8, 20, 1000, 0.01
 PERTURBATION = 1e-7
-PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "grocery.zip"
-
-pytestmark = pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"the photographs are not at {PHOTOGRAPHS}")
 
 
 @pytest.fixture(scope="module")
-def photographs():
-    """Distinct real photographs, (STEPS * BATCH, 3, 224, 224) float32, their mean subtracted, and labels."""
-    with zipfile.ZipFile(PHOTOGRAPHS) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))[:: 2900 // (STEPS * BATCH)]
-        pixels = []
-        for name in names[: STEPS * BATCH]:
-            image = Image.open(io.BytesIO(archive.read(name))).convert("RGB").resize((256, 256))
-            pixels.append(np.asarray(image, np.float32)[16:240, 16:240].transpose(2, 0, 1))
+def shown():
+    """Distinct photographs, (STEPS * BATCH, 3, 224, 224) float32, their mean subtracted, and labels."""
+    pixels = []
+    for content in photographs(STEPS * BATCH):
+        image = Image.open(io.BytesIO(content)).convert("RGB").resize((256, 256))
+        pixels.append(np.asarray(image, np.float32)[16:240, 16:240].transpose(2, 0, 1))
     images = np.stack(pixels)
     labels = np.random.default_rng(0).integers(CLASSES, size=len(images))
     return images - images.mean(axis=0), labels.astype(np.int32)
@@ -85,8 +79,8 @@ def test_parameters(net):
     assert sum(each.value.size for each in net.parameters) == 60_965_224
 
 
-def test_logits_and_every_gradient(net, weights, photographs):
-    images, labels = photographs[0][:BATCH], photographs[1][:BATCH]
+def test_logits_and_every_gradient(net, weights, shown):
+    images, labels = shown[0][:BATCH], shown[1][:BATCH]
     net.load({name: value.numpy() for name, value in weights.items()})
     loss = forward_backward(net, images, labels)
     for value in weights.values():
@@ -105,9 +99,9 @@ def test_logits_and_every_gradient(net, weights, photographs):
         close(parameter.gradient, gradients[parameter.name], 1e-4)
 
 
-def test_twenty_steps(net, weights, photographs):
+def test_twenty_steps(net, weights, shown):
     """Losses part by no more than three times what a perturbation of the first weights by 1e-7 does."""
-    images, labels = photographs
+    images, labels = shown
     batches = [
         (torch.from_numpy(images[at : at + BATCH]), torch.from_numpy(labels[at : at + BATCH]).long())
         for at in range(0, len(images), BATCH)
