@@ -5,6 +5,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def write(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def replaced(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Another content, made of the present one."""
+    path.write_bytes(change(path.read_bytes()))
 
 
 def folder_source(root: Path, counts: dict[str, int], seed: int = 0, side: int = 40) -> Path:

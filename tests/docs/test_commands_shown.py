@@ -39,7 +39,7 @@ LEFT_OUT = {
     r"python scripts/paper_table\.py": "of a whole reproduction: tests/docs/test_results_shown.py",
     r"alexctl reproduce( pooling|$| {2})": "hours: tests/experiments",
     r"alexctl (import|predict runs/imagenet|export RUN FILE --as|.* one-weird-trick)": "61 million weights: "
-    "tests/net/test_foreign.py",
+    "tests/net/test_torchvision.py, tests/net/test_foreign.py",
     r"alexctl serve": "until a signal ends it: tests/pages/test_serve.py",
     r"alexctl --install-completion": "it writes into the home folder: tests/cli/test_complete.py",
     r"alexctl prep /shared": "tests/cli/test_commands.py prepares in parts",

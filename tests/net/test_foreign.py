@@ -1,4 +1,4 @@
-"""Weights of other programs: the same probabilities here, and back there."""
+"""Nets of other programs as ONNX files, such as Caffe's: the same probabilities here, and back there."""
 
 import json
 import shutil
@@ -8,10 +8,9 @@ import onnx
 import onnxruntime
 import pytest
 import small
-import torch
 from command import alexctl
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import load_file, save_file
+from squares import crop, squares
 
 import alexnet
 import alexnet.runs.checkpoint
@@ -27,92 +26,7 @@ SIDE, CLASSES = 67, 7
 
 @pytest.fixture
 def images():
-    """Three squares of 256 whose colours differ: a net that takes red for blue says something else."""
-    rng = np.random.default_rng(2)
-    colours = np.array([[1.0, 0.6, 0.2], [0.2, 1.0, 0.6], [0.6, 0.2, 1.0]])
-    coarse = rng.integers(0, 256, (3, 32, 32, 3)) * colours[:, None, None]
-    return list(np.kron(coarse, np.ones((1, 8, 8, 1))).astype(np.uint8))
-
-
-def crop(images, side):
-    """The centres, (n, 3, side, side) float32 of 0..255, RGB."""
-    start = (256 - side) // 2
-    return np.stack([each[start : start + side, start : start + side] for each in images]).transpose(0, 3, 1, 2) * 1.0
-
-
-class Torchvision(torch.nn.Module):
-    """torchvision's structure and names, written from its documentation."""
-
-    def __init__(self, classes):
-        super().__init__()
-        n = torch.nn
-        relu, pool = n.ReLU, lambda: n.MaxPool2d(3, 2)
-        first = [n.Conv2d(3, 64, 11, 4, 2), relu(), pool(), n.Conv2d(64, 192, 5, padding=2), relu(), pool()]
-        second = [n.Conv2d(192, 384, 3, padding=1), relu(), n.Conv2d(384, 256, 3, padding=1), relu()]
-        self.features = n.Sequential(*first, *second, n.Conv2d(256, 256, 3, padding=1), relu(), pool())
-        self.avgpool = n.AdaptiveAvgPool2d((6, 6))
-        hidden = [n.Dropout(), n.Linear(9216, 4096), relu(), n.Dropout(), n.Linear(4096, 4096), relu()]
-        self.classifier = n.Sequential(*hidden, n.Linear(4096, classes))
-
-    def forward(self, x):
-        return self.classifier(self.avgpool(self.features(x)).flatten(1)).softmax(1)
-
-
-@pytest.fixture(scope="module")
-def theirs(tmp_path_factory):
-    """torchvision's net with random weights, and the run that its state_dict became."""
-    folder = tmp_path_factory.mktemp("torchvision")
-    torch.manual_seed(3)
-    net = Torchvision(CLASSES).eval()
-    with torch.no_grad():
-        for each in net.parameters():
-            each.mul_(2.4 if each.ndim > 1 else 1)  # alive to the last layer, where PyTorch's own would fade
-        net.classifier[6].weight.mul_(0.1)  # and no class certain
-    save_file({name: values.numpy() for name, values in net.state_dict().items()}, folder / "net.safetensors")
-    (folder / "classes.txt").write_text("n00000003 crane\nn00000001 crane\n" + "".join(f"c{n}\n" for n in range(5)))
-    alexctl("import", folder / "net.safetensors", folder / "run", "--classes", folder / "classes.txt")
-    (folder / "net.safetensors").unlink()
-    yield net, folder
-    shutil.rmtree(folder)
-
-
-def test_torchvision_s_probabilities(theirs, images):
-    net, folder = theirs
-    mean, deviation = (np.array(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-    with torch.no_grad():
-        expected = net(torch.tensor((crop(images, 224) / 255 - mean) / deviation, dtype=torch.float32)).numpy()
-    run = alexnet.open_run(folder / "run")
-    assert run.recipe == load("one-weird-trick")
-    assert expected.max() < 0.9 and np.ptp(expected, axis=0).max() > 1e-2, expected
-    assert np.abs(run.predict(images, crops="centre") - expected).max() <= CLOSE
-    named = [(each.id, each.name) for each in run.classes]
-    assert named[:3] == [("n00000003", "crane"), ("n00000001", "crane"), ("c0", "c0")]
-
-
-def test_torchvision_s_weights_come_back(theirs, tmp_path):
-    net, folder = theirs
-    alexctl("export", folder / "run", tmp_path / "back.safetensors", "--as", "torchvision")
-    back = load_file(tmp_path / "back.safetensors")
-    (tmp_path / "back.safetensors").unlink()
-    assert back.keys() == net.state_dict().keys()
-    for name, values in net.state_dict().items():
-        assert np.allclose(back[name], values.numpy(), rtol=3e-7, atol=0), name
-    refused = alexctl("export", folder / "run", tmp_path / "b.onnx", "--as", "caffe", code=1)
-    assert "another mean than caffe" in refused.stderr
-
-
-def test_a_pth_is_read_without_running_what_is_in_it(tmp_path, monkeypatch):
-    class Hostile:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "ran"), "w"))
-
-    torch.save({"features.0.weight": Hostile()}, tmp_path / "bad.pth")
-    with pytest.raises(Failure, match=r"bad\.pth: not a state_dict"):
-        foreign.read(tmp_path / "bad.pth")
-    assert not (tmp_path / "ran").exists()
-    torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")
-    with pytest.raises(Failure, match=r"no array named features\.0\.bias"):
-        foreign.read(tmp_path / "other.pth")
+    return squares()
 
 
 def caffe_net(path, *, change=lambda nodes: None, ratio=0.5):
