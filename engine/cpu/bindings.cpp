@@ -10,6 +10,7 @@
 #include "bindings_local.hpp"
 #include "philox.hpp"
 #include "simd.hpp"
+#include "winograd_work.hpp"
 
 namespace alexnet {
 namespace {
@@ -245,6 +246,8 @@ void bind_engine(nb::module_& m) {
     bind_one_image(m);
     bind_tiles(m);
     bind_photos(m);
+    m.def("winograd_work",
+          [] { return nb::make_tuple(winograd::tiles_brought.load(), winograd::products_made.load()); });
 
     auto direct = add<Direct>(m, "Direct", "All operations on blocks of images.");
     Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(direct);

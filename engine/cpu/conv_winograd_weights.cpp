@@ -21,6 +21,9 @@ constexpr int POINT_KERNELS = 4, POINT_VECTORS = 2;
 constexpr int POINT_MAPS = POINT_VECTORS * WIDTH;
 constexpr int POINT_SUMS = POINT_KERNELS * POINT_MAPS;
 
+constexpr Index FEW = 4;                      // threads for a group that need not work together
+constexpr Index THREAD_FLOATS = 1024 * 1024;  // at the points, for each of those that do
+
 struct GradientAtPoints {
     Phases x;
     ConstMaps dy;
@@ -58,35 +61,87 @@ void add_at_point(const float* dy, Index dy_step, const float* x, Index x_step, 
         }
 }
 
-// Some blocks of a group's maps and kernels, over a chunk, by one thread.
-void add_chunk(const GradientAtPoints& g, const Chunk& chunk, Index group, Range map_blocks,
-               Range kernel_blocks, float* sums) {
-    thread_local Scratch map_room, kernel_room;
-    const Index maps = map_blocks.size() * POINT_MAPS, kernels = kernel_blocks.size() * POINT_KERNELS;
-    const Index images = chunk.tiles() * LANES;  // and tiles
-    const Index map_step = AtPoints::floats(chunk, maps), kernel_step = AtPoints::floats(chunk, kernels);
-    const AtPoints x{map_room.floats(g.points() * map_step), map_step, WIDTH * LANES, LANES};
-    const AtPoints dy{kernel_room.floats(g.points() * kernel_step), kernel_step, LANES, images};
-    const Index first_map = group * g.maps() + map_blocks.begin * POINT_MAPS;
-    const Index first_kernel = group * g.kernels();
-    for (Index m = 0; m < maps; m += WIDTH)
-        transform_maps(chunk, MapsTogether{g.x, first_map + m, (group + 1) * g.maps()}, x.from(m * images));
-    for (Index k = 0; k < kernels; ++k) {  // the last block is filled up with copies; their sums are not read
-        const Index kernel = std::min(kernel_blocks.begin * POINT_KERNELS + k, g.kernels() - 1);
-        evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, first_kernel + kernel}, dy.from(k * images));
-    }
-    for (Index q = 0; q < g.points(); ++q)
-        for (Index m = 0; m < map_blocks.size(); ++m)
-            for (Index k = 0; k < kernel_blocks.size(); ++k) {
-                const Index block = (kernel_blocks.begin + k) * g.map_blocks() + map_blocks.begin + m;
-                add_at_point(dy.at(q, 0, k * POINT_KERNELS), images, x.at(q, 0, 0) + m * POINT_MAPS * images,
-                             WIDTH * images, chunk.tiles_having(q) * LANES,
-                             sums + q * g.sums() + block * POINT_SUMS);
-            }
-}
+// Some blocks of a group's maps and kernels. Both lie in `room` at the points of a chunk.
+struct Part {
+    const GradientAtPoints& g;
+    Index group;
+    Range map_blocks, kernel_blocks;
 
-// How a group is shared out: each part of the kernels brings its share of the maps to the points again, and each part
-// of the maps its share of dy: so many of either that least is brought twice, in a part for each thread.
+    Index vectors() const { return map_blocks.size() * POINT_VECTORS; }
+    Index items() const { return vectors() + kernel_blocks.size(); }
+    Index map_step(const Chunk& chunk) const {
+        return AtPoints::floats(chunk, map_blocks.size() * POINT_MAPS);
+    }
+    Index kernel_step(const Chunk& chunk) const {
+        return AtPoints::floats(chunk, kernel_blocks.size() * POINT_KERNELS);
+    }
+    Index floats(const Chunk& chunk) const { return g.points() * (map_step(chunk) + kernel_step(chunk)); }
+
+    AtPoints x(const Chunk& chunk, float* room) const {
+        return {room, map_step(chunk), WIDTH * LANES, LANES};
+    }
+    AtPoints dy(const Chunk& chunk, float* room) const {
+        return {room + g.points() * map_step(chunk), kernel_step(chunk), LANES, chunk.tiles() * LANES};
+    }
+
+    // One item: a vector of maps, or a block of kernels.
+    void bring(const Chunk& chunk, float* room, Index item) const {
+        const Index images = chunk.tiles() * LANES;  // and tiles
+        if (item < vectors()) {
+            const Index first = group * g.maps(), map = item * WIDTH;
+            transform_maps(chunk,
+                           MapsTogether{g.x, first + map_blocks.begin * POINT_MAPS + map, first + g.maps()},
+                           x(chunk, room).from(map * images));
+            return;
+        }
+        const Index first = (item - vectors()) * POINT_KERNELS;
+        for (Index k = first; k < first + POINT_KERNELS; ++k) {  // those beyond the last are copies, not read
+            const Index kernel = std::min(kernel_blocks.begin * POINT_KERNELS + k, g.kernels() - 1);
+            evaluate_maps(chunk, OneMap{{g.dy, 1, 0, 0}, group * g.kernels() + kernel},
+                          dy(chunk, room).from(k * images));
+        }
+    }
+
+    // Adds the products at a point of some of the blocks of kernels with all maps.
+    void multiply(const Chunk& chunk, float* room, Index q, Range blocks, float* sums) const {
+        const Index images = chunk.tiles() * LANES, having = chunk.tiles_having(q) * LANES;
+        const float *from = x(chunk, room).at(q, 0, 0), *slopes = dy(chunk, room).at(q, 0, 0);
+        for (Index m = 0; m < map_blocks.size(); ++m)
+            for (Index k = blocks.begin; k < blocks.end; ++k) {
+                const Index block = (kernel_blocks.begin + k) * g.map_blocks() + map_blocks.begin + m;
+                add_at_point(slopes + k * POINT_KERNELS * images, images, from + m * POINT_MAPS * images,
+                             WIDTH * images, having, sums + q * g.sums() + block * POINT_SUMS);
+            }
+        products_made += map_blocks.size() * blocks.size() * POINT_SUMS * having / LANES;
+    }
+
+    // All chunks, in batches. A thread by itself takes one, and finds in its cache what it brought; threads together
+    // take several, for they wait for each other before the products and after them.
+    void add(const std::vector<Chunk>& all, float* sums) const {
+        if (all.empty()) return;
+        thread_local Scratch scratch;
+        const Index step = floats(all[0]), fit = threads() == 1 ? 1 : threads() * THREAD_FLOATS / step;
+        const Split batches = split(static_cast<Index>(all.size()), std::max<Index>(fit, 1));
+        const Index busy = ceil_divide(4 * threads(), g.points());
+        const Split kernels{kernel_blocks.size(), std::min(busy, kernel_blocks.size())};
+        float* room = scratch.floats(batches.largest() * step);
+        for (Index batch = 0; batch < batches.count; ++batch) {
+            const Range here = batches[batch];
+            parallel(here.size() * items(), [&](Index task) {
+                const Index i = task / items();
+                bring(all[here.begin + i], room + i * step, task % items());
+            });
+            parallel(g.points() * kernels.count, [&](Index task) {
+                for (Index i = 0; i < here.size(); ++i)
+                    multiply(all[here.begin + i], room + i * step, task / kernels.count,
+                             kernels[task % kernels.count], sums);
+            });
+        }
+    }
+};
+
+// How a few threads share out a group: each part of the kernels brings its share of the maps to the points again, and
+// each part of the maps its share of dy: so many of either that least is brought twice, in a part for each thread.
 struct Parts {
     Split maps, kernels;
 
@@ -157,13 +212,20 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
     float* sums = sum_room.floats(g.groups * g.points() * g.sums());
     std::fill(sums, sums + g.groups * g.points() * g.sums(), 0.0f);
     const auto all = chunks(g.tiles_y, g.tiles_x, x.blocks, 1);
-    const Parts parts(g, ceil_divide(threads(), g.groups));
-    parallel(g.groups * parts.count(), [&](Index i) {
-        const Index group = i / parts.count(), part = i % parts.count();
-        for (const Chunk& chunk : all)
-            add_chunk(g, chunk, group, parts.maps[part % parts.maps.count],
-                      parts.kernels[part / parts.maps.count], sums + group * g.points() * g.sums());
-    });
+    const auto sums_of = [&](Index group) { return sums + group * g.points() * g.sums(); };
+    const Index share = ceil_divide(threads(), g.groups);
+    if (share <= FEW) {
+        const Parts parts(g, share);
+        parallel(g.groups * parts.count(), [&](Index i) {
+            const Call alone(1);
+            const Index group = i / parts.count(), part = i % parts.count();
+            Part{g, group, parts.maps[part % parts.maps.count], parts.kernels[part / parts.maps.count]}.add(
+                all, sums_of(group));
+        });
+    } else {
+        for (Index group = 0; group < g.groups; ++group)
+            Part{g, group, {0, g.map_blocks()}, {0, g.kernel_blocks()}}.add(all, sums_of(group));
+    }
     const Index lines = g.sums() / LANES;
     parallel(g.groups * lines,
              [&](Index i) { write_taps(g, i / lines, sums + i / lines * g.points() * g.sums(), i % lines); });

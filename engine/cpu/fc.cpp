@@ -12,13 +12,17 @@
 #include "fused.hpp"
 #include "shapes.hpp"
 #include "simd.hpp"
+#include "split.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
 
 namespace {
 
-constexpr Index SLICE_ROWS = 512;  // so many that packing the right operand once a slice costs little
+// Rows of a slice: so many that packing the right operand once a slice costs little. BLAS may sum the last few rows of a
+// product, and all of a small one, in an order of their own: slices are cut at whole units, and none is small.
+constexpr Index MOST_ROWS = 512, LEAST_ROWS = 128, UNIT_ROWS = 64;
+constexpr Index LEAST_PRODUCTS = 1 << 22;
 
 // Copies between (B, features, 16) and (features, B, 16).
 template <bool PACK>
@@ -46,12 +50,15 @@ const float* side_by_side(Scratch& scratch, const ConstMaps& x) {
 
 thread_local Scratch first_operand, second_operand;
 
-// body(first row, how many) for slices of `count` rows.
+// body(first row, how many) for slices of `count` rows, for all threads; a row makes so many products.
 template <class Body>
-void for_each_slice(Index count, const Body& body) {
-    parallel((count + SLICE_ROWS - 1) / SLICE_ROWS, [&](Index i) {
-        const Index first = i * SLICE_ROWS;
-        body(first, static_cast<int>(std::min(SLICE_ROWS, count - first)));
+void for_each_slice(Index count, Index products, const Body& body) {
+    const Index least = std::clamp(LEAST_PRODUCTS / std::max<Index>(products, 1), LEAST_ROWS, MOST_ROWS);
+    const Index rows = std::clamp(ceil_divide(count, threads()), least, MOST_ROWS);
+    const Split slices = split(ceil_divide(count, UNIT_ROWS), ceil_divide(rows, UNIT_ROWS));
+    parallel(slices.count, [&](Index i) {
+        const Index first = slices[i].begin * UNIT_ROWS, end = std::min(slices[i].end * UNIT_ROWS, count);
+        body(first, static_cast<int>(end - first));
     });
 }
 
@@ -60,7 +67,7 @@ template <class Body>
 void for_each_gradient(const ConstMaps& x, const ConstMaps& dy, const Body& body) {
     const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(features(x));
     const float *slopes = side_by_side(second_operand, dy), *inputs = side_by_side(first_operand, x);
-    for_each_slice(dy.maps, [&](Index first, int rows) {
+    for_each_slice(dy.maps, Index{in} * images, [&](Index first, int rows) {
         body(first, rows, [&](float* to) {
             scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, in, images, 1.0f,
                               slopes + first * images, images, inputs, images, 0.0f, to, in);
@@ -76,7 +83,7 @@ void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu) 
     const int images = static_cast<int>(x.blocks * LANES), in = static_cast<int>(w.columns);
     float* product = x.blocks == 1 ? y.data : second_operand.floats(y.size());
     const float* inputs = side_by_side(first_operand, x);
-    for_each_slice(w.rows, [&](Index first, int rows) {
+    for_each_slice(w.rows, Index{in} * images, [&](Index first, int rows) {
         float* to = product + first * images;
         for (Index o = 0; o < rows; ++o) std::fill_n(to + o * images, images, b.data[first + o]);
         scipy_cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, images, in, 1.0f,
@@ -93,7 +100,7 @@ void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx) {
     const int in = static_cast<int>(w.columns);
     float* product = dx.blocks == 1 ? dx.data : second_operand.floats(dx.size());
     const float* slopes = side_by_side(first_operand, dy);
-    for_each_slice(w.columns, [&](Index first, int rows) {
+    for_each_slice(w.columns, Index{out} * images, [&](Index first, int rows) {
         scipy_cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, rows, images, out, 1.0f, w.data + first,
                           in, slopes, images, 0.0f, product + first * images, images);
     });

@@ -9,6 +9,7 @@
 #include "split.hpp"
 #include "threads.hpp"
 #include "winograd.hpp"
+#include "winograd_work.hpp"
 
 namespace alexnet::winograd {
 
@@ -69,6 +70,7 @@ struct Chunk {
 
 // Cuts the work into chunks of some rows of tiles: enough to use a transformed kernel several times and to
 // make long sums, but no more, for the points of all maps should stay in a cache; and enough chunks to share.
+// The first is the largest.
 inline std::vector<Chunk> chunks(Tiles y, Tiles x, Index all_blocks, Index workers) {
     const Index all_tiles = y.count * x.count * all_blocks;
     const Index tiles = std::clamp<Index>(all_tiles / workers, 1, CHUNK_TILES);
@@ -169,6 +171,7 @@ template <class Source, class Side, class Filter>
 void write_points(const Chunk& c, const Source& from, const AtPoints& to, const Side& side,
                   const Filter& filter) {
     thread_local Scratch scratch;
+    tiles_brought += c.tiles() * Source::MAPS;
     const Index width = c.x.begin(c.x.count - 1) + side(c.x, c.x.count - 1);
     const Index map_step = MOST_POINTS * width * LANES;
     float* pixels = scratch.floats(Source::MAPS * map_step);  // of a row of tiles

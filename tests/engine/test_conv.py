@@ -108,7 +108,7 @@ def outputs(ops: Any, case: Case) -> list[F32]:
     """Results y, dx, dw, db on random values."""
     rng = np.random.default_rng(2)
     x, dx = (make(case.images, case.maps, case.height, case.width) for make in (normal_maps(rng), poisoned_maps))
-    w = rng.standard_normal((case.kernels, case.maps, *case.size), np.float32)
+    w = rng.standard_normal((case.kernels, case.maps // case.groups, *case.size), np.float32)
     b = rng.standard_normal(case.kernels, np.float32)
     dy, y = (make(case.images, case.kernels, *case.sides()) for make in (normal_maps(rng), poisoned_maps))
     dw, db = poisoned(*w.shape), poisoned(*b.shape)
@@ -174,6 +174,21 @@ def test_same_for_any_threads(conv: Any, case: Case) -> None:
         return [forward(conv, case, p.x, p.w, p.b), dx, dw, db]
 
     same_for_any_threads(conv, outputs)
+
+
+@pytest.mark.parametrize("case", [WIDE[0], Case(48, 64, 13, 13, 24, (3, 3), 1, 1, 2)], ids=str)
+def test_many_threads_do_what_one_does(build: ModuleType, case: Case) -> None:
+    """Winograd's tiles come to their points once, and each product is made once: they are counted."""
+
+    def done(threads: int) -> Any:
+        before = build.winograd_work()
+        found = [each.tobytes() for each in outputs(build.Winograd(threads=threads), case)]
+        return [now - then for now, then in zip(build.winograd_work(), before, strict=True)], found
+
+    alone = done(1)
+    assert min(alone[0]) > 0
+    for threads in (10, 32):
+        assert done(threads) == alone
 
 
 @pytest.mark.parametrize(

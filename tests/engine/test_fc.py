@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import references
-from comparison import F32, close, finite_difference, pack, poisoned, poisoned_maps, unpack
+from comparison import F32, close, finite_difference, pack, poisoned, poisoned_maps, same_for_any_threads, unpack
 
 SHAPES = [  # images, (maps, height, width), units
     (1, (1, 1, 1), 1),
@@ -51,6 +51,13 @@ def test_both_passes(ops: Any, images: int, shape: tuple[int, ...], units: int) 
         backward(ops, x, w, dy), references.fc_gradients(exact[0], exact[1], exact[3]), strict=True
     ):
         close(got, expected)
+
+
+@pytest.mark.parametrize(("images", "shape", "units"), [MANY, (16, (2100, 1, 1), 1003)])
+def test_same_for_any_threads(engine: Any, images: int, shape: tuple[int, ...], units: int) -> None:
+    """Where slices are cut by the number of threads, and where they would be too small for that."""
+    x, w, b, dy = problem(images, shape, units)
+    same_for_any_threads(engine, lambda ops: [forward(ops, x, w, b), *backward(ops, x, w, dy)])
 
 
 def test_slopes(engine: Any) -> None:
