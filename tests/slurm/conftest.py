@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
-SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm" / "train.sh"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "slurm"
 NODES = ("one", "two")
 CONFIGURATION = """
 ClusterName=alexnet
@@ -43,17 +43,21 @@ PartitionName=main Nodes=one,two Default=YES
 
 
 class Cluster:
-    """Slurm's commands, and the batch script of the project on CPUs."""
+    """Slurm's commands, and the batch scripts of the project on CPUs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
         self.environment["SLURM_CONF"] = str(folder / "slurm.conf")
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
-        self.script = folder / "train.sh"
-        lines = SCRIPT.read_text().splitlines(keepends=True)
+        self.train, self.reproduce = self._on_cpus("train.sh"), self._on_cpus("reproduce.sh")
+
+    def _on_cpus(self, name: str) -> Path:
+        lines = (SCRIPTS / name).read_text().splitlines(keepends=True)
         assert sum("gpus" in line for line in lines if line.startswith("#SBATCH")) == 1
-        self.script.write_text("".join(line for line in lines if not line.startswith("#SBATCH --gpus")))
+        script = self.folder / name
+        script.write_text("".join(line for line in lines if not line.startswith("#SBATCH --gpus")))
+        return script
 
     def call(self, *command: object) -> str:
         done = subprocess.run(
@@ -65,7 +69,7 @@ class Cluster:
     def submit(self, *options: object, script: Path | None = None, then: tuple[object, ...] = ()) -> str:
         """The number of a new job."""
         common = ("--parsable", "--cpus-per-task=1", f"--output={self.folder}/job-%A-%a.out")
-        return self.call("sbatch", *common, *options, script or self.script, *then).strip()
+        return self.call("sbatch", *common, *options, script or self.train, *then).strip()
 
     def field(self, job: str, name: str) -> str:
         """What Slurm says of a job."""

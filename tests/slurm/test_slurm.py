@@ -1,4 +1,4 @@
-"""The batch script under a real Slurm, on CPUs: whole jobs, out of time, cancelled, in arrays, over nodes."""
+"""The batch scripts under a real Slurm, on CPUs: whole jobs, out of time, cancelled, in arrays, over nodes."""
 
 import json
 import os
@@ -166,3 +166,59 @@ def test_doctor_says_which_launcher_fits(slurm):
     assert doctor("--ntasks=1", "--mpi=none") == ["srun --mpi=pmi2, over all nodes; or alexctl by itself, on this one"]
     told = doctor("--ntasks=2", "--mpi=none")
     assert len(told) == 1 and told[0].startswith("2 processes were started, MPI joins 1: use srun --mpi=pmi2")
+
+
+CLAIM = """
+section = "1"
+systems = ["S1"]
+title = "A net"
+statement = "Said in our words."
+comparable = "More of it."
+[[rows]]
+what = "top-1"
+measure = "error"
+of = ["net"]
+[quick]
+data = "photographs"
+size = 32
+[[quick.trainings]]
+name = "net"
+recipe = "{recipe}"
+set = ["train.epochs=60", "train.schedule=epochs"]
+[full]
+data = "imagenet"
+"""
+# `alexctl` with two claims in the place of the paper's, which need one and the same run.
+PROGRAM = """#!{python}
+from alexnet.cli import main
+from alexnet.experiments import claims
+claims.claims = lambda: tuple(claims.parse(name, {claim!r}) for name in ("first", "second"))
+main()
+"""
+
+
+def test_an_array_reproduces_an_item_a_job_and_goes_on_with_what_another_left(slurm, workshop, tmp_path, monkeypatch):
+    """The first job is stopped, as ahead of its limit, while it trains what both need: it is requeued, and the second
+    takes its run up."""
+    program, out = tmp_path / "alexctl", tmp_path / "out"
+    program.write_text(PROGRAM.format(python=sys.executable, claim=CLAIM.format(recipe=workshop.recipe)))
+    program.chmod(0o755)
+    monkeypatch.setitem(slurm.environment, "PATH", f"{tmp_path}:{slurm.environment['PATH']}")
+    then = (out, "--photographs", workshop.data, "--device", "cpu", "--threads", 1)
+
+    first = slurm.submit("--array=0", script=slurm.reproduce, then=then)
+    (run,) = until(
+        lambda: {path.parents[1] for path in out.glob("runs/*/checkpoints/step-*.h5")}, lambda: slurm.output(first)
+    )
+    second = slurm.submit("--array=1", script=slurm.reproduce, then=then)
+    slurm.call("scancel", "--signal=TERM", f"{first}_0")
+    assert slurm.wait(f"{second}_1", "COMPLETED", "FAILED") == "COMPLETED", slurm.output(second)
+    assert slurm.field(f"{first}_0", "Restarts") == "1", slurm.output(first)
+    slurm.begin(f"{first}_0")
+    assert slurm.wait(f"{first}_0", "COMPLETED", "FAILED") == "COMPLETED", slurm.output(first)
+
+    starts = [row["step"] for row in read_log(run / "log.jsonl") if row.get("event") == "start"]
+    assert len(starts) == 2 and starts[0] == 0 < starts[1]
+    told = json.loads((out / "report.json").read_text())["claims"]
+    assert [claim["name"] for claim in told] == ["first", "second"]
+    assert told[0]["rows"][0]["ours"] == told[1]["rows"][0]["ours"] is not None
