@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,12 +262,10 @@ def test_a_command_that_keeps_nothing_says_so(mind, workshop, tmp_path, number, 
     assert err == "alexctl: stopped; it keeps nothing half done, run it again from the start\n"
 
 
-def test_ctrl_c_ends_a_benchmark_of_two_processes_with_130(mind, workshop):
-    name = "train.batch=32"  # found again in its processes' command lines
-    process = mind(
-        workshop.start("bench", "--recipe", workshop.recipe, "--device", "cpu", "--set", name, "--repeat", 10**6)
-    )
-    until(lambda: ranks(name), process)
+def test_ctrl_c_ends_a_benchmark_of_two_processes_with_130(mind, workshop, tmp_path):
+    recipe = shutil.copy(workshop.recipe, tmp_path)  # its name is found again in its own processes' command lines alone
+    process = mind(workshop.start("bench", "--recipe", recipe, "--device", "cpu", "--repeat", 10**6))
+    until(lambda: ranks(recipe), process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from alexnet.cli.report import report as command
 from alexnet.errors import Failure
 from alexnet.pages.report import report
 from alexnet.runs.log import read
@@ -92,7 +93,9 @@ def test_a_run_with_no_step_yet(runs, tmp_path):
     (begun / "log.jsonl").write_text((runs[0] / "log.jsonl").read_text().splitlines()[0] + "\n")
     report([begun], tmp_path / "page.html", seconds=10)
     page = Page((tmp_path / "page.html").read_text())
-    assert not any(tag == "img" for tag, _ in page.seen) and "none yet" in page.text
+    said = "".join(page.text)
+    assert not any(tag == "img" for tag, _ in page.seen) and "none yet" in said and "None yet: the first" in said
+    assert "every 10 seconds until the training ends" in said and "– of 2" in said
     assert ("meta", {"http-equiv": "refresh", "content": "10"}) in page.seen
 
 
@@ -106,6 +109,23 @@ def test_the_command(workshop, runs):
     done = workshop.alexctl("report", *runs)
     assert "report.html" in done.stderr and (runs[0] / "report.html").is_file()
     assert "no such run" in workshop.alexctl("report", "nowhere", code=1).stderr
+
+
+def test_a_run_is_watched_until_its_training_ends(runs, tmp_path, monkeypatch, capsys):
+    shutil.copytree(runs[0], tmp_path / "run")
+    page, trains, seen = tmp_path / "page.html", [True], []
+    monkeypatch.setattr("alexnet.runs.directory.held", lambda lock: trains[0])
+
+    def passed(seconds):
+        seen.append((seconds, page.read_text()))
+        trains[0] = len(seen) < 3
+
+    monkeypatch.setattr("alexnet.cli.report.time.sleep", passed)
+    command([tmp_path / "run"], page, watch=True)
+    assert [seconds for seconds, text in seen if 'http-equiv="refresh"' in text] == [10, 10, 10]
+    assert "http-equiv" not in page.read_text(), "a page that is written no more is not loaded anew"
+    said = capsys.readouterr().err
+    assert said.count("open it in a browser") == 1 and said.endswith(f"written: {page}\n")
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -125,8 +145,8 @@ def test_a_browser_shows_it(runs, tmp_path, width):
     page.write_text((tmp_path / "page.html").read_text().replace("</body>", probe))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    browser = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    done = subprocess.run(browser, capture_output=True, text=True, timeout=120)
     assert "&quot;drawn&quot;:true" in done.stdout, done.stderr[-2000:]
     assert int(re.search(r"&quot;wide&quot;:(-?\d+)", done.stdout).group(1)) <= 0
     assert "CONSOLE" not in done.stderr

@@ -1,6 +1,7 @@
 """`alexctl report`: a page about runs."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +20,27 @@ def report(
 ) -> None:
     """Write one page about a run, or about several side by side: curves, kernels, recipe, origin."""
     from alexnet.pages.report import report
-    from alexnet.runs.directory import resolve, summary
+    from alexnet.runs.directory import resolve
 
     chosen = [resolve(path) for path in runs or (None,)]
     page = out or chosen[0] / "report.html"
-    while watch and any(summary(run).state == "training" for run in chosen):
-        report(chosen, page, seconds=SECONDS)
-        time.sleep(SECONDS)
+    if watch:
+        _watch(chosen, page)
     report(chosen, page)
     say(f"written: {page}")
+
+
+def _watch(runs: Sequence[Path], page: Path) -> None:
+    from alexnet.pages.report import report
+    from alexnet.runs.directory import summary
+
+    def training() -> bool:
+        return any(summary(run).state == "training" for run in runs)
+
+    if not training():
+        return
+    report(runs, page, seconds=SECONDS)
+    say(f"{page}: open it in a browser; it is written anew every {SECONDS} s until the training ends")
+    while training():
+        time.sleep(SECONDS)
+        report(runs, page, seconds=SECONDS)

@@ -1,6 +1,7 @@
 """A page about one run, or several side by side: how they went, what they are, what they learnt and say."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,15 @@ def report(runs: Sequence[Path], out: Path, *, seconds: int | None = None) -> No
     told = [_told(run, name) for run, name in zip(runs, _names(runs), strict=True)]
     keys = dict.fromkeys(key for each in told for key in each.settings)
     differing = [key for key in keys if len({each.settings.get(key) for each in told}) > 1]
-    write_whole(out, page("report.html", runs=told, keys=list(keys), differing=differing, seconds=seconds))
+    shown = page(
+        "report.html",
+        runs=told,
+        keys=list(keys),
+        differing=differing,
+        seconds=seconds,
+        time=time.strftime("%H:%M:%S"),
+    )
+    write_whole(out, shown)
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
