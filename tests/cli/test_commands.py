@@ -27,14 +27,16 @@ def run(workshop, tmp_path_factory):
 
 
 def test_help_is_instant():
-    """Processor seconds, which a busy machine does not stretch."""
-    spent = []
-    for _ in range(3):
+    """It takes little more than the library that draws it: by processor time, for busy cores are slower."""
+
+    def spent(*arguments):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "alexnet", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent) < 0.3
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [(spent("-m", "alexnet", "--help"), spent("-c", "import typer.rich_utils")) for _ in range(3)]
+    assert min(helps for helps, _ in pairs) < 2.2 * min(draws for _, draws in pairs)
     code = "import sys, alexnet.cli; sys.exit(any(name in sys.modules for name in ('numpy', 'h5py', 'mpi4py', 'PIL')))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
