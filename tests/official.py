@@ -13,10 +13,6 @@ import pyarrow.parquet
 from samples import photographs, write
 from scipy.io import savemat
 
-from data_prep import PrepOptions
-from data_prep.readers import Listing
-from data_prep.source import open_source
-
 WORDS = {
     "n01440764": "tench, Tinca tinca",
     "n02012849": "crane",
@@ -212,8 +208,3 @@ def write_table(path: Path, rows: list[tuple[str | None, bytes | None, int | Non
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), path, row_group_size=4)
     return path
-
-
-def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
-    """What `prep` finds there."""
-    return open_source(source, PrepOptions(class_order=order, classes=classes))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from preparing import listed, refused
 from samples import encoded, files_of, folder_source, photo, write
 
 from alexnet.data.format import ClassInfo, titles
@@ -15,23 +16,12 @@ from alexnet.errors import Failure
 from data_prep import PrepOptions, prepare
 from data_prep.readers import Listing, recognise
 from data_prep.readers.folders import split_of
-from data_prep.source import open_source
 
 IMAGE = encoded(photo(20, 20, 1))
 
 
-def listed(source: Path, classes: Path | None = None) -> Listing:
-    return open_source(source, PrepOptions(classes=classes))
-
-
 def counts(listing: Listing) -> dict[str, int]:
     return {split: len(entries) for split, entries in listing.splits.items()}
-
-
-def refused(source: Path, match: str) -> None:
-    with pytest.raises(Failure, match=match) as caught:
-        listed(source)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +170,7 @@ def test_accents_composed_and_decomposed_are_one_name(tmp_path: Path, form: str)
     assert all(listing.fetch(entry) for entries in listing.splits.values() for entry in entries)
     for spelt in (café, plain):
         wanted = write(tmp_path / "wanted.txt", f"{spelt.upper()}\n".encode())
-        assert [info.id for info in listed(tmp_path, wanted).classes] == ["café"]
+        assert [info.id for info in listed(tmp_path, classes=wanted).classes] == ["café"]
 
 
 def test_one_class_in_two_spellings_is_one(tmp_path: Path) -> None:
@@ -208,12 +198,12 @@ def test_lists_as_windows_saves_them(tmp_path: Path, mark: bytes, end: bytes) ->
     folder_source(tmp_path, {"n01440764": 2, "n01443537": 2, "n02123045": 2})
     write(tmp_path / "words.txt", mark + end.join([b"n01440764\ttench", b"n02123045\ttabby"]) + end)
     wanted = write(tmp_path / "keep.txt", mark + end.join([b"n01440764", b"tabby"]) + end)
-    assert [(info.id, info.name) for info in listed(tmp_path, wanted).classes] == [
+    assert [(info.id, info.name) for info in listed(tmp_path, classes=wanted).classes] == [
         ("n01440764", "tench"),
         ("n02123045", "tabby"),
     ]
     write(tmp_path / "keep.txt", "n01440764\r\nn02123045\r\n".encode("utf-16"))
-    assert len(listed(tmp_path, wanted).classes) == 2, "Unicode, as Windows calls it"
+    assert len(listed(tmp_path, classes=wanted).classes) == 2, "Unicode, as Windows calls it"
 
 
 def test_names_long_spaced_and_upper_case(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import official
 import pytest
-from official import IDS, TRAIN, VAL, WNIDS, WORDS, listed
+from official import IDS, TRAIN, VAL, WNIDS, WORDS
+from preparing import listed
 from samples import replaced, write
 
 from alexnet.data.decode import square

@@ -10,16 +10,13 @@ from pathlib import Path
 import official
 import pytest
 from official import IDS, WNIDS, WORDS
+from preparing import listed
 from samples import write
 
 from alexnet.errors import Failure
 from data_prep import PrepOptions
-from data_prep.readers import FORMS, Listing
+from data_prep.readers import FORMS
 from data_prep.source import open_source
-
-
-def listed(source: Path, order: str | None = None, classes: Path | None = None) -> Listing:
-    return open_source(source, PrepOptions(class_order=order, classes=classes))
 
 
 @pytest.mark.parametrize("make", [official.ilsvrc2012, official.ilsvrc2010])
