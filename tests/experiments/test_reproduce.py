@@ -136,26 +136,24 @@ class Pretended:
         return [self.lab.record(job) for job in jobs]
 
 
+# A training that ends only once it has seen another.
+TOGETHER = (
+    "mark.with_suffix('.here').touch()",
+    "ends = time.monotonic() + 30",
+    "while len(list(mark.parent.glob('*.here'))) < 2 and time.monotonic() < ends: time.sleep(0.01)",
+    "assert time.monotonic() < ends",
+)
+
+
 def test_trainings_run_side_by_side(made, tmp_path, monkeypatch):
-    """Each of two ends only once it has seen the other."""
-    wait = "while len(list(mark.parent.glob('*.here'))) < 2 and time.monotonic() < ends: time.sleep(0.01)"
-    both = ("mark.with_suffix('.here').touch()", "ends = time.monotonic() + 30", wait, "assert time.monotonic() < ends")
-    for record in Pretended(tmp_path, monkeypatch, *both).records(made.plans[1].jobs("plain")):
+    for record in Pretended(tmp_path, monkeypatch, *TOGETHER).records(made.plans[1].jobs("plain")):
         assert "failed" not in record and record["command"][-4:] == ["--procs", "1", "--threads", "1"]
 
 
 def test_a_place_that_would_idle_begins_what_comes_next(made, tmp_path, monkeypatch):
-    """The item's own ends once it has seen the next one's begin, which goes on and is waited for when its turn comes;
-    what fails is not tried again."""
-    wait = "while len(list(mark.parent.glob('*.here'))) < 2 and time.monotonic() < ends: time.sleep(0.01)"
+    """The item's own ends once it has seen the next one's begin, which goes on and is waited for in its turn."""
     slow = "time.sleep(1 if '--seed 1' in ' '.join(sys.argv) else 0)"
-    begin = (
-        "mark.with_suffix('.here').touch()",
-        "ends = time.monotonic() + 30",
-        wait,
-        "assert time.monotonic() < ends",
-    )
-    pretended = Pretended(tmp_path, monkeypatch, *begin, slow)
+    pretended = Pretended(tmp_path, monkeypatch, *TOGETHER, slow)
     first, second = made.plans[1].jobs("plain")
     work, lab = Work(pretended.lab), pretended.lab
     assert work.do([first], [first, second])
@@ -164,8 +162,9 @@ def test_a_place_that_would_idle_begins_what_comes_next(made, tmp_path, monkeypa
     assert not work.do([first, second])
 
 
-def test_a_training_that_failed_is_not_tried_again(made, tmp_path, monkeypatch):
-    (job, _) = made.plans[1].jobs("plain")
+def test_a_training_that_failed_is_not_tried_again(workshop, tmp_path, monkeypatch):
+    """Of a plan of its own: with the fault that it looks for, a whole reproduction would not end."""
+    (job, _) = miniature.plans(tmp_path, workshop.data, workshop.recipe)[1].jobs("plain")
     pretended = Pretended(tmp_path, monkeypatch, "assert 0")
     work = Work(pretended.lab)
     assert work.do([job]) and not work.do([job])

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import ExitStack
 from functools import partial
 
@@ -34,34 +34,35 @@ class Work:
 
     def __init__(self, lab: Lab, left: Callable[[], str] = str) -> None:
         self._lab, self._left = lab, left
-        self._running: list[Training] = []
+        self._running: dict[str, Training] = {}
         self._places: list[Wanted] = []
         self._begun: set[str] = set()
 
     def do(self, jobs: Iterable[Job], ahead: Iterable[Job] = ()) -> bool:
         """Do what is not done yet of `jobs`, and begin some `ahead`, which may go on afterwards; False where all of
         `jobs` has been done or tried."""
-        own, running = self._open(jobs), {each.job.key for each in self._running}
-        waiting = [job for job in self._open([*own, *ahead]) if job.key not in running]
-        if own and not running:
+        own = self._open(jobs)
+        waiting = [job for job in self._open([*own, *ahead]) if job.key not in self._running]
+        if own and not self._running:
             self._places = side_by_side(self._lab.wanted, len(waiting))
         keys, count = {job.key for job in own}, len(self._begun) + len(waiting)
-        while not keys.isdisjoint(job.key for job in [*waiting, *(each.job for each in self._running)]):
-            if self._places and (found := _next(self._lab, waiting, self._running)):
+        while not keys.isdisjoint([*(job.key for job in waiting), *self._running]):
+            if self._places and (found := _next(self._lab, waiting, self._running.keys())):
                 waiting.remove(found[0])
                 self._begin(*found, count)
-            elif ended := next((each for each in self._running if each.ended()), None):
-                self._running.remove(ended)
-                self._places.append(ended.place)
+            elif ended := next((key for key, each in self._running.items() if each.ended()), None):
+                self._places.append(self._running.pop(ended).place)
             else:
                 time.sleep(POLL_SECONDS)
         return bool(own)
 
     def _open(self, jobs: Iterable[Job]) -> list[Job]:
         """Those that run, or are neither done nor tried; each after what it begins with."""
-        running = {each.job.key for each in self._running}
-        every = distinct(list(jobs)).values()
-        return [job for job in every if job.key in running or not (job.key in self._begun or self._lab.finished(job))]
+        return [
+            job
+            for key, job in distinct(list(jobs)).items()
+            if key in self._running or not (key in self._begun or self._lab.finished(job))
+        ]
 
     def _begin(self, job: Job, turn: ExitStack, count: int) -> None:
         self._begun.add(job.key)
@@ -70,13 +71,13 @@ class Work:
             return
         label = f"[{len(self._begun)}/{count}]"
         say(f"{label} {job.source}: {job.name} ({job.key}){self._left()}")
-        self._running.append(Training(self._lab, job, self._places.pop(0), turn, label))
+        self._running[job.key] = Training(self._lab, job, self._places.pop(0), turn, label)
 
 
-def _next(lab: Lab, waiting: Sequence[Job], running: "Sequence[Training]") -> tuple[Job, ExitStack] | None:
+def _next(lab: Lab, waiting: Sequence[Job], running: Set[str]) -> tuple[Job, ExitStack] | None:
     """The first job that can begin, with its lock: it begins with no other's weights that are still to come, no other
     process does it, nor is there a training of it still, whose parent was killed."""
-    open_ = {job.key for job in waiting} | {each.job.key for each in running}
+    open_ = {job.key for job in waiting} | running
     for job in waiting:
         if job.after and job.after.key in open_:
             continue
