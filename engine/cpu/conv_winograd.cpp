@@ -154,16 +154,17 @@ void correlate_chunk(const CorrelationAtPoints& c, const Chunk& chunk, Index gro
         transform_maps(chunk, OneMap{c.x, group * c.maps() + m}, maps.from(m * LANES));
     for (Index first = 0; first < c.kernel_blocks(); first += part) {
         const Index blocks = std::min(part, c.kernel_blocks() - first), kernel = first * OUTPUT_KERNELS;
-        for (Index q = 0; q < c.points(); ++q) {
+        for (Index q = 0; q < c.points(); ++q)
             for (Index block = 0; block < blocks; ++block)
                 multiply_tiles(c, matrices + q * c.matrix() + (first + block) * c.maps() * OUTPUT_KERNELS,
                                maps.at(q, 0, 0), products.at(q, 0, block * OUTPUT_KERNELS),
                                products.slot_step, chunk.tiles_having(q));
-            products_made += blocks * OUTPUT_KERNELS * c.maps() * chunk.tiles_having(q);
-        }
         for (Index k = 0; k < std::min(blocks * OUTPUT_KERNELS, c.kernels() - kernel); ++k)
             combine_map(c, chunk, products, k, group * c.kernels() + kernel + k);
     }
+    Index having = 0;
+    for (Index q = 0; q < c.points(); ++q) having += chunk.tiles_having(q);
+    products_made += c.kernel_blocks() * OUTPUT_KERNELS * c.maps() * having;
 }
 
 template <class Weight>
