@@ -3,13 +3,11 @@
 import http.client
 import io
 import json
-import struct
-import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from PIL import Image
-from samples import encoded, photo
+from samples import encoded, photo, png
 
 
 def posted(place: str, body: bytes, path: str = "/answer", method: str = "POST", headers=None):
@@ -44,27 +42,24 @@ class Server:
 
 def bomb() -> bytes:
     """A PNG of 60000 x 60000 pixels in a few bytes."""
-    head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
-    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return png(60000, 60000, 8, 2, [bytes(999)])
 
 
 def bad(good: bytes) -> dict[str, bytes]:
     """Twenty uploads that are no image which can be used."""
-    png = encoded(photo(40, 40, 1))
+    whole = encoded(photo(40, 40, 1))
     gif = io.BytesIO()
     Image.fromarray(photo(9, 9, 2)).save(gif, "GIF")
     found = {
         **{"nothing": b"", "a byte": b"\xff", "words": b"a cat, please", "zeros": bytes(5000), "a bomb": bomb()},
-        **{"half a JPEG": good[: len(good) // 2], "a JPEG's head": good[:20], "half a PNG": png[: len(png) // 2]},
+        **{"half a JPEG": good[: len(good) // 2], "a JPEG's head": good[:20], "half a PNG": whole[: len(whole) // 2]},
         **{
             "a GIF": gif.getvalue(),
             "an SVG": b"<svg/>",
             "HTML": b"<script></script>",
         },
         **{"JSON": b'{"path": "/etc/passwd"}', "a path": b"/etc/passwd", "a URL": b"http://localhost/"},
-        **{"a zip": b"PK\3\4" * 9, "a broken PNG": png[:60] + bytes(40) + png[100:], "BMP": b"BM" + bytes(60)},
+        **{"a zip": b"PK\3\4" * 9, "a broken PNG": whole[:60] + bytes(40) + whole[100:], "BMP": b"BM" + bytes(60)},
         **{"RIFF": b"RIFF\xff\xff\xff\xffWEBPVP8 ", "broken gzip": b"\x1f\x8b\x08" + bytes(30)},
         **{"too much": bytes(40 << 20)},
     }
