@@ -9,10 +9,10 @@ processor time in ms and their ratio, then those of the whole step in a line of 
 
 import argparse
 import json
-import resource
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 from machine import machine
@@ -21,12 +21,6 @@ from alexnet.bench.steps import Workload
 from alexnet.engines.cpu import CpuEngine
 from alexnet.links.solo import SoloLink
 from alexnet.recipe import load
-
-
-def used() -> float:
-    """The processor time of all threads of this process until now, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 class TimedOperations:
@@ -39,9 +33,9 @@ class TimedOperations:
         operation = getattr(self._operations, name)
 
         def timed(*arrays: Any, **scalars: Any) -> Any:
-            before = used()
+            before = process_time()
             result = operation(*arrays, **scalars)
-            self.spent[name] += used() - before
+            self.spent[name] += process_time() - before
             return result
 
         return timed
@@ -69,9 +63,9 @@ def main() -> None:
     for turn in range(options.repeat + 1):
         for timed, work, steps in turns:
             timed.spent.clear()
-            before = used()
+            before = process_time()
             work.step()
-            timed.spent["step"] = used() - before
+            timed.spent["step"] = process_time() - before
             if turn:  # the first warms up
                 steps.append(dict(timed.spent))
     one, many = (medians(steps) for *_, steps in turns)
