@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.format import Pixels
-
-EXACT_ROWS = 256  # so many products of two bytes add up exactly in float32: 256 * 255^2 < 2^24
-EXACT_IMAGES = 2**16  # and so many bytes
-WIDTH = 24  # values in a row: a matrix product of no more than 3 columns would keep no processor busy
+from alexnet.engines import native
 
 
 @dataclass
@@ -30,25 +27,9 @@ class Sums:
         return cls(0, np.zeros((size, size, 3), np.uint64), np.zeros((3, 3), np.uint64))
 
     def add(self, images: Pixels) -> None:
-        """Add images (n, S, S, 3)."""
-        for start in range(0, len(images), EXACT_IMAGES):
-            self._add(images[start : start + EXACT_IMAGES])
-
-    def _add(self, images: Pixels) -> None:
-        """Add so few images that float32 holds every sum exactly; it is what a processor adds fastest."""
-        values = self.pixels.size
-        padded = np.zeros(-(-values // (EXACT_ROWS * WIDTH)) * EXACT_ROWS * WIDTH, np.float32)
-        image, totals = padded[:values], np.zeros(values, np.float32)
-        rows = padded.reshape(-1, EXACT_ROWS, WIDTH)
-        products = np.zeros((WIDTH, WIDTH))
-        for pixels in images.reshape(-1, values):
-            image[:] = pixels
-            totals += image
-            products += (rows.transpose(0, 2, 1) @ rows).sum(axis=0, dtype=np.float64)
+        """Add images (n, S, S, 3), no more than 2^24 at once."""
+        native.module().add_sums(images, self.pixels, self.products)
         self.count += len(images)
-        self.pixels += totals.reshape(self.pixels.shape).astype(np.uint64)
-        pixels_of_a_row = products.reshape(WIDTH // 3, 3, WIDTH // 3, 3)
-        self.products += np.einsum("papb->ab", pixels_of_a_row).astype(np.uint64)  # each pixel's with itself
 
     def merge(self, other: "Sums") -> None:
         """Add the images of another sum."""

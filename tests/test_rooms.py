@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     },
 }
 EVERYTHING = {*ROOMS, "data_prep"}
-ROOMS |= {"cli": EVERYTHING, "": EVERYTHING | {"cli"}, "data_prep": {"data", "machine"}}
+ROOMS |= {"cli": EVERYTHING, "": EVERYTHING | {"cli"}, "data_prep": {"data", "machine", "engines"}}
 
 
 def room(module: str) -> str:
