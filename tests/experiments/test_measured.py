@@ -1,5 +1,6 @@
-"""Measures that train nothing: the baselines' errors, made once."""
+"""Measures that train nothing: the baselines' errors, made once; where there is nothing to measure."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,15 +8,19 @@ import miniature
 import pytest
 
 from alexnet.data.shards import Dataset
-from alexnet.experiments import measures, statistics
+from alexnet.errors import Failure
+from alexnet.experiments import curves, measures, pictures, statistics
 from alexnet.experiments.claims import Row
+from alexnet.experiments.curves import Curve
+from alexnet.experiments.lab import Lab
 from alexnet.experiments.measures import Asked
 from alexnet.experiments.results import told
 from alexnet.experiments.statistics import Estimate
 
 
-@pytest.mark.parametrize(("key", "wrong", "fewer"), [("top1", 30, 0), ("top5", 6, 20)])
-def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, wrong, fewer):
+@pytest.mark.parametrize(("key", "wrong", "fewer", "settings"), [("top1", 30, 0, "full"), ("top5", 6, 20, "quick")])
+def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, wrong, fewer, settings):
+    """With the settings that the scale names, whether its numbers can be compared or not."""
     asked, there = [], Dataset(workshop.data).counts["train"]
     learnt = there - fewer
 
@@ -26,13 +31,42 @@ def test_a_baselines_errors_are_made_once(workshop, tmp_path, monkeypatch, key, 
 
     monkeypatch.setattr(measures, "run_baseline", run)
     plan = miniature.plans(tmp_path, workshop.data, workshop.recipe)[0]
+    plan = replace(plan, scale=replace(plan.scale, baselines=settings))
     row = Row(what="sparse coding", measure="baseline", kind="sparse", key=key)
     for _ in range(2):
         found = measures.baseline(Asked(miniature.lab(tmp_path / "out"), plan, row))
         assert (found.value, found.low, found.high) == pytest.approx(statistics.share(wrong, 60))
         assert found.note == (f"learnt on {learnt} of the {there} training images" if fewer else "")
-    assert asked == [("sparse", "val", True)]
+    assert asked == [("sparse", "val", settings == "quick")]
     assert not [*(tmp_path / "out" / "baselines").glob("*/")], "the signatures are gone"
+
+
+def test_where_a_rate_fails_a_row_says_why(workshop, tmp_path, monkeypatch):
+    """The other net's fastest rate is known."""
+    monkeypatch.setattr(Lab, "finished", lambda lab, job: "relu" in job.name)
+    monkeypatch.setattr(Lab, "curve", lambda lab, job: Curve([1.0], [0.5]))
+    lab, plan = miniature.lab(tmp_path), miniature.plans(tmp_path, workshop.data, workshop.recipe)[0]
+    (tanh,) = plan.swept("tanh").values()
+    lab.runs.mkdir()
+    for record, note in (({}, f"{tanh.name}: not trained yet"), ({"failed": "not finite"}, "not finite")):
+        lab.run(tanh).with_suffix(".json").write_text(json.dumps(record))
+        (row,) = told(lab, plan, "quick")["rows"]
+        assert (row["verdict"], row["note"]) == ("not run", note)
+
+
+def test_no_curve_is_kept_of_a_training_that_may_go_on(workshop, tmp_path, monkeypatch):
+    lab, plan = miniature.lab(tmp_path), miniature.plans(tmp_path, workshop.data, workshop.recipe)[0]
+    monkeypatch.setattr(curves, "measured", lambda run, wanted: {"epochs": [1.0], "errors": [0.5]})
+    (tanh,) = plan.swept("tanh").values()
+    with pytest.raises(Failure, match=r"^tanh, rate 0\.003, seed 0: not trained yet"):
+        lab.curve(tanh)
+    assert not [*tmp_path.rglob("curve.json")]
+
+
+def test_nothing_is_drawn_of_a_net_one_of_whose_rates_failed(workshop, tmp_path, monkeypatch):
+    monkeypatch.setattr(Lab, "finished", lambda lab, job: False)
+    pictures.draw(miniature.lab(tmp_path), miniature.plans(tmp_path, workshop.data, workshop.recipe)[0])
+    assert not [*tmp_path.glob("figures/*.png")]
 
 
 @pytest.mark.parametrize(

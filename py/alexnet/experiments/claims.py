@@ -42,12 +42,14 @@ class Scale:
 
     `comparable`: the split that the paper's numbers are of, where data and length are the paper's own, so that they can
     be set against ours; "none" where they are not. ILSVRC-2010's labels are those of test, 2012's those of val.
+    `baselines`: with their published settings, or as `alexctl baseline --quick`.
     """
 
     data: str
     size: Count = 256
     seeds: Count = 1
     comparable: Literal["none", "test", "val"] = "none"
+    baselines: ScaleName = "full"
     trainings: tuple[Training, ...] = ()
 
 

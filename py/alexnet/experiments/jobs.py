@@ -1,7 +1,7 @@
 """Trainings to do: a run known by the hash of all that its numbers hang on, so that claims share what is equal."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -98,6 +98,20 @@ class Plan:
         after = self._job(self.training(first), seed) if first else None
         recipe = load(training.recipe, changes)
         return Job(name, training.recipe, changes, recipe, self.dataset(training), seed, after, layers)
+
+
+def together(plans: Sequence[Plan]) -> Iterator[list[Plan]]:
+    """All in their order, in one list those whose trainings may be done side by side.
+
+    It ends with an item whose times are taken: nothing else may go on meanwhile.
+    """
+    side_by_side: list[Plan] = []
+    for plan in plans:
+        side_by_side.append(plan)
+        if plan.claim.timed:
+            yield side_by_side
+            side_by_side = []
+    yield side_by_side
 
 
 def distinct(jobs: Sequence[Job]) -> Mapping[str, Job]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.shards import Dataset
+from alexnet.errors import Failure
 from alexnet.experiments import curves
 from alexnet.experiments.curves import Curve
 from alexnet.experiments.jobs import Job
@@ -86,7 +87,9 @@ class Lab:
             return Predictions(kept["probs"], kept["labels"])
 
     def curve(self, job: Job) -> Curve:
-        """The training error over the epochs, on images that stay the same."""
+        """The training error over the epochs, on images that stay the same. Raises Failure where it is not done."""
+        if not self.finished(job):
+            raise Failure(f"{job.name}: not trained yet")
         return Curve(**self.kept(self.run(job) / "curve.json", lambda: curves.measured(self.run(job), self._alone())))
 
     def kept(self, path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -135,12 +135,12 @@ def baseline(asked: Asked) -> Estimate:
     """
     data, kind = asked.plan.dataset(), asked.row.kind
     assert kind == "fisher" or kind == "sparse"
-    split, quick = tested(data), asked.plan.scale.comparable == "none"
-    path = asked.lab.out / "baselines" / f"{data.identity}-{split}-{kind}-{'quick' if quick else 'full'}.json"
+    split, settings = tested(data), asked.plan.scale.baselines
+    path = asked.lab.out / "baselines" / f"{data.identity}-{split}-{kind}-{settings}.json"
     beside = path.with_suffix("")
 
     def make() -> dict[str, Any]:
-        return run_baseline(data, kind, split, quick=quick, workers=cores(), kept=beside).as_json()
+        return run_baseline(data, kind, split, quick=settings == "quick", workers=cores(), kept=beside).as_json()
 
     with turn(path.with_suffix(".lock")):
         scores = asked.lab.kept(path, make)

@@ -103,10 +103,11 @@ def qualities(lab: Lab, plan: Plan, folder: Path) -> None:
 
 
 def _first(lab: Lab, plan: Plan) -> Job:
-    job = found(lab, plan, plan.scale.trainings[0].name)[0]
-    if not lab.finished(job):
-        raise Failure(f"{job.name}: not trained yet")
-    return job
+    name = plan.scale.trainings[0].name
+    jobs = found(lab, plan, name)
+    if not (jobs and lab.finished(jobs[0])):
+        raise Failure(f"{name}: not trained yet")
+    return jobs[0]
 
 
 def write(path: Path, text: str) -> None:

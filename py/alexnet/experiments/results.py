@@ -65,12 +65,10 @@ def _row(lab: Lab, plan: Plan, row: Row) -> Told:
     try:
         if absent := {*row.of} - {training.name for training in plan.scale.trainings}:
             raise Failure(f"at the other scale only: {', '.join(sorted(absent))}")
-        jobs = [job for name in row.of for job in found(lab, plan, name)]
+        jobs = [job for name in row.of for job in found(lab, plan, name) or plan.swept(name).values()]
         cell["runs"] = [job.key for job in jobs]
         if lacking := [job for job in jobs if not lab.finished(job)]:
             raise Failure(lab.record(lacking[0]).get("failed") or f"{lacking[0].name}: not trained yet")
-        if row.of and not jobs:
-            raise Failure("the rates are not all tried yet")
         estimate = MEASURES[row.measure](Asked(lab, plan, row))
     except Failure as failure:
         return cell | {"note": str(failure)}

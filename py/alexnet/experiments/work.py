@@ -28,11 +28,11 @@ POLL_SECONDS = 0.1
 class Work:
     """The trainings of a reproduction: those of one item, and, where a place would idle, the first of the next items'.
 
-    `left` says at the end of each one's line how much there is to do. What fails is told and kept in its record, is not
-    tried again here, and the others are done all the same.
+    `left` says at the end of each one's line how much there is to do, by the keys of those that have ended here. What
+    fails is told and kept in its record, is not tried again here, and the others are done all the same.
     """
 
-    def __init__(self, lab: Lab, left: Callable[[], str] = str) -> None:
+    def __init__(self, lab: Lab, left: Callable[[Set[str]], str] = lambda ended: "") -> None:
         self._lab, self._left = lab, left
         self._running: dict[str, Training] = {}
         self._places: list[Wanted] = []
@@ -65,12 +65,13 @@ class Work:
         ]
 
     def _begin(self, job: Job, turn: ExitStack, count: int) -> None:
+        ended = self._begun - self._running.keys()
         self._begun.add(job.key)
         if self._lab.finished(job):  # another process has done it
             turn.close()
             return
         label = f"[{len(self._begun)}/{count}]"
-        say(f"{label} {job.source}: {job.name} ({job.key}){self._left()}")
+        say(f"{label} {job.source}: {job.name} ({job.key}){self._left(ended)}")
         self._running[job.key] = Training(self._lab, job, self._places.pop(0), turn, label)
 
 
