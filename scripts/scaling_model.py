@@ -20,8 +20,8 @@ PAGE = ROOT / "docs" / "scaling.md"
 RUNS = ROOT / "docs" / "scaling.json"
 COLUMNS, CROSSINGS = 2, 10  # of a step, there and back
 CROSSED = 2 * 7.9e6 / BATCH  # bytes that a process sends for an image, in bf16: at conv3 and at the FC layers
-GRADIENTS = 244e6  # bytes, float32; of them the FC layers', which come first, and conv1's, which come last
-FC, LAST = 0.96, 0.001
+GRADIENTS = 244e6  # bytes, float32
+LAST = 0.001  # the share of conv1's, which come last
 NODE = 8  # GPUs that are linked directly
 GPUS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 

@@ -185,7 +185,7 @@ def test_a_step_in_two_processes(precision: Precision, batch: int) -> None:
 
 
 def test_ten_steps_of_the_mini_net() -> None:
-    """Two trainings agree: they part by at most three times what 1e-7 of the first weights does (DESIGN.md)."""
+    """Two trainings agree: they part by at most three times what 1e-7 of the first weights does."""
     recipe = load("alexnet-mini")
     random = np.random.default_rng(2)
     pixels, labels = images(random, 4, recipe.net.crop), np.array([0, 1, 2, 3], np.int32)

@@ -1,7 +1,7 @@
 """1, 2 and 4 processes compute the same: the first step to 1e-5, a training as closely as rounding lets it.
 
 Every run has dropout and augmentation on. How far two runs may part is measured: three times what a perturbation of
-the first weights by 1e-7 makes of one of them (DESIGN: randomness is a function, not a state).
+the first weights by 1e-7 makes of one of them.
 """
 
 import subprocess

@@ -44,7 +44,7 @@ def test_what_a_recipe_leaves_out_is_the_papers(name):
 
 
 def test_the_papers_numbers():
-    """Section 5 and 4, and the differences of the authors' code (PAPER.md)."""
+    """Section 5 and 4, and the differences of the authors' code (DIFFERENCES.md)."""
     paper, code = load("alexnet"), load("krizhevsky-145")
     for recipe in (paper, code):
         train = recipe.train
@@ -80,7 +80,7 @@ def test_the_papers_numbers():
 
 
 def test_the_numbers_of_the_cifar_nets():
-    """Section 3.3, as their author ran them (PAPER.md)."""
+    """Section 3.3, as their author ran them."""
     without, with_lrn = load("cifar-13"), load("cifar-11")
     nets = [(without, (100, 140, 150, 160), [0, 0, 1, 1, 1]), (with_lrn, (350, 500, 510, 520), [0, 0, 1, 1, 2.5])]
     for recipe, ends, decays in nets:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
+from alexnet.experiments.results import Told
 from alexnet.files import write_whole
 from alexnet.pages.parts import page, picture
 
@@ -18,7 +18,6 @@ CAPTIONS = {
     "qualities": "R: how many of a query's ten nearest by Euclidean distance are among the first so many; "
     "P: how many of the first so many have its label; bytes an image, milliseconds a query",
 }
-Told = dict[str, Any]
 
 
 def write(out: Path, report: Told) -> None:

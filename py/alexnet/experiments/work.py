@@ -34,7 +34,7 @@ class Work:
 
     def __init__(self, lab: Lab, left: Callable[[Set[str]], str] = lambda ended: "") -> None:
         self._lab, self._left = lab, left
-        self._running: dict[str, Training] = {}
+        self._running: dict[str, Running] = {}
         self._places: list[Wanted] = []
         self._begun: set[str] = set()
 
@@ -72,7 +72,7 @@ class Work:
             return
         label = f"[{len(self._begun)}/{count}]"
         say(f"{label} {job.source}: {job.name} ({job.key}){self._left(ended)}")
-        self._running[job.key] = Training(self._lab, job, self._places.pop(0), turn, label)
+        self._running[job.key] = Running(self._lab, job, self._places.pop(0), turn, label)
 
 
 def _next(lab: Lab, waiting: Sequence[Job], running: Set[str]) -> tuple[Job, ExitStack] | None:
@@ -90,7 +90,7 @@ def _next(lab: Lab, waiting: Sequence[Job], running: Set[str]) -> tuple[Job, Exi
     return None
 
 
-class Training:
+class Running:
     """A job's command at its place, while it runs; what it says goes into the job's text.
 
     It is stopped where this process ends before.
