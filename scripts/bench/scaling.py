@@ -105,17 +105,20 @@ def draw(found: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     axes = found["axes"]
-    figure, panels = pyplot.subplots(1, len(axes), figsize=(4.0 * len(axes), 3.4), squeeze=False, layout="constrained")
-    for panel, (axis, points) in zip(panels[0], axes.items(), strict=True):
+    down = -(-len(axes) // 2)
+    figure, panels = pyplot.subplots(down, 2, figsize=(8.0, 3.2 * down), squeeze=False, layout="constrained")
+    for panel, (axis, points) in zip(panels.flat, axes.items(), strict=False):
         places = range(len(points))
         for kind, marker in (("forward", "s"), ("training", "o")):
             panel.plot(places, [each[kind] for each in points.values()], marker=marker, label=kind)
         panel.set_xticks(places, points.keys(), fontsize="small")
         panel.set_xlabel(axis)
+        panel.set_ylabel("images/s")
         panel.set_ylim(bottom=0)
         panel.grid(axis="y", alpha=0.3)
-    panels[0][0].set_ylabel("images/s")
     panels[0][0].legend(frameon=False)
+    for panel in panels.flat[len(axes) :]:
+        panel.set_visible(False)
     facts = found["machine"]
     figure.suptitle(
         f"{found['recipe']}, batch {found['batch']} where not said, {found['threads']} threads in all, {facts['cpu']}",

@@ -1,5 +1,7 @@
 """`figures --errors-only`: the images that the net gets wrong, and no others."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from command import alexctl
@@ -27,6 +29,25 @@ def test_only_what_is_wrong_is_shown(workshop, trained, tmp_path, monkeypatch):
     assert labels == [split.labels[index] for index in wrong] and names == ["class0", "class1", "class2"]
     assert all((image == split.image(index)).all() for image, index in zip(images, wrong, strict=True))
     assert probs.shape == (len(wrong), 3)
+
+
+def test_whoever_waits_is_told_how_far_it_is(trained, tmp_path, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def progress(title, total):
+        counts = []
+        yield lambda count, note="": counts.append(count)
+        told.append((title, total, sum(counts)))
+
+    for name in ("kernels", "predictions", "neighbours", "training"):
+        monkeypatch.setattr(gallery, f"{name}_figure", lambda *what: None)
+    run = open_run(trained)
+    split, train = (len(run.trained.dataset(None).split(name)) for name in ("val", "train"))
+    monkeypatch.setattr(run, "predict", always(1))
+    gallery.draw_errors(run, out=tmp_path, progress=progress)
+    list(gallery.draw(run, out=tmp_path, progress=progress))
+    assert told == [("looking for errors", split, split), ("neighbours", train, train)]
 
 
 def test_a_net_that_is_always_right(workshop, trained, tmp_path, monkeypatch):

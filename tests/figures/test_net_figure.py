@@ -1,6 +1,7 @@
 """The net drawn as Figure 2: its sizes and crossings are those of the recipe."""
 
 import re
+from pathlib import Path
 
 import pytest
 from command import alexctl
@@ -14,6 +15,11 @@ GOLD = "#c9a227"
 
 def drawn(name, classes, path, changes=()):
     net_figure(topology(load(name, list(changes)).net, classes), name, path)
+    return told(path)
+
+
+def told(path):
+    """Its texts, and how many golden lines."""
     text = path.read_text()
     return re.findall(r"<!-- (.*?) -->", text), text.count(f"stroke: {GOLD}")
 
@@ -26,6 +32,14 @@ def test_the_paper_s_net(tmp_path):
     assert texts.count("128") == 4 and texts.count("dense") == 6 and texts.count("11x11, stride 4") == 1
     assert sum("max pooling" in text for text in texts) == 6
     assert crossings == 2 * 4
+
+
+def test_the_readme_s_picture_is_what_its_command_draws_today(tmp_path):
+    alexctl("recipes", "alexnet", "--figure", tmp_path / "net.svg")
+    kept = Path(__file__).resolve().parents[2] / "docs" / "net.svg"
+    size = re.compile(r"viewBox=\S+ \S+ \S+ \S+")
+    assert told(kept) == told(tmp_path / "net.svg")
+    assert size.findall(kept.read_text()) == size.findall((tmp_path / "net.svg").read_text())
 
 
 def test_one_column_has_no_crossing(tmp_path):

@@ -1,9 +1,11 @@
 """The scripts say in one line what a bare machine lacks, before they begin."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,18 @@ def begin(tmp_path: Path, word: str, compiler: str = "c++") -> str:
     return line
 
 
+def bare(folder: Path) -> Path:
+    """A checkout of empty folders and the script; the pip of its environment, yet to be written."""
+    for name in ("scripts", "engine", "py", "data_prep", ".venv/bin"):
+        (folder / name).mkdir(parents=True)
+    for name in ("CMakeLists.txt", "pyproject.toml"):
+        (folder / name).touch()
+    shutil.copy(ROOT / "scripts" / "environment.sh", folder / "scripts")
+    pip = folder / ".venv" / "bin" / "pip"
+    pip.touch(0o755)
+    return pip
+
+
 @pytest.mark.parametrize(("word", "package"), [("ensurepip", "python3-venv"), ("Python.h", "python3-dev")])
 def test_what_python_lacks(tmp_path, word, package):
     assert begin(tmp_path, word) == f"Not found: {package}; on Debian or Ubuntu, as root: apt-get install {package}"
@@ -45,18 +59,27 @@ def test_an_old_python(tmp_path):
     assert "Python 3.11 or newer is needed" in begin(tmp_path, "version_info")
 
 
+def test_the_container_has_what_the_readme_names_and_is_installed_by_the_same_script(tmp_path):
+    recipe = (ROOT / "scripts/container/Dockerfile").read_text().replace("\\\n", "")
+    named = re.search(r"`apt-get install ([^`]*)`", (ROOT / "README.md").read_text())
+    assert named and f"--no-install-recommends {named[1]} " in recipe
+    install = re.search(r"^RUN (.*environment\.sh.*)$", recipe, re.M)[1]
+    extra = re.search(r"^ARG EXTRA=(\w+)$", recipe, re.M)[1]
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    pip = bare(tmp_path)
+    pip.write_text(f'#!/bin/sh\n# {pip.parent}/python\necho "$@"\n')
+    for given, wanted in ((extra, f".[{extra}]"), ("", ".")):
+        environment = os.environ | {"PYTHON": sys.executable, "EXTRA": given}
+        done = subprocess.run(["sh", "-c", install], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.split()[-1] == wanted, done.stderr
+
+
 def test_a_source_that_changes_while_it_is_installed_is_installed_again(tmp_path):
     """And one that was not changed since is not."""
-    for folder in ("scripts", "engine", "py", "data_prep", ".venv/bin"):
-        (tmp_path / folder).mkdir(parents=True)
-    for file in ("CMakeLists.txt", "pyproject.toml"):
-        (tmp_path / file).touch()
-    shutil.copy(ROOT / "scripts" / "environment.sh", tmp_path / "scripts")
-    pip = tmp_path / ".venv" / "bin" / "pip"
+    pip = bare(tmp_path)
     pip.write_text(
         f"#!/bin/sh\n# {pip.parent}/python\necho installed\n[ -e py/late.py ] || {{ sleep 0.1; touch py/late.py; }}\n"
     )
-    pip.chmod(0o755)
     command = ["bash", "-c", "set -euo pipefail; . scripts/environment.sh"]
     environment = os.environ | {"PYTHON": sys.executable}
 

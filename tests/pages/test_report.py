@@ -1,10 +1,11 @@
 """The page about runs: everything in one file, what is in it, and how a browser takes it."""
 
+import itertools
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
+import browser
 import pytest
 from PIL import Image
 
@@ -129,25 +130,20 @@ def test_a_run_is_watched_until_its_training_ends(runs, tmp_path, monkeypatch, c
     assert said.count("open it in a browser") == 1 and said.endswith(f"written: {page}\n")
 
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
-@pytest.mark.parametrize("width", [420, 1280])
-def test_a_browser_shows_it(runs, tmp_path, width):
-    """No line of the console, every picture drawn, nothing wider than the window."""
-    report(runs, tmp_path / "page.html")
-    probe = (
-        "<script>addEventListener('load', () => { document.body.dataset.found = JSON.stringify({"
-        "drawn: [...document.images].every(i => i.naturalWidth > 100),"
-        "wide: document.documentElement.scrollWidth - innerWidth}) })</script></body>"
-    )
-    page = tmp_path / "probe.html"
-    page.write_text((tmp_path / "page.html").read_text().replace("</body>", probe))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    browser = [BROWSER, *options, f"--window-size={width},900", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
-    done = subprocess.run(browser, capture_output=True, text=True, timeout=120)
-    assert "&quot;drawn&quot;:true" in done.stdout, done.stderr[-2000:]
-    assert int(re.search(r"&quot;wide&quot;:(-?\d+)", done.stdout).group(1)) <= 0
-    assert "CONSOLE" not in done.stderr
+@pytest.mark.skipif(browser.PROGRAM is None, reason="no chromium here")
+def test_a_browser_shows_it_at_every_width(workshop, runs, tmp_path):
+    """Every picture drawn, no line of the console; nothing is wider than the window, on a phone no table either."""
+    shutil.copytree(runs[0], tmp_path / "a-run-of-photographs-with-a-long-name")
+    many = [tmp_path / "a-run-of-photographs-with-a-long-name", *runs]
+    workshop.alexctl("eval", many[0], "--report", many[0] / "eval-val.json")
+    report(many[:1], tmp_path / "one.html")
+    report(many, tmp_path / "three.html")
+    wider = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+    with browser.Browser(tmp_path / "profile") as window:
+        for page, width in itertools.product(("one", "three"), (320, 400, 1280)):
+            window.tell("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=True)
+            window.open((tmp_path / f"{page}.html").as_uri())
+            assert window.run("[...document.images].every(image => image.naturalWidth > 100)")
+            assert window.run("document.documentElement.scrollWidth") <= width
+            assert window.run(wider) == [], f"{page} at {width}"
+        assert window.lines == []

@@ -81,7 +81,7 @@ def figures(
 
     opened = open_run(run, wanted=Wanted(device="cpu", threads=threads), data=data)
     if errors_only:
-        say(f"drawn: {draw_errors(opened, data=data, split=split, out=out)}")
+        say(f"drawn: {draw_errors(opened, data=data, split=split, out=out, progress=progress)}")
         return
-    for path in draw(opened, data=data, split=split, out=out):
+    for path in draw(opened, data=data, split=split, out=out, progress=progress):
         say(f"drawn: {path}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, SOFT = "#22303c", "#8795a1"
+INK, SOFT = "#22303c", "#687682"
 GOLD = "#c9a227"  # of a crossing
 DPI = 160
 

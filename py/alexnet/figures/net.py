@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FACES = ("#dbe7ef", "#c3d6e2", "#eef4f8")
 SLANT = (0.34, 0.22)  # where the depth of a block goes, to the right and up
-PITCH, FOOT = 2.75, 0.75  # from one column to the next, and below the last
+PITCH, FOOT = 2.75, 0.85  # from one column to the next, and below the last
+SIZES, NAMES = 12, 10  # points: a page shows the picture at two thirds of its size
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,15 @@ def net_figure(net: Topology, title: str, path: Path) -> None:
         block = _block(stage, left)
         blocks.append(block)
         left = block.right + (0.75 if stage.side > 1 else 0.6)
-    height = PITCH * (net.columns - 1) + FOOT + max(block.tall for block in blocks) + 0.9
+    foot = [PITCH * (net.columns - 1 - column) + FOOT for column in range(net.columns)]
+    middle = sum(foot) / len(foot)
+    height = max(middle + blocks[0].tall, *(foot[0] + block.tall for block in blocks[1:])) + 0.8
     figure = blank(left + 0.2, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, left + 0.2)
     axes.set_ylim(0, height)
     axes.set_axis_off()
-    axes.text(0.2, height - 0.3, title, fontsize=11, color=INK, va="center", parse_math=False)
-    foot = [PITCH * (net.columns - 1 - column) + FOOT for column in range(net.columns)]
-    middle = sum(foot) / len(foot)
+    axes.text(0.2, height - 0.3, title, fontsize=14, color=INK, va="center", parse_math=False)
     feet = [[middle], *[foot] * (len(stages) - 1)]
     placed = list(zip(blocks, feet, strict=True))
     for (below, above), stage in zip(pairwise(placed), stages[1:], strict=True):
@@ -124,11 +125,11 @@ def _draw(axes: "Axes", stage: Stage, block: Block, foot: float, maps: int) -> N
     side = [(x + wide, foot), (x + wide + dx, foot + dy), (x + wide + dx, foot + high + dy), (x + wide, foot + high)]
     for face, colour in zip((front, side, top), FACES, strict=True):
         axes.add_patch(Polygon(face, closed=True, facecolor=colour, edgecolor=INK, linewidth=0.8))
-    axes.text(x + wide / 2, foot - 0.12, f"{maps}", fontsize=8, color=INK, ha="center", va="center")
+    axes.text(x + wide / 2, foot - 0.12, f"{maps}", fontsize=SIZES, color=INK, ha="center", va="center")
     below = [stage.name, *(["max pooling" if stage.side > 1 else "pooling"] if stage.pooled else [])]
-    axes.text(x + wide / 2, foot - 0.3, "\n".join(below), fontsize=6.5, color=SOFT, ha="center", va="top")
+    axes.text(x + wide / 2, foot - 0.27, "\n".join(below), fontsize=NAMES, color=SOFT, ha="center", va="top")
     if stage.side > 1:
-        axes.text(x - 0.06, foot + 0.14, f"{stage.side}", fontsize=8, color=INK, ha="right", va="center")
+        axes.text(x - 0.06, foot + 0.14, f"{stage.side}", fontsize=SIZES, color=INK, ha="right", va="center")
 
 
 def _lines(axes: "Axes", below: tuple[Block, list[float]], above: tuple[Block, list[float]], stage: Stage) -> None:
@@ -144,4 +145,7 @@ def _lines(axes: "Axes", below: tuple[Block, list[float]], above: tuple[Block, l
                 axes.plot(across, up, zorder=5, linestyle="--", color=colour, linewidth=width)
                 if row == column:
                     spot = (near.right + far.left) / 2, max(foot + near.tall, end + far.tall) + 0.05
-                    axes.text(*spot, stage.window, fontsize=6.5, color=INK, ha="center", va="bottom")
+                    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+                    axes.text(
+                        *spot, stage.window, fontsize=NAMES, color=INK, ha="center", va="bottom", bbox=paper, zorder=6
+                    )

@@ -137,7 +137,7 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     _line(loss, _series(log, "val_loss"), "validation loss", RIGHT)
     _running(error, _series(log, "top1_error", 100), "training error", OTHER)
     _line(error, _series(log, "val_top1_error", 100), "validation error, top-1", RIGHT)
-    _line(error, _series(log, "val_top5_error", 100), "validation error, top-5", "#81b29a")
+    _line(error, _series(log, "val_top5_error", 100), "validation error, top-5", RIGHT, "--")
     epochs, rates = _series(log, "rate")
     rate.step(epochs, rates, where="post", color=INK, linewidth=1.4)
     if len(rates) and np.min(rates) > 0:
@@ -211,10 +211,12 @@ def _running(axes: "Axes", series: tuple[NDArray[np.float64], NDArray[np.float64
     axes.plot(epochs[span - 1 :], means, color="#3d6c8e", linewidth=1.6, label=label)
 
 
-def _line(axes: "Axes", series: tuple[NDArray[np.float64], NDArray[np.float64]], label: str, colour: str) -> None:
+def _line(
+    axes: "Axes", series: tuple[NDArray[np.float64], NDArray[np.float64]], label: str, colour: str, style: str = "-"
+) -> None:
     epochs, values = series
     if len(values):
-        axes.plot(epochs, values, color=colour, linewidth=1.6, marker="o", markersize=3.2, label=label)
+        axes.plot(epochs, values, style, color=colour, linewidth=1.6, marker="o", markersize=3.2, label=label)
 
 
 def _tidy(axes: "Axes", label: str) -> None:

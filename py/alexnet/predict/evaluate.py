@@ -41,7 +41,8 @@ class Errors:
 
 
 @contextmanager
-def _unseen(title: str, total: int) -> Iterator[Advance]:
+def unseen(title: str, total: int) -> Iterator[Advance]:
+    """How work goes that nobody watches."""
     yield lambda count, note="": None
 
 
@@ -51,7 +52,7 @@ def evaluate(
     data: Path | None = None,
     split: str = "val",
     crops: CropsName = "ten",
-    progress: Progress = _unseen,
+    progress: Progress = unseen,
 ) -> Errors:
     """Error rates of one run, or of the averaged predictions of several (paper, 6).
 
