@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/paper.md and README.md's table of results, from what `alexctl reproduce` wrote.
+"""docs/paper.md's table of results, and the headlines of it in README.md, from what `alexctl reproduce` wrote.
 
 python scripts/paper_table.py [reproduction/report.json]
 
@@ -30,7 +30,7 @@ def main() -> None:
         report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     else:
         report = {"scale": "quick", "time": "", "claims": [unseen(claim, "quick") for claim in claims()]}
-    for path, lines in (("docs/paper.md", list(markdown(report))), ("README.md", list(summary(report)))):
+    for path, lines in (("docs/paper.md", [*markdown(report)]), ("README.md", [*summary(report, claims())])):
         file = ROOT / path
         file.write_text(filled(file.read_text(encoding="utf-8"), lines), encoding="utf-8")
 

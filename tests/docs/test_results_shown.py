@@ -40,7 +40,7 @@ def report() -> dict:
 
 
 def cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.split(" | ")]
+    return [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split(" | ")]
 
 
 def told(text: str, script) -> list[str]:
@@ -52,17 +52,30 @@ def test_the_page_has_every_number_of_the_paper_as_the_claims_have_it(script):
     assert [cells(line)[SAID] for line in shown[2:]] == [cells(line)[SAID] for line in [*page.markdown(report())][2:]]
 
 
+def test_the_readme_has_the_headlines_as_the_page_has_them(script):
+    """A row or two of each section of the paper: what a newcomer looks for."""
+    whole, shown = ([cells(line) for line in told((ROOT / each).read_text(), script)[2:]] for each in PAGES)
+    headlines = [cells(line) for line in [*page.summary(report(), claims())][2:]]
+    assert [row[:3] for row in shown] == [row[:3] for row in headlines], "section, what, the paper's number"
+    units = {"%": "", "points": ", points", "times": ", times"}
+    said = [[section, what + units[unit], *numbers] for section, _, what, unit, *numbers, _ in whole]
+    assert all(row in said for row in shown), "ours is of the same report"
+    assert 12 <= len(shown) <= 15 and {row[0] for row in shown} == {row[0] for row in whole}
+
+
 def test_a_report_fills_both_pages_and_nothing_else_of_them(script, tmp_path, monkeypatch):
     (tmp_path / "report.json").write_text(json.dumps(report()))
     monkeypatch.setattr(sys, "argv", ["paper_table.py", str(tmp_path / "report.json")])
     before = {each: (tmp_path / each).read_text() for each in PAGES}
     for _ in range(2):  # again, it changes nothing
         script.main()
-    for each, lines in zip(PAGES, (page.markdown(report()), page.summary(report())), strict=True):
+    for each, lines in zip(PAGES, (page.markdown(report()), page.summary(report(), claims())), strict=True):
         text = (tmp_path / each).read_text()
         assert told(text, script) == [*lines]
         assert text.count(script.BEGIN) == text.count(script.END) == 1
         assert text.partition(script.BEGIN)[0] == before[each].partition(script.BEGIN)[0]
         assert text.partition(script.END)[2] == before[each].partition(script.END)[2]
-    row = "| 3.1 | ReLU against tanh: epochs to 25 % training error, tanh over ReLU | 6.0 | 4.0 (3.5 to 6.2) | 3 |"
+    row = (
+        "| 3.1 | ReLU against tanh: epochs to 25 % training error, tanh over ReLU, times | 6.0 | 4.0 (3.5 to 6.2) | 3 |"
+    )
     assert row in (tmp_path / "README.md").read_text()

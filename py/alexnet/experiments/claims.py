@@ -59,7 +59,7 @@ class Row:
 
     Differences and ratios are written so that the paper's own stand on the upper side of none at all. `over`: the paper
     says "more than". `crops`: one for all, or one for each of `of`; `key`, `kind`, `method` and `bits` say which error,
-    baseline, codes.
+    baseline, codes. `headline`: one of the few in the README.
     """
 
     what: str
@@ -73,6 +73,7 @@ class Row:
     kind: Literal["none", "fisher", "sparse", "features", "pixels"] = "none"
     method: str = ""
     bits: int = 0
+    headline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

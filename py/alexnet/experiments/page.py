@@ -5,6 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from alexnet.experiments.claims import Claim
 from alexnet.experiments.results import Told
 from alexnet.files import write_whole
 from alexnet.pages.parts import page, picture
@@ -92,19 +93,14 @@ def markdown(report: Told) -> Iterator[str]:
             yield f"| {' | '.join([*cells, str(row['n']), row['verdict'], row['note']])} |"
 
 
-def summary(report: Told) -> Iterator[str]:
-    """A short table for the README: the numbers that are there and the paper's; of a claim without those the first."""
-    rows = [
-        (claim, row)
-        for claim in report["claims"]
-        for row in claim["rows"]
-        if row["ours"] is not None and (row["paper"] is not None or row is claim["rows"][0])
-    ]
-    if not rows:
-        yield "None has been run yet."
-        return
+def summary(report: Told, known: Sequence[Claim]) -> Iterator[str]:
+    """A short table for the README: the headlines among the rows of the claims that are known."""
+    headlines = {(claim.name, row.what) for claim in known for row in claim.rows if row.headline}
     yield f"| section | what | paper | ours ({report['scale']}) | n | verdict |"
     yield "|---|---|---:|---:|---:|---|"
-    for claim, row in rows:
-        what = f"{claim['title']}: {row['what']}"
-        yield f"| {claim['section']} | {what} | {paper(row)} | {ours(row)} | {row['n']} | {row['verdict']} |"
+    for claim in report["claims"]:
+        for row in claim["rows"]:
+            if (claim["name"], row["what"]) in headlines:
+                unit = "" if row["unit"] == "%" else f", {row['unit']}"
+                cells = [claim["section"], f"{claim['title']}: {row['what']}{unit}", paper(row), ours(row)]
+                yield f"| {' | '.join([*cells, str(row['n']), row['verdict']])} |"
