@@ -48,9 +48,13 @@ def test_every_step_is_scikit_learns(monkeypatch, epochs):
         np.testing.assert_allclose(ours.biases[each], theirs.intercept_[0], rtol=0, atol=1e-10)
 
 
-def test_a_batch_is_the_mean_gradient_at_the_falling_rate(monkeypatch):
+@pytest.mark.parametrize("several", [False, True])
+def test_a_batch_is_the_mean_gradient_at_the_falling_rate(monkeypatch, several):
+    """Of rows of a class each, or of any number of them, of which some rows say nothing."""
     in_order(monkeypatch)
     rows, labels = made_up(2, count=10, dims=4)
+    if several:
+        labels = np.array([[1, 1], [1, -1], [-1, 1], [0, 1], [-1, 0], [0, 0], [-1, -1], [1, 0], [0, -1], [1, 1]])
     ours = train(rows, labels, 2, Sgd(decay=0.1, rate=0.5, power=0.75, epochs=3, batch=4))
     for each in range(2):
         weights, bias, sums, steps, step = np.zeros(4), 0.0, [np.zeros(4), 0.0], 0, 0
@@ -59,8 +63,8 @@ def test_a_batch_is_the_mean_gradient_at_the_falling_rate(monkeypatch):
                 step += 1
                 rate = 0.5 * (1 + 0.1 * 0.5 * step) ** -0.75
                 batch = range(at, min(at + 4, 10))
-                signs = {i: 1.0 if labels[i] == each else -1.0 for i in batch}
-                short = [i for i in batch if signs[i] * (rows[i] @ weights + bias) < 1]
+                signs = {i: labels[i, each] if several else 1.0 if labels[i] == each else -1.0 for i in batch}
+                short = [i for i in batch if signs[i] and signs[i] * (rows[i] @ weights + bias) < 1]
                 weights = (1 - rate * 0.1) * weights + rate / len(batch) * sum(
                     (signs[i] * rows[i] for i in short), np.zeros(4)
                 )
@@ -91,6 +95,15 @@ def test_half_precision_rows_are_computed_in_single():
     found = train(rows.astype(np.float16), labels, 3, Sgd())
     assert found.weights.dtype == found(rows.astype(np.float16)).dtype == np.float32
     assert (found(rows).argmax(axis=1) == labels).mean() > 0.7
+
+
+def test_what_a_row_says_nothing_of_is_not_minimised():
+    rows, _ = made_up(2, count=6)
+    found = Linear(np.full((10, 2), 0.5), np.zeros(2))
+    signs = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [0, 0]], np.int8)
+    said = [(row.sum() / 2, sign) for row, own in zip(rows, signs, strict=True) for sign in own if sign]
+    hinge = sum(max(0, 1 - sign * score) for score, sign in said)
+    assert objective(found, rows, signs, 0.1) == pytest.approx(hinge / 6 + 0.05 * 20 * 0.25)
 
 
 def test_a_seed_decides_the_order_and_each_epoch_has_its_own():

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from alexnet.baselines import pyramid, run, signatures
+from alexnet.baselines import pyramid, run, scores, signatures
 from alexnet.baselines.describe import DESCRIPTORS, Describer
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.linear import Sgd
-from alexnet.baselines.run import Channel, Errors, Plan, measure
+from alexnet.baselines.run import Channel, Plan, measure
+from alexnet.baselines.scores import Errors
 from alexnet.baselines.signatures import Coding, Part, Sampling, code, sample
 from alexnet.baselines.sparse import SparsePlan
 from alexnet.data.shards import Dataset
@@ -46,11 +47,11 @@ def test_every_descriptor_has_a_place(kind):
 
 def test_it_learns_what_tells_the_classes_apart(data):
     """Three classes that differ in brightness and grain."""
-    scores = measure(data, TINY, "val", 0, 1)
-    assert (scores.images, scores.learnt) == (data.counts["val"], data.counts["train"])
-    assert set(scores.channels) == {"colour", "hog"}
-    assert scores.together.top1_error < 0.3
-    assert scores.together.top5_error == 0  # of three classes
+    found = measure(data, TINY, "val", 0, 1)
+    assert (found.images, found.learnt) == (data.counts["val"], data.counts["train"])
+    assert set(found.channels) == {"colour", "hog"}
+    assert found.together.top1_error < 0.3
+    assert found.together.top5_error == 0  # of three classes
 
 
 def test_processes_change_nothing(data):
@@ -63,7 +64,7 @@ def test_the_training_images_may_be_fewer(data):
 
 def test_the_channels_scores_are_averaged(data, monkeypatch):
     seen = []
-    monkeypatch.setattr(run, "_errors", lambda scores, labels: seen.append(scores.copy()) or Errors(0, 0, 0))
+    monkeypatch.setattr(run, "errors", lambda scores, labels: seen.append(scores.copy()) or Errors(0, 0, 0))
     measure(data, TINY, "val", 0, 1)
     colour, hog, together = seen
     np.testing.assert_allclose(together, (colour + hog) / 2, rtol=0, atol=1e-6)
@@ -182,8 +183,8 @@ def test_each_cell_of_an_image_of_32_pixels_has_descriptors_of_every_kind(kind):
 
 
 def test_errors_are_shares_of_the_images_and_the_mean_of_the_classes():
-    scores, labels = np.eye(7)[[0, 1, 1, 5]], np.array([0, 1, 6, 6], np.int32)  # 6 comes after the others, which are 0
-    assert run._errors(scores, labels) == Errors(2 / 4, 2 / 4, 1 / 3)
+    rows, labels = np.eye(7)[[0, 1, 1, 5]], np.array([0, 1, 6, 6], np.int32)  # 6 comes after the others, which are 0
+    assert scores.errors(rows, labels) == Errors(2 / 4, 2 / 4, 1 / 3)
 
 
 def test_the_command_prints_what_run_returns(workshop, monkeypatch, capsys):
@@ -194,8 +195,8 @@ def test_the_command_prints_what_run_returns(workshop, monkeypatch, capsys):
     baseline(workshop.data, seed=5, workers=1, json=True)
     out = capsys.readouterr().out.splitlines()
     found = json.loads(out[-1])
-    scores = measure(Dataset(workshop.data), TINY, "val", 5, 1)
-    assert found == scores.as_json()
-    assert Errors(*(found[f"{name}_error"] for name in ("top1", "top5", "class"))) == scores.together
+    wanted = measure(Dataset(workshop.data), TINY, "val", 5, 1)
+    assert found == wanted.as_json()
+    assert Errors(*(found[f"{name}_error"] for name in ("top1", "top5", "class"))) == wanted.together
     assert out[0].startswith("colour") and out[2].startswith("together")
     assert asked == [("fisher", Dataset(workshop.data).size, False)]

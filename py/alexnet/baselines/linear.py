@@ -2,8 +2,8 @@
 
     minimise  decay/2 |w|^2 + mean of max(0, 1 - y (w.x + b)),  y = +1 for the class's own images, -1 for the rest
 
-for every class: a batch's margins are one product, its gradients another. The rate falls as
-rate (1 + decay rate t)^-power. From the second epoch on the weights of all steps are averaged.
+for every class: a batch's margins are one product, its gradients another. Where y = 0, nothing is learnt of the image.
+The rate falls as rate (1 + decay rate t)^-power. From the second epoch on the weights of all steps are averaged.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from alexnet.baselines.grid import Floats
 
 Labels = NDArray[np.int32]
+Signs = NDArray[np.int8]
 
 ORDER = 1  # a purpose of random numbers
 TRIED = 1000  # rows on which rates are tried
@@ -48,8 +49,9 @@ class Linear:
         return np.concatenate(parts)
 
 
-def train(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int = 0) -> Linear:
-    """The classifier of rows (n, D) with labels 0..classes-1 (n); float64 rows are computed in float64, others in 32.
+def train(rows: Floats, labels: Labels | Signs, classes: int, sgd: Sgd, seed: int = 0) -> Linear:
+    """The classifier of rows (n, D) with labels 0..classes-1 (n), or signs 1, -1, 0 (n, classes) where a row is of any
+    number of classes; float64 rows are computed in float64, others in 32.
 
     A row is read once an epoch, in an order of (seed, epoch); `rows` may be a mapped file larger than memory.
     """
@@ -58,14 +60,14 @@ def train(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int = 0) -
     return _descend(rows, labels, classes, sgd, seed)
 
 
-def objective(classifier: Linear, rows: Floats, labels: Labels, decay: float) -> float:
+def objective(classifier: Linear, rows: Floats, labels: Labels | Signs, decay: float) -> float:
     """What is minimised, summed over the classes."""
-    margins = _signs(labels, len(classifier.biases)) * classifier(rows)
-    hinge = np.maximum(0, 1 - margins).sum() / len(rows)
+    signs = _signs(labels, len(classifier.biases))
+    hinge = (abs(signs) * np.maximum(0, 1 - signs * classifier(rows))).sum() / len(rows)
     return float(hinge + decay / 2 * (classifier.weights**2).sum())
 
 
-def _descend(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int) -> Linear:
+def _descend(rows: Floats, labels: Labels | Signs, classes: int, sgd: Sgd, seed: int) -> Linear:
     kind = np.dtype(np.float64 if rows.dtype == np.float64 else np.float32).type
     weights: Floats = np.zeros((rows.shape[1], classes), kind)
     biases: Floats = np.zeros(classes, kind)
@@ -94,12 +96,14 @@ def _batches(count: int, sgd: Sgd, seed: int) -> Iterator[tuple[int, NDArray[np.
             yield epoch, np.sort(order[at : at + sgd.batch])
 
 
-def _signs(labels: Labels, classes: int) -> Floats:
-    """(n, classes): +1 at each row's own class, -1 elsewhere."""
+def _signs(labels: Labels | Signs, classes: int) -> Floats:
+    """(n, classes): +1 at each row's own class or classes, -1 elsewhere, 0 where it is neither."""
+    if labels.ndim == 2:
+        return labels.astype(np.float32)
     return np.where(labels[:, None] == np.arange(classes), np.float32(1), np.float32(-1))
 
 
-def _best_rate(rows: Floats, labels: Labels, classes: int, sgd: Sgd, seed: int) -> float:
+def _best_rate(rows: Floats, labels: Labels | Signs, classes: int, sgd: Sgd, seed: int) -> float:
     """The power of 2 from which one epoch comes lowest: from 1 upwards, or where that is worse, downwards."""
 
     def reached(rate: float) -> float:

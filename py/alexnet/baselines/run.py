@@ -6,18 +6,21 @@ classifier a channel -> the channels' scores averaged. Channels with the same de
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Generic, Literal
 
 import numpy as np
 
 from alexnet.baselines.describe import Describer, Descriptor
 from alexnet.baselines.fisher import FisherPlan
 from alexnet.baselines.grid import LEAST, Floats
-from alexnet.baselines.linear import Labels, Sgd
+from alexnet.baselines.linear import Labels, Sgd, Signs
+from alexnet.baselines.scores import Errors, Precisions, Reached, Scores, errors, precisions
+from alexnet.baselines.searches import searches
 from alexnet.baselines.signatures import (
     Classing,
     Coder,
@@ -35,7 +38,6 @@ from alexnet.console import progress
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 from alexnet.files import PART, take_name, writing
-from alexnet.metrics import class_error, misses
 from alexnet.workers import shared_out
 
 Kind = Literal["fisher", "sparse"]
@@ -68,27 +70,15 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Shares of the images whose label is not the best, not among the best five; the first as the classes' mean."""
+class Task(Generic[Reached]):
+    """What a classifier learns: the training images' labels (n), or signs (n, classes), as `linear.train` takes them.
 
-    top1_error: float
-    top5_error: float
-    class_error: float
+    `reached` tells what scores (n, classes) of the other images are worth.
+    """
 
-
-@dataclass(frozen=True)
-class Scores:
-    """What a baseline reached on `images` images after learning from `learnt`: all channels together, and each."""
-
-    images: int
-    learnt: int
-    together: Errors
-    channels: dict[str, Errors]
-
-    def as_json(self) -> dict[str, Any]:
-        """What `alexctl baseline --json` prints: `class_error`, keys of `alexctl eval --json`, and each channel's."""
-        channels = {name: asdict(errors) for name, errors in self.channels.items()}
-        return {**asdict(self.together), "images": self.images, "learnt": self.learnt, "channels": channels}
+    labels: Labels | Signs
+    classes: int
+    reached: Callable[[Floats], Reached]
 
 
 def plan(kind: Kind, size: int, quick: bool = False) -> Plan:
@@ -108,7 +98,7 @@ def run(
     seed: int = 0,
     workers: int = 1,
     kept: Path | None = None,
-) -> Scores:
+) -> Scores[Errors]:
     """Train a baseline on `data`'s training images and measure it on a split (paper, 6: Tables 1 and 2).
 
     Signatures lie in `kept`, from which it goes on when it is run again, or in a temporary folder. Raises Failure where
@@ -117,10 +107,40 @@ def run(
     return measure(data, plan(kind, data.size, quick), split, seed, workers, kept)
 
 
-def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int, kept: Path | None = None) -> Scores:
+def measure(
+    data: Dataset, chosen: Plan, split: str, seed: int, workers: int, kept: Path | None = None
+) -> Scores[Errors]:
     """The same of any plan."""
-    learnt, tested = data.split("train"), data.split(split)
-    counts = {"train": min(len(learnt), chosen.most or len(learnt)), split: len(tested)}
+    labels, own = data.split("train").labels, data.split(split).labels
+    task = Task(labels, len(data.classes), partial(errors, labels=own))
+    return _measured(data, task, chosen, split, seed, workers, kept)
+
+
+def search(
+    data: Dataset,
+    kind: Kind,
+    lists: Path,
+    split: str = "val",
+    quick: bool = False,
+    seed: int = 0,
+    workers: int = 1,
+) -> Scores[Precisions]:
+    """Train a baseline to find what shows each class of the `lists` in a folder, as images may show several (VOC2007).
+
+    The labels in `data` do not count. Raises Failure as `run` does, and where the lists do not fit its images.
+    """
+    wanted = searches(lists)
+    signs = wanted.signs(data.split("train"))
+    reached = partial(precisions, signs=wanted.signs(data.split(split)), classes=wanted.classes)
+    task = Task(signs, len(wanted.classes), reached)
+    return _measured(data, task, plan(kind, data.size, quick), split, seed, workers)
+
+
+def _measured(
+    data: Dataset, task: Task[Reached], chosen: Plan, split: str, seed: int, workers: int, kept: Path | None = None
+) -> Scores[Reached]:
+    there = len(task.labels)
+    counts = {"train": min(there, chosen.most or there), split: len(data.split(split))}
     with _folder(kept) as folder:
         for descriptor, channels in _by_descriptor(chosen.channels):
             if all(_file(folder, channel.name, each).exists() for channel in channels for each in counts):
@@ -135,8 +155,8 @@ def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int, ke
             Classing(
                 each.name,
                 _file(folder, each.name, "train"),
-                learnt.labels[: counts["train"]],
-                len(data.classes),
+                task.labels[: counts["train"]],
+                task.classes,
                 _file(folder, each.name, split),
                 chosen.sgd,
                 seed,
@@ -145,8 +165,8 @@ def measure(data: Dataset, chosen: Plan, split: str, seed: int, workers: int, ke
         ]
         scores = _classified(jobs, workers)
     mean = np.mean([scores[each.name] for each in chosen.channels], axis=0)
-    errors = {each.name: _errors(scores[each.name], tested.labels) for each in chosen.channels}
-    return Scores(len(tested), counts["train"], _errors(mean, tested.labels), errors)
+    alone = {each.name: task.reached(scores[each.name]) for each in chosen.channels}
+    return Scores(counts[split], counts["train"], task.reached(mean), alone)
 
 
 @contextmanager
@@ -227,11 +247,6 @@ def _check_room(folder: Path, needed: int) -> None:
             f"{folder.parent} needs {needed / 1e9:.1f} GB for the signatures, the disk has {free / 1e9:.1f} GB left: "
             "make room, set TMPDIR (alexctl reproduce: --out) to a larger one, or take --quick"
         )
-
-
-def _errors(scores: Floats, labels: Labels) -> Errors:
-    top1, top5 = (misses(scores, labels, count) / len(labels) for count in (1, 5))
-    return Errors(top1, top5, class_error(scores, labels))
 
 
 def _fisher(quick: bool, small: bool) -> Plan:

@@ -12,7 +12,7 @@ import numpy as np
 
 from alexnet.baselines.describe import Describer
 from alexnet.baselines.grid import Floats, Places
-from alexnet.baselines.linear import Labels, Sgd, train
+from alexnet.baselines.linear import Labels, Sgd, Signs, train
 from alexnet.data.shards import Dataset
 
 SAMPLE = 1  # a purpose of random numbers
@@ -114,7 +114,7 @@ class Classing:
 
     channel: str
     learnt: Path
-    labels: Labels
+    labels: Labels | Signs
     classes: int
     tested: Path
     sgd: Sgd
