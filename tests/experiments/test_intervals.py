@@ -39,6 +39,18 @@ def test_several_runs_have_students_interval(values):
     assert statistics.mean(values) == pytest.approx((middle, middle - reach, middle + reach))
 
 
+@pytest.mark.parametrize("values", [[0.2], [0.3, 0.1 + 0.2], [-1 / 120] * 3, [0.0, 0.0]])
+def test_runs_that_agree_by_chance_have_no_interval(values):
+    middle, low, high = statistics.mean(values)
+    assert middle == pytest.approx(values[0]) and math.isnan(low) and math.isnan(high)
+
+
+def test_an_effect_that_two_seeds_have_to_the_image_has_no_direction():
+    found = statistics.difference(missed(0.31, 0.52), missed(0.30, 0.51))
+    assert found.value == pytest.approx(0.01)
+    assert verdict(found, 0.017, comparable=False) == "other data or scale"
+
+
 def missed(*shares: float, images: int = 1000) -> list[np.ndarray]:
     return [np.arange(images) < share * images for share in shares]
 

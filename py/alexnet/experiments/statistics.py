@@ -14,7 +14,7 @@ Verdict = Literal["reproduced", "same direction", "not reproduced", "other data 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval from `n` seeds; `low` and `high` are NaN where one run allows none.
+    """A number with its 95 % interval from `n` seeds; `low` and `high` are NaN where the runs allow none.
 
     `none` is the value at which there would be no effect: 0 of a difference, 1 of a ratio; NaN of a plain level, of
     which `less` tells that a smaller one is the better.
@@ -38,12 +38,15 @@ def share(wrong: int, count: int) -> tuple[float, float, float]:
 
 
 def mean(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float, float]:
-    """The mean and its interval by Student's t: mean -+ t(n - 1) s / sqrt(n); of one value no interval."""
+    """The mean and its interval by Student's t: mean -+ t(n - 1) s / sqrt(n).
+
+    Of one value there is none, nor of equal ones: a few shares of so many images agree by chance.
+    """
     from scipy.stats import t
 
     numbers = np.asarray(values, np.float64)
     middle = float(numbers.mean())
-    if len(numbers) < 2:
+    if math.isclose(numbers.min(), numbers.max(), abs_tol=1e-12):
         return middle, math.nan, math.nan
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
     return middle, middle - reach, middle + reach
