@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "DIFFERENCES.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = ("README.md", "CONTRIBUTING.md", "DIFFERENCES.md", "engine/cuda/README.md")
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(?: {4}.*\n(?:\s*\n(?= {4}))*)+", re.M)
 PROGRAMS = "alexctl|python3?|(?:\\./)?scripts/|srun|sbatch|docker|apptainer|git|pip|module|export|source|--set"
 COMMAND = re.compile(rf"(?:{PROGRAMS})\S*")
 INLINE = re.compile(r"`((?:alexctl |\./scripts/|python scripts/)[^`]*)`")
+HINT = re.compile(r"`alexctl ([a-z]+)([^`]*)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PYTHON = re.compile(r"import \w+$")
 # Numbers, rules, how many processes and threads, and which of two classes is the likelier, differ from run to run.

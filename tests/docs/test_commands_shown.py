@@ -51,6 +51,11 @@ GIVEN = {
     "IMAGE": "apple.jpg",
     "images/grocery": "photos",
 }
+# Options of other programs: Slurm, Docker and Apptainer, pip, mypy, TensorBoard.
+OF_OTHERS = {
+    *("--array", "--cpus-per-task", "--gpus-per-node", "--mpi", "--nodes", "--ntasks", "--ntasks-per-node", "--signal"),
+    *("--nv", "--rm", "--shm-size", "--yes", "--strict", "--logdir"),
+}
 NAMED = re.compile(rf"\b({'|'.join(GIVEN)})\b")
 # What makes a command short. Of an option that is given twice the last counts.
 ONE = ("--device", "cpu", "--threads", "1")
@@ -138,6 +143,36 @@ def test_a_command_that_is_shown_is_one(page, line):
             command.make_context(name, rest, parent=context)
 
 
+def options() -> dict[str, set[str]]:
+    """Each command's, and under "" those of the program itself."""
+    group = typer.main.get_command(app)
+    commands = {"": group, **group.commands}
+    return {
+        name: {"--help", *(each for one in command.params for each in one.opts)} for name, command in commands.items()
+    }
+
+
+def test_every_command_and_option_is_on_a_page_and_no_page_has_others():
+    named = {each for page in PAGES for each in shown.OPTION.findall(page.read_text())}
+    own = {each for found in options().values() for each in found if each.startswith("--")}
+    scripts = "".join(path.read_text() for path in (ROOT / "scripts").rglob("*.py"))
+    assert own - named - {"--show-completion"} == set()
+    assert [each for each in named - own - OF_OTHERS if f'"{each}"' not in scripts] == []
+    text = "".join(page.read_text() for page in PAGES)
+    assert [name for name in options() if f"alexctl {name}" not in text] == []
+
+
+def test_a_command_that_the_program_itself_advises_is_one():
+    """In what it prints, in recipes' heads, in the scripts."""
+    known, found = options(), []
+    for folder, kinds in (("py", "*.py *.toml *.html *.js"), ("data_prep", "*.py"), ("scripts", "*.py *.sh")):
+        for path in (path for kind in kinds.split() for path in (ROOT / folder).rglob(kind)):
+            found += [(path.name, *each) for each in shown.HINT.findall(path.read_text())]
+    assert len(found) > 30
+    strange = [each for each in found if not {*shown.OPTION.findall(each[2])} <= known.get(each[1], set())]
+    assert strange == [] and {name for _, name, _ in found} <= {*known}
+
+
 def test_a_script_that_is_shown_is_there():
     text = "".join(page.read_text() for page in PAGES)
     named = set(re.findall(r"\bscripts/[\w/]+(?:\.\w+)?", text))
@@ -147,7 +182,13 @@ def test_a_script_that_is_shown_is_there():
 def test_links_lead_somewhere_and_to_every_page():
     led = {(page.parent / link).resolve() for page in PAGES for link in shown.links(page) if "://" not in link}
     assert len(led) > 20 and not [each for each in led if not each.exists()]
-    assert [page.name for page in PAGES if page not in led] == ["README.md"]
+    assert [page for page in PAGES if page not in led] == [ROOT / "README.md"]
+    assert [each.name for each in (ROOT / "docs").iterdir() if each not in led] == []
+
+
+def test_no_block_is_fenced():
+    """Blocks are indented: what stands between fences would not be run."""
+    assert [page.name for page in PAGES if re.search(r"^ *(```|~~~)", page.read_text(), re.M)] == []
 
 
 def test_what_is_left_out_is_shown():
