@@ -41,4 +41,4 @@ def recognise(source: Path, name: str | None = None) -> Form:
             return form
     if loose := folders.loose_images(source):
         raise Failure(f"{source}: its {loose} images lie in no class folders: {folders.advice(source)}")
-    raise Failure(f"{source} holds no images in a form that is known: {known}")
+    raise Failure(f"{source} holds no images in a form that is known: {folders.advice(source)}, or give one of {known}")

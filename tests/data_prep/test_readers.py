@@ -123,7 +123,7 @@ def test_unlabelled_test_images_are_left_out(tmp_path: Path) -> None:
 def test_sources_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"there is no .*alexctl prep SOURCE --out"):
         recognise(tmp_path / "images")
-    with pytest.raises(Failure, match=r"holds no images in a form that is known: ilsvrc2012 .*folders"):
+    with pytest.raises(Failure, match=r"that is known: make a folder .*/cat.*, or give one of ilsvrc2012 .*folders"):
         recognise(tmp_path)
     with pytest.raises(Failure, match=rf"is a file: give the folder in which it lies, alexctl prep {tmp_path} "):
         recognise(write(tmp_path / "set.tar", b"x"))

@@ -1,12 +1,16 @@
 """What a run's log and folder say of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from alexnet.errors import Failure
 from alexnet.runs.checkpoint import Shelf, write
-from alexnet.runs.directory import LOCK, summaries, summary
+from alexnet.runs.directory import LOCK, resolve, summaries, summary
 
 START = {"event": "start", "step": 0, "recipe": "mini", "data": "/photographs/data"}
 STEP = {"step": 7, "epoch": 1.75, "loss": 0.5, "top1_error": 0.25}
@@ -63,3 +67,18 @@ def test_what_is_damaged_is_told(tmp_path):
 def test_a_run_with_no_step_yet(tmp_path):
     found = summary(make(tmp_path / "a", START))
     assert found.step == 0 and found.epoch is None and found.best_error is None
+
+
+def test_a_folder_of_another_kind_is_no_run_and_the_line_says_which_to_name(tmp_path):
+    for name in ("old", "new"):
+        run = make(tmp_path / "runs" / name, START)
+        write(Shelf(run).path(4), {}, [])
+        Shelf(run).shelved(Shelf(run).path(4), best=True, kept=2)
+    os.utime(tmp_path / "runs" / "old" / "latest", (1, 1))
+    with pytest.raises(Failure, match=r"runs: a folder of runs; name one of them, such as .*runs/new$"):
+        resolve(tmp_path / "runs")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stats.h5").touch()
+    with pytest.raises(Failure, match="data: prepared data, not a run"):
+        resolve(tmp_path / "data")
+    assert resolve(run) == run

@@ -210,7 +210,12 @@ def _learnt(channels: Sequence[Channel], rows: Floats, folder: Path, seed: int, 
     file = folder / "sample.npy"
     np.save(file, rows)
     jobs = [Learning(each.name, each.plan, file, seed) for each in channels]
-    return dict(shared_out(learn, jobs, workers))
+    coders = {}
+    with progress(f"{channels[0].descriptor}: learning", len(jobs), "coders") as advance:
+        for channel, coder in shared_out(learn, jobs, workers):
+            coders[channel] = coder
+            advance(1)
+    return coders
 
 
 def _code(

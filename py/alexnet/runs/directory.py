@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alexnet import __version__
+from alexnet.data.format import STATS
 from alexnet.data.shards import Dataset
 from alexnet.engines import native
 from alexnet.errors import Failure, reason
@@ -50,12 +51,16 @@ def new_run(name: str) -> Path:
 def resolve(run: Path | None) -> Path:
     """The run asked for, or the newest in ./runs.
 
-    Raises Failure where there is none.
+    Raises Failure where there is none, or the folder is of another kind.
     """
     if run is None:
         return newest_run(RUNS)
     if not run.is_dir():
         raise Failure(f"{run}: no such run; train one with `alexctl train DATA --out {run}`")
+    if (run / STATS).exists():
+        raise Failure(f"{run}: prepared data, not a run; `alexctl runs` lists the runs")
+    if not (run / log.NAME).exists() and any(run.glob("*/latest")):
+        raise Failure(f"{run}: a folder of runs; name one of them, such as {newest_run(run)}")
     return run
 
 
