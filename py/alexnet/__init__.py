@@ -74,6 +74,7 @@ def prepare(
     """Images, a folder per class or a known dataset's files, into shards of size x size with mean and colour axes.
 
     The shares are those of train that become val and test where the source has none; `limit` is the images per class.
+    How it goes is told on standard error.
     """
     from data_prep import PrepOptions, prepare
 

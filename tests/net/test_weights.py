@@ -115,6 +115,23 @@ def test_the_checksum_covers_names_shapes_and_values(change, weights, saved):
     assert "damaged" in failure(load_safetensors, saved)
 
 
+def test_a_file_of_an_earlier_version_is_checked_too(weights, saved):
+    with safe_open(saved, framework="numpy") as file:
+        (checksum,) = file.metadata().values()
+    about = {"format": "alexnet", "crc32": checksum}
+    save_file(weights, saved, about)
+    assert same(load_safetensors(saved), weights)
+    save_file(weights | {"fc2.bias": np.nextafter(weights["fc2.bias"], np.float32(9))}, saved, about)
+    assert "damaged" in failure(load_safetensors, saved)
+
+
+def test_the_same_weights_are_the_same_file(weights, saved):
+    first = saved.read_bytes()
+    for _ in range(12):
+        save_safetensors(saved, weights)
+        assert saved.read_bytes() == first
+
+
 def test_damage(weights, saved, tmp_path):
     """400 files cut short or with bits turned: an error of one line, or the very same weights."""
     rng, data, path = random.Random(3), saved.read_bytes(), tmp_path / "d.safetensors"

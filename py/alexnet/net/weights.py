@@ -17,7 +17,7 @@ from alexnet.net.onnx import Graph
 from alexnet.recipe import Recipe, middle
 from alexnet.recipe.topology import Topology, topology
 
-FORMAT = "alexnet"
+CHECKSUM = "alexnet-crc32"  # the metadata's only entry: several the library writes in any order
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -29,7 +29,7 @@ def save_safetensors(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> 
     _require_finite(path, plain)
     try:
         with whole_file(Path(path)) as beside:
-            beside.write_bytes(save(plain, {"format": FORMAT, "crc32": _checksum(plain)}))
+            beside.write_bytes(save(plain, {CHECKSUM: _checksum(plain)}))
     except OSError as error:
         raise Failure(f"{path}: cannot write the weights: {reason(error)}") from None
 
@@ -52,7 +52,8 @@ def load_safetensors(path: Path) -> Weights:
                 weights[name] = file.get_tensor(name)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise Failure(f"{path}: not a whole safetensors file: {reason(error)}") from None
-    if about.get("format") == FORMAT and about.get("crc32") != _checksum(weights):
+    told = about.get("crc32") if about.get("format") == "alexnet" else about.get(CHECKSUM)  # the former until 0.2
+    if told is not None and told != _checksum(weights):
         raise Failure(f"{path}: damaged: its checksum does not match: make it again")
     _require_finite(path, weights)
     return weights
