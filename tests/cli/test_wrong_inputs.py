@@ -23,7 +23,7 @@ WRONG = {
     "features": ["{none} --out {out}", "{run} --out {none}/F.h5", "{run} --out {out} --layer relu99"],
     "neighbours": ["{none} {none}", "{text} {text}", "{recipe} {text}"],
     "codes": ["{none} {none}", "{text} {text}", "{recipe} {text}"],
-    "baseline": ["{none}", "{images}", "{data} --split test"],
+    "baseline": ["{none}", "{images}", "{data} --split test", "{data} --labels {images}"],
     "reproduce": ["depths", "--cifar {none} depth", "depth --out {text}"],
 }
 CASES = [(name, line) for name, lines in WRONG.items() for line in lines]
