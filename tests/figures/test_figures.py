@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from alexnet.errors import Failure
+from alexnet.figures.canvas import INK
 from alexnet.figures.confusion import confusion_figure
 from alexnet.figures.paper import (
     OTHER,
@@ -173,6 +174,14 @@ def test_training_curves_follow_the_log(tmp_path):
     middle = places[:, 1].mean()
     early, late = places[places[:, 1] < middle * 0.7], places[places[:, 1] > middle * 1.2]
     assert np.median(early[:, 0]) < np.median(late[:, 0]) - 50
+
+
+def test_the_place_of_the_legend_is_not_searched_for(tmp_path):
+    """The search looks at every point, of which a long run has a million; a rising loss would move it to the left."""
+    training_figure(rows(300, lambda step: step / 300), tmp_path / "t.png")
+    picture = pixels(tmp_path / "t.png")
+    _, columns = np.nonzero(near(picture[: picture.shape[0] // 6], INK, 40))
+    assert (columns > picture.shape[1] * 0.7).any()
 
 
 def test_steps_whose_loss_was_null_are_left_out(tmp_path):

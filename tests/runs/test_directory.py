@@ -78,7 +78,10 @@ def test_a_folder_of_another_kind_is_no_run_and_the_line_says_which_to_name(tmp_
     with pytest.raises(Failure, match=r"runs: a folder of runs; name one of them, such as .*runs/new$"):
         resolve(tmp_path / "runs")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "stats.h5").touch()
-    with pytest.raises(Failure, match="data: prepared data, not a run"):
-        resolve(tmp_path / "data")
+    (tmp_path / "cat.jpg").touch()
+    for name in ("data", "cat.jpg"):
+        with pytest.raises(Failure, match=rf"{name}: not a run's folder; name one of those that `alexctl runs` lists"):
+            resolve(tmp_path / name)
+    with pytest.raises(Failure, match="no such run; train one"):
+        resolve(tmp_path / "none")
     assert resolve(run) == run

@@ -32,15 +32,12 @@ def report(
 
 def _watch(runs: Sequence[Path], page: Path) -> None:
     from alexnet.pages.report import report
-    from alexnet.runs.directory import summary
+    from alexnet.runs.directory import training
 
-    def training() -> bool:
-        return any(summary(run).state == "training" for run in runs)
-
-    if not training():
+    if not any(map(training, runs)):
         return
     report(runs, page, seconds=SECONDS)
     say(f"{page}: open it in a browser; it is written anew every {SECONDS} s until the training ends")
-    while training():
+    while any(map(training, runs)):
         time.sleep(SECONDS)
         report(runs, page, seconds=SECONDS)

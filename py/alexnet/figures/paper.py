@@ -149,7 +149,8 @@ def training_figure(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     rate.set_xlabel("epochs", fontsize=9, color=INK)
     for each in (loss, error):
         if each.get_legend_handles_labels()[0]:
-            each.legend(frameon=False, fontsize=8, labelcolor=INK)
+            # Where it is best would take longer to find than all else in a run of a million steps.
+            each.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=INK)
     figure.align_ylabels(axes)
     save(figure, path)
 

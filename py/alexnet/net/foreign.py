@@ -47,8 +47,9 @@ def read(path: Path) -> Foreign:
         ".pth": lambda: _torchvision(_pickled(path)),
         ".onnx": lambda: _caffe(path),
     }
-    if path.suffix not in readers:
-        raise Failure(f"{path}: end its name with {', '.join(readers)}")
+    if not path.is_file() or path.suffix not in readers:
+        here = "no net that is known" if path.exists() else "no such file"
+        raise Failure(f"{path}: {here}; give torchvision's AlexNet (.safetensors, .pth) or bvlc_alexnet (.onnx)")
     try:
         found = readers[path.suffix]()
     except Failure as failure:

@@ -87,7 +87,7 @@ def _told(run: Path, name: str) -> Told:
     recipe = load(run / "recipe.toml")
     return Told(
         name,
-        summary(run),
+        summary(run, rows),
         start,
         [row for row in rows if "val_top1_error" in row],
         speeds[len(speeds) // 2] if speeds else None,

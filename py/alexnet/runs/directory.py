@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alexnet import __version__
-from alexnet.data.format import STATS
 from alexnet.data.shards import Dataset
 from alexnet.engines import native
 from alexnet.errors import Failure, reason
@@ -24,6 +24,7 @@ from alexnet.runs import log
 from alexnet.runs.checkpoint import Checkpoint, Shelf, newest_run, read
 from alexnet.runs.inputs import Inputs
 from alexnet.runs.inputs import read as read_inputs
+from alexnet.runs.log import Row
 
 RUNS = Path("runs")
 LOCK = ".lock"  # held by whoever trains
@@ -55,12 +56,12 @@ def resolve(run: Path | None) -> Path:
     """
     if run is None:
         return newest_run(RUNS)
-    if not run.is_dir():
+    if not run.exists():
         raise Failure(f"{run}: no such run; train one with `alexctl train DATA --out {run}`")
-    if (run / STATS).exists():
-        raise Failure(f"{run}: prepared data, not a run; `alexctl runs` lists the runs")
-    if not (run / log.NAME).exists() and any(run.glob("*/latest")):
+    if any(run.glob("*/latest")) and not (run / log.NAME).exists():
         raise Failure(f"{run}: a folder of runs; name one of them, such as {newest_run(run)}")
+    if not (run / log.NAME).exists() and not Shelf(run).all():
+        raise Failure(f"{run}: not a run's folder; name one of those that `alexctl runs` lists")
     return run
 
 
@@ -146,10 +147,15 @@ def summaries(folder: Path = RUNS) -> list[Summary]:
     return [summary(path.parent) for path in sorted(logs, key=lambda path: path.stat().st_mtime)]
 
 
-def summary(run: Path) -> Summary:
-    """What a run's log says of it, and whether somebody trains it now."""
+def training(run: Path) -> bool:
+    """Whether somebody trains it now."""
+    return held(run / LOCK)
+
+
+def summary(run: Path, rows: Sequence[Row] | None = None) -> Summary:
+    """What a run's log says of it, whose `rows` need not be read again, and whether somebody trains it now."""
     try:
-        rows = log.read(run / log.NAME)
+        rows = log.read(run / log.NAME) if rows is None else rows
     except Failure:
         return Summary(run, "", "", 0, None, None, "damaged")
     start = next((row for row in reversed(rows) if row.get("event") == "start"), {})
@@ -157,7 +163,7 @@ def summary(run: Path) -> Summary:
     errors = [row["val_top1_error"] for row in rows if row.get("val_top1_error") is not None]
     ended = next((row for row in reversed(rows) if row.get("event") in ("start", "end")), {})
     state: Literal["training", "stopped", "finished", "damaged"] = "stopped"
-    if held(run / LOCK):
+    if training(run):
         state = "training"
     elif ended.get("finished"):
         state = "finished"
