@@ -17,7 +17,7 @@ namespace {
 
 constexpr Index CHANNELS = 3;
 
-void check_augment(const std::vector<Crop>& images, Index side, const MeanImage& mean, const Maps& out,
+void check_augment(const std::vector<Crop>& images, Index side, const MeanImage& mean, const MapSizes& out,
                    float divide) {
     const char* op = "augment";
     const Index count = static_cast<Index>(images.size());
@@ -48,12 +48,14 @@ void copy_row(const Crop& image, const MeanImage& mean, Index side, Index y, Ind
 
 }  // namespace
 
-void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Maps out, float divide) {
+template <class T>
+void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Grid<T> out, float divide) {
     check_augment(images, side, mean, out, divide);
     parallel(out.blocks * out.height, [&](Index i) {
         const Index b = i / out.height, y = i % out.height;
+        thread_local Scratch scratch;
+        float* row = scratch.floats(out.row_stride());
         for (Index channel = 0; channel < CHANNELS; ++channel) {
-            float* row = out.at(b, channel, y);
             for (Index lane = 0; lane < LANES; ++lane) {
                 const Index n = b * LANES + lane;
                 if (n < static_cast<Index>(images.size()))
@@ -61,10 +63,14 @@ void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Maps o
                 else
                     for (Index x = 0; x < out.width; ++x) row[x * LANES + lane] = 0;
             }
-            if (divide != 1)
-                for (Index x = 0; x < out.width; ++x) store(row + x * LANES, load(row + x * LANES) / divide);
+            for (Index x = 0; x < out.width; ++x) {
+                const Vec16 v = load(row + x * LANES);
+                store(out.at(b, channel, y, x), divide == 1 ? v : v / divide);
+            }
         }
     });
 }
+
+FOR_MAPS(augment);
 
 }  // namespace alexnet

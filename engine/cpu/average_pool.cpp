@@ -10,7 +10,8 @@
 
 namespace alexnet {
 
-void average_pool_forward(ConstMaps x, Maps y, PoolShape s) {
+template <class T>
+void average_pool_forward(Grid<const T> x, Grid<T> y, PoolShape s) {
     check_pool("average_pool_forward", x, y, s);
     for_each_row(y, [&](Index b, Index c, Index oy) {
         const Span rows(oy, s, x.height);
@@ -25,7 +26,8 @@ void average_pool_forward(ConstMaps x, Maps y, PoolShape s) {
     });
 }
 
-void average_pool_backward(ConstMaps dy, Maps dx, PoolShape s) {
+template <class T>
+void average_pool_backward(Grid<const T> dy, Grid<T> dx, PoolShape s) {
     check_pool("average_pool_backward", dx, dy, s);
     for_each_row(dx, [&](Index b, Index c, Index iy) {
         const Holders rows(iy, s, dy.height);
@@ -41,6 +43,9 @@ void average_pool_backward(ConstMaps dy, Maps dx, PoolShape s) {
         }
     });
 }
+
+FOR_MAPS(average_pool_forward);
+FOR_MAPS(average_pool_backward);
 
 namespace naive {
 

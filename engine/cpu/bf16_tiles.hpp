@@ -13,35 +13,30 @@
 
 namespace alexnet::bf16 {
 
-using Word = std::uint32_t;
-typedef Word WordVec __attribute__((vector_size(WIDTH * 4)));
-
 inline constexpr Index SIDE = amx::TILE_ROWS;  // of a tile: rows, Words in a row, sums in a row
 inline constexpr Index DEPTH = 2 * SIDE;       // of the products that one step adds to a sum
 inline constexpr Index TILE_WORDS = SIDE * SIDE;
 static_assert(LANES == SIDE, "the images of a block are a row of sums");
 
-alignas(64) inline constexpr float NOTHING[LANES] = {};  // where there is no pixel, no map, no weight
-
-// The number with its upper half rounded; what the lower half holds then means nothing. A NaN stays one.
-template <class Bits, class Number>
-Bits rounded(const Number& v) {
-    Bits bits;
-    std::memcpy(&bits, &v, sizeof bits);
-    return v != v ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u);
-}
-
-inline std::uint16_t half(float v) { return rounded<Word>(v) >> 16; }
+template <class T>
+alignas(64) inline constexpr T NOTHING[LANES] = {};  // where there is no pixel, no map, no weight
 
 inline WordVec pairs(const Vec& first, const Vec& second) {
     return rounded<WordVec>(first) >> 16 | (rounded<WordVec>(second) & 0xffff0000u);
 }
+inline WordVec pairs(const float* first, const float* second) {
+    return pairs(load_vec(first), load_vec(second));
+}
+inline WordVec pairs(const Bf16* first, const Bf16* second) {
+    return load_words(first) | load_words(second) << 16;
+}
 
 // to[n] = first[n], second[n]: a row of a second tile.
-inline void write_pairs(Word* to, const float* first, const float* second) {
+template <class T>
+void write_pairs(Word* to, const T* first, const T* second) {
 #pragma GCC unroll 4
     for (Index i = 0; i < LANES; i += WIDTH) {
-        const WordVec words = pairs(load_vec(first + i), load_vec(second + i));
+        const WordVec words = pairs(first + i, second + i);
         std::memcpy(to + i, &words, sizeof words);
     }
 }
@@ -60,6 +55,10 @@ void write_row(Word* to, const float* first, const float* second, std::integer_s
 }
 inline void write_row(Word* to, const float* first, const float* second) {
     write_row(to, first, second, std::make_integer_sequence<int, WIDTH>());
+}
+inline void write_row(Word* to, const Bf16* first, const Bf16* second) {
+    std::memcpy(to, first, LANES * sizeof(Bf16));
+    std::memcpy(to + SIDE / 2, second, LANES * sizeof(Bf16));
 }
 
 // The same for numbers from[0, count) and zeros beyond, 32 to each tile; the tiles stand `next` Words apart.
@@ -83,8 +82,6 @@ inline void transpose(const void* from, void* to) {
             for (Index r = 0; r < WIDTH; ++r) store_vec(static_cast<float*>(to) + (j + r) * SIDE + i, v[r]);
         }
 }
-
-inline Word* words(Scratch& scratch, Index count) { return reinterpret_cast<Word*>(scratch.floats(count)); }
 
 // M x N tiles of sums in the tile registers, at most 2 x 2, and how their operands lie in memory.
 template <int M, int N>

@@ -6,6 +6,7 @@
 
 #include "amx.hpp"
 #include "bf16.hpp"
+#include "bindings_blocks.hpp"
 #include "bindings_fused.hpp"
 #include "bindings_local.hpp"
 #include "philox.hpp"
@@ -14,138 +15,6 @@
 
 namespace alexnet {
 namespace {
-
-// The operations that have a naive form beside the fast one, by their kind of signature.
-struct Convolution {
-    decltype(&conv_forward) forward;
-    decltype(&conv_backward_data) backward_data;
-    decltype(&conv_backward_weights) backward_weights;
-    decltype(&conv_products) products;
-
-    template <class C>
-    void bind(C& c) const {
-        def_conv_forward<In, Out>(c, forward);
-        def(
-            c, "conv_backward_data",
-            [f = backward_data](In dy, WeightsIn w, Out dx, Index stride, Index pad, Index groups) {
-                f(view(dy), view(w), view(dx), {stride, pad, groups});
-            },
-            array("dy"), array("w"), array("dx"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
-        def(
-            c, "conv_backward_weights",
-            [f = backward_weights](In x, In dy, WeightsOut dw, VectorOut db, Index stride, Index pad,
-                                   Index groups) {
-                f(view(x), view(dy), view(dw), view(db), {stride, pad, groups});
-            },
-            array("x"), array("dy"), array("dw"), array("db"), nb::kw_only(), "stride"_a, "pad"_a,
-            "groups"_a);
-        def(
-            c, "conv_products",
-            [f = products](WeightsIn w, In y, Index stride, Index pad, Index groups) {
-                return f(view(w), view(y), {stride, pad, groups});
-            },
-            array("w"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
-    }
-};
-
-struct Pooling {
-    decltype(&max_pool_forward) max_forward;
-    decltype(&max_pool_backward) max_backward;
-    decltype(&average_pool_forward) average_forward;
-    decltype(&average_pool_backward) average_backward;
-
-    template <class C>
-    void bind(C& c) const {
-        def_max_pool_forward<In, Out, Blocks<std::uint8_t>>(c, max_forward);
-        def(
-            c, "max_pool_backward",
-            [f = max_backward](In dy, Blocks<const std::uint8_t> argmax, Out dx, Index size, Index stride) {
-                f(view(dy), view(argmax), view(dx), {size, stride});
-            },
-            array("dy"), array("argmax"), array("dx"), nb::kw_only(), "size"_a, "stride"_a);
-        def_average_pool_forward<In, Out>(c, average_forward);
-        def(
-            c, "average_pool_backward",
-            [f = average_backward](In dy, Out dx, Index size, Index stride) {
-                f(view(dy), view(dx), {size, stride});
-            },
-            array("dy"), array("dx"), nb::kw_only(), "size"_a, "stride"_a);
-    }
-};
-
-struct Normalisation {
-    decltype(&lrn_forward) forward;
-    decltype(&lrn_backward) backward;
-    decltype(&lrn_spatial_forward) spatial_forward;
-    decltype(&lrn_spatial_backward) spatial_backward;
-
-    template <class C>
-    void bind(C& c) const {
-        def_lrn_forward<In, Out>(c, forward);
-        def(
-            c, "lrn_backward",
-            [f = backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta, Index groups) {
-                f(view(x), view(dy), view(dx), {n, k, alpha, beta}, groups);
-            },
-            array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a,
-            "groups"_a);
-        def_lrn_spatial_forward<In, Out>(c, spatial_forward);
-        def(
-            c, "lrn_spatial_backward",
-            [f = spatial_backward](In x, In dy, Out dx, Index n, float k, float alpha, float beta) {
-                f(view(x), view(dy), view(dx), {n, k, alpha, beta});
-            },
-            array("x"), array("dy"), array("dx"), nb::kw_only(), "n"_a, "k"_a, "alpha"_a, "beta"_a);
-    }
-};
-
-struct FullyConnected {
-    decltype(&fc_forward) forward;
-    decltype(&fc_backward_data) backward_data;
-    decltype(&fc_backward_weights) backward_weights;
-
-    template <class C>
-    void bind(C& c) const {
-        def_fc_forward<In, Out>(c, forward);
-        def(
-            c, "fc_backward_data",
-            [f = backward_data](In dy, MatrixIn w, Out dx) { f(view(dy), view(w), view(dx)); }, array("dy"),
-            array("w"), array("dx"));
-        def(
-            c, "fc_backward_weights",
-            [f = backward_weights](In x, In dy, MatrixOut dw, VectorOut db) {
-                f(view(x), view(dy), view(dw), view(db));
-            },
-            array("x"), array("dy"), array("dw"), array("db"));
-    }
-};
-
-template <class C>
-void bind_pointwise(C& c) {
-    def_activation<In, Out>(c, "relu_forward", &relu_forward);
-    def(
-        c, "relu_backward", [](In y, In dy, Out dx) { relu_backward(view(y), view(dy), view(dx)); },
-        array("y"), array("dy"), array("dx"));
-    def_activation<In, Out>(c, "tanh_forward", &tanh_forward);
-    def(
-        c, "tanh_backward", [](In y, In dy, Out dx) { tanh_backward(view(y), view(dy), view(dx)); },
-        array("y"), array("dy"), array("dx"));
-    def_scale<In, Out>(c, &scale);
-    def(
-        c, "dropout",
-        [](In x, Out y, double rate, std::uint32_t seed, std::uint32_t step, std::uint32_t layer,
-           Index first_unit, Index first_image) {
-            dropout(view(x), view(y), rate, {seed, step, layer, first_unit, first_image});
-        },
-        array("x"), array("y"), nb::kw_only(), "rate"_a, "seed"_a, "step"_a, "layer"_a, "first_unit"_a,
-        "first_image"_a);
-    def(
-        c, "sgd",
-        [](Array<float> w, Array<float> v, Array<const float> g, float rate, float momentum, float decay) {
-            sgd(view(w), view(v), view(g), rate, momentum, decay);
-        },
-        array("w"), array("v"), array("g"), nb::kw_only(), "rate"_a, "momentum"_a, "decay"_a);
-}
 
 // A new array for Python, of the given shape, filled by fill(data).
 template <class T, class Fill>
@@ -214,7 +83,7 @@ const char* best_isa() {
 }
 #endif
 
-// The kinds of engine. All others are Direct, but for their own operations.
+// The kinds of engine. Those on maps in float32 are Direct, but for their own operations.
 struct Direct : Operations {
     using Operations::Operations;
 };
@@ -224,12 +93,26 @@ struct Fast : Direct {
 struct Winograd : Direct {
     using Direct::Direct;
 };
-struct Bf16 : Direct {
-    using Direct::Direct;
-};
 struct Naive : Direct {
     using Direct::Direct;
 };
+struct InBf16 : Operations {
+    using Operations::Operations;
+};
+
+// What is the same on maps of either kind.
+template <class T, class C>
+void bind_maps(C& c) {
+    Pooling<T>{&max_pool_forward<T>, &max_pool_backward<T>, &average_pool_forward<T>,
+               &average_pool_backward<T>}
+        .bind(c);
+    Normalisation<T>{&lrn_forward<T>, &lrn_backward<T>, &lrn_spatial_forward<T>, &lrn_spatial_backward<T>}
+        .bind(c);
+    bind_pointwise<T>(c);
+    bind_fused<T>(c);
+    def_softmax_loss<Blocks<const T>, Blocks<T>>(c, &softmax_loss<T>);
+    def_augment<Blocks<T>>(c, &augment<T>);
+}
 
 template <class... Kind>
 nb::class_<Kind...> add(nb::module_& m, const char* name, const char* doc) {
@@ -250,49 +133,51 @@ void bind_engine(nb::module_& m) {
           [] { return nb::make_tuple(winograd::tiles_brought.load(), winograd::products_made.load()); });
 
     auto direct = add<Direct>(m, "Direct", "All operations on blocks of images.");
-    Convolution{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(direct);
-    Pooling{&max_pool_forward, &max_pool_backward, &average_pool_forward, &average_pool_backward}.bind(
+    bind_maps<float>(direct);
+    Convolution<float>{&conv_forward, &conv_backward_data, &conv_backward_weights, &conv_products}.bind(
         direct);
-    Normalisation{&lrn_forward, &lrn_backward, &lrn_spatial_forward, &lrn_spatial_backward}.bind(direct);
-    FullyConnected{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(direct);
-    LocallyConnected{&local_forward, &local_backward_data, &local_backward_weights}.bind(direct);
-    bind_pointwise(direct);
-    bind_fused(direct);
-    def_softmax_loss<In, Out>(direct, &softmax_loss);
-    def_augment<Out>(direct, &augment);
+    FullyConnected<float>{&fc_forward, &fc_backward_data, &fc_backward_weights}.bind(direct);
+    LocallyConnected<float>{&local_forward, &local_backward_data, &local_backward_weights}.bind(direct);
+    def_fc_descend<float>(direct, &fc_descend);
 
     auto fast = add<Fast, Direct>(m, "Fast", "With convolution by Winograd's method where that pays.");
-    Convolution{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights,
-                &fast::conv_products}
+    Convolution<float>{&fast::conv_forward, &fast::conv_backward_data, &fast::conv_backward_weights,
+                       &fast::conv_products}
         .bind(fast);
     auto winograd = add<Winograd, Direct>(m, "Winograd", "With convolution by Winograd's method.");
-    Convolution{&winograd::conv_forward, &winograd::conv_backward_data, &winograd::conv_backward_weights,
-                &winograd::conv_products}
+    Convolution<float>{&winograd::conv_forward, &winograd::conv_backward_data,
+                       &winograd::conv_backward_weights, &winograd::conv_products}
         .bind(winograd);
 
-    auto bf16 = add<Bf16, Direct>(m, "Bf16",
-                                  "With products of convolution and FC layers in bf16, by AMX or its model.");
-    Convolution{&bf16::conv_forward, &bf16::conv_backward_data, &bf16::conv_backward_weights, &conv_products}
+    auto bf16 = add<InBf16>(
+        m, "Bf16", "On maps in bf16, with products of convolution and FC layers by AMX or its model.");
+    bind_maps<Bf16>(bf16);
+    Convolution<Bf16>{&bf16::conv_forward, &bf16::conv_backward_data, &bf16::conv_backward_weights,
+                      &conv_products}
         .bind(bf16);
-    FullyConnected{&bf16::fc_forward, &bf16::fc_backward_data, &bf16::fc_backward_weights}.bind(bf16);
-    def_fc_descend(bf16, &bf16::fc_descend);
+    FullyConnected<Bf16>{&bf16::fc_forward, &bf16::fc_backward_data, &bf16::fc_backward_weights}.bind(bf16);
+    LocallyConnected<Bf16>{&bf16::local_forward, &bf16::local_backward_data, &bf16::local_backward_weights}
+        .bind(bf16);
+    def_fc_descend<Bf16>(bf16, &bf16::fc_descend);
 
 #if defined(ENGINE_BASE)
     m.def("best_isa", &best_isa);
     m.def("has_amx", &amx::permitted);
     auto naive = add<Naive, Direct>(m, "Naive", "With plain loops in double: the readable definition.");
-    Convolution{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights,
-                &conv_products}
+    Convolution<float>{&naive::conv_forward, &naive::conv_backward_data, &naive::conv_backward_weights,
+                       &conv_products}
         .bind(naive);
-    Pooling{&naive::max_pool_forward, &naive::max_pool_backward, &naive::average_pool_forward,
-            &naive::average_pool_backward}
+    Pooling<float>{&naive::max_pool_forward, &naive::max_pool_backward, &naive::average_pool_forward,
+                   &naive::average_pool_backward}
         .bind(naive);
-    Normalisation{&naive::lrn_forward, &naive::lrn_backward, &naive::lrn_spatial_forward,
-                  &naive::lrn_spatial_backward}
+    Normalisation<float>{&naive::lrn_forward, &naive::lrn_backward, &naive::lrn_spatial_forward,
+                         &naive::lrn_spatial_backward}
         .bind(naive);
-    FullyConnected{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(naive);
-    LocallyConnected{&naive::local_forward, &naive::local_backward_data, &naive::local_backward_weights}.bind(
+    FullyConnected<float>{&naive::fc_forward, &naive::fc_backward_data, &naive::fc_backward_weights}.bind(
         naive);
+    LocallyConnected<float>{&naive::local_forward, &naive::local_backward_data,
+                            &naive::local_backward_weights}
+        .bind(naive);
 #endif
 }
 

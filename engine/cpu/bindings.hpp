@@ -19,8 +19,6 @@ template <class T, class... Shape>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu, Shape...>;
 template <class T>
 using Blocks = Array<T, nb::shape<-1, -1, -1, -1, LANES>>;
-using In = Blocks<const float>;
-using Out = Blocks<float>;
 template <class T>
 using Single = Array<T, nb::shape<1, -1, -1, -1>>;
 using SingleIn = Single<const float>;

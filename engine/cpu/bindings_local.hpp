@@ -29,10 +29,14 @@ void def_local_forward(C& c, F f) {
         array("x"), array("w"), array("b"), array("y"), nb::kw_only(), "stride"_a, "pad"_a, "groups"_a);
 }
 
+template <class T>
 struct LocallyConnected {
-    decltype(&local_forward) forward;
-    decltype(&local_backward_data) backward_data;
-    decltype(&local_backward_weights) backward_weights;
+    using In = Blocks<const T>;
+    using Out = Blocks<T>;
+
+    void (*forward)(Grid<const T>, ConstBanks, ConstPlanes, Grid<T>, ConvShape);
+    void (*backward_data)(Grid<const T>, ConstBanks, Grid<T>, ConvShape);
+    void (*backward_weights)(Grid<const T>, Grid<const T>, Banks<float>, Planes<float>, ConvShape);
 
     template <class C>
     void bind(C& c) const {

@@ -10,8 +10,7 @@
 
 namespace alexnet {
 
-template <class T>
-std::ostream& operator<<(std::ostream& out, const Grid<T>& x) {
+inline std::ostream& operator<<(std::ostream& out, const MapSizes& x) {
     return out << '(' << x.blocks << ", " << x.maps << ", " << x.height << ", " << x.width << ", " << LANES
                << ')';
 }

@@ -235,7 +235,7 @@ thread_local Scratch packed_weights;
 
 }  // namespace
 
-Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
+Index conv_products(ConstKernels w, MapSizes y, ConvShape s) {
     check_conv_products(w, y, s);
     return w.kernels * w.taps() * y.pixels();
 }

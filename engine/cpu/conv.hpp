@@ -16,7 +16,8 @@ inline constexpr int OUTPUT_KERNELS = 2, OUTPUT_PIXELS = 1;
 #endif
 
 // db[k] = sum over b,oy,ox of dy[b,k,oy,ox]
-void bias_gradient(const ConstMaps& dy, const Numbers& db);
+template <class T>
+void bias_gradient(Grid<const T> dy, const Numbers& db);
 
 namespace naive {
 

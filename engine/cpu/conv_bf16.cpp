@@ -1,4 +1,4 @@
-// Convolution (conv.cpp) of numbers rounded to bf16, with sums in float32: forward and data gradient.
+// Convolution (conv.cpp) in bf16, with sums in float32: forward and data gradient.
 //
 // Both are one correlation over phases (conv_bf16.hpp): the data gradient is that of dy with the kernels flipped and
 // transposed, and its outputs are the phases of dx. A band of rows is laid into scratch memory with the maps innermost,
@@ -39,17 +39,17 @@ struct Packed {
 
     Packed(const Correlation& c, Scratch& scratch) : c(c) {
         const Index count = c.groups * c.row_tiles() * c.steps() * TILE_WORDS;
-        tiles = words(scratch, count);
+        tiles = scratch.numbers<Word>(count);
         std::fill_n(tiles, count, 0);
     }
     const Word* at(Index group, Index row_tile) const {
         return tiles + (group * c.row_tiles() + row_tile) * c.steps() * TILE_WORDS;
     }
-    std::uint16_t& weight(Index group, Index row, Index map, Index y, Index x) const {
+    Bf16& weight(Index group, Index row, Index map, Index y, Index x) const {
         const Index line = x * c.pairs() + map / 2, step = y * c.row_steps() + line / SIDE;
         Word* word = tiles + (group * c.row_tiles() + row / SIDE) * c.steps() * TILE_WORDS +
                      step * TILE_WORDS + row % SIDE * SIDE + line % SIDE;
-        return reinterpret_cast<std::uint16_t*>(word)[map % 2];
+        return reinterpret_cast<Bf16*>(word)[map % 2];
     }
 };
 
@@ -69,7 +69,7 @@ template <class Write>
 void correlate_band(const Correlation& c, const Packed& packed, Index b, Index group, Range rows,
                     const Write& write) {
     thread_local Scratch scratch;
-    Word* lines = words(scratch, c.line_words(rows.size()));
+    Word* lines = scratch.numbers<Word>(c.line_words(rows.size()));
     copy_lines(c, b, group, rows, lines);
     amx::Tiles tiles;
     alignas(64) float sums[4 * TILE_WORDS];
@@ -131,8 +131,9 @@ void conv_forward(ConstMaps x, ConstKernels w, ConstNumbers b, Maps y, ConvShape
         const float* from = w.data + kernel * w.taps();
         for (Index map = 0; map < w.maps; ++map)
             for (const auto& tap : taps.of)
-                packed.weight(kernel / kernels, kernel % kernels, map * phases.per_map() + tap.phase, tap.y,
-                              tap.x) = half(*from++);
+                put(packed.weight(kernel / kernels, kernel % kernels, map * phases.per_map() + tap.phase,
+                                  tap.y, tap.x),
+                    *from++);
     });
     correlate(c, packed, [&](Index block, Index group, Index row, Index oy, Index ox, const float* sums) {
         const Index kernel = group * kernels + row;
@@ -157,8 +158,9 @@ void conv_backward_data(ConstMaps dy, ConstKernels w, Maps dx, ConvShape s) {
         for (Index kernel = 0; kernel < kernels; ++kernel) {
             const float* from = &w.at(group * kernels + kernel, map, 0, 0);
             for (const auto& tap : taps.of)
-                packed.weight(group, map * per_map + tap.phase, kernel, taps.height - 1 - tap.y,
-                              taps.width - 1 - tap.x) = half(*from++);
+                put(packed.weight(group, map * per_map + tap.phase, kernel, taps.height - 1 - tap.y,
+                                  taps.width - 1 - tap.x),
+                    *from++);
         }
     });
     correlate(c, packed, [&](Index block, Index group, Index row, Index q, Index r, const float* sums) {

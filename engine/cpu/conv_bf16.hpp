@@ -16,12 +16,12 @@ namespace alexnet::bf16 {
 
 // A row of a phase: row[r] are the 16 numbers of its pixel r.
 struct PhaseRow {
-    const float* pixels = nullptr;  // of x's row; null: zeros
+    const Bf16* pixels = nullptr;  // of x's row; null: zeros
     Index first = 0, stride = 1, width = 0;
 
-    const float* operator[](Index r) const {
+    const Bf16* operator[](Index r) const {
         const Index x = r * stride + first;
-        return pixels && x >= 0 && x < width ? pixels + x * LANES : NOTHING;
+        return pixels && x >= 0 && x < width ? pixels + x * LANES : NOTHING<Bf16>;
     }
 };
 

@@ -1,4 +1,4 @@
-// Convolution's weight gradient (conv_weights.cpp) of numbers rounded to bf16, with sums in float32.
+// Convolution's weight gradient (conv_weights.cpp) in bf16, with sums in float32.
 //
 // Over phases (conv_bf16.hpp) a tap's gradient is the product of dy with x moved by the tap, its depth the images of two
 // neighbouring pixels. A band of rows of both is laid into scratch memory: dy by kernels, x with 16 phases innermost, so
@@ -125,8 +125,8 @@ struct Unit {
         while (height > 1 && slope_words(height) + input_words(height) > BAND_WORDS)
             height = ceil_divide(height, 2);
         const Split bands = split(g.dy.height, height);
-        Word* slopes = words(scratch_slopes, slope_words(bands.largest()));
-        Word* inputs = words(scratch_inputs, input_words(bands.largest()));
+        Word* slopes = scratch_slopes.numbers<Word>(slope_words(bands.largest()));
+        Word* inputs = scratch_inputs.numbers<Word>(input_words(bands.largest()));
         amx::Tiles tiles;
         for (Index b = 0; b < g.dy.blocks; ++b)
             for (Index band = 0; band < bands.count; ++band) {

@@ -21,7 +21,7 @@ void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers
     (pays ? winograd::conv_backward_weights : alexnet::conv_backward_weights)(x, dy, dw, db, s);
 }
 
-Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
+Index conv_products(ConstKernels w, MapSizes y, ConvShape s) {
     check_conv_products(w, y, s);
     return (winograd::pays(w, y, s) ? winograd::conv_products : alexnet::conv_products)(w, y, s);
 }

@@ -185,7 +185,8 @@ struct Unit {
 
 }  // namespace
 
-void bias_gradient(const ConstMaps& dy, const Numbers& db) {
+template <class T>
+void bias_gradient(Grid<const T> dy, const Numbers& db) {
     parallel(dy.maps, [&](Index k) {
         Vec16 total = splat(0);
         for (Index b = 0; b < dy.blocks; ++b) {
@@ -196,6 +197,8 @@ void bias_gradient(const ConstMaps& dy, const Numbers& db) {
         db.data[k] = sum(total);
     });
 }
+
+FOR_MAPS(bias_gradient);
 
 void conv_backward_weights(ConstMaps x, ConstMaps dy, Kernels<float> dw, Numbers db, ConvShape s) {
     check_conv_backward_weights("conv_backward_weights", x, dy, dw, db, s);

@@ -181,7 +181,7 @@ void correlate(const CorrelationAtPoints& c, const Weight& weight) {
 
 }  // namespace
 
-Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
+Index conv_products(ConstKernels w, MapSizes y, ConvShape s) {
     check_conv_products(w, y, s);
     check_form("conv_products", w, s);
     const Tiles tiles_y(y.height, s.phase_taps(w.height)), tiles_x(y.width, s.phase_taps(w.width));
@@ -189,7 +189,7 @@ Index conv_products(ConstKernels w, ConstMaps y, ConvShape s) {
 }
 
 // Measured in products: what the transforms cost a map and a point, and those of the kernels a block of images.
-bool pays(ConstKernels w, ConstMaps y, ConvShape s) {
+bool pays(ConstKernels w, MapSizes y, ConvShape s) {
     constexpr double MAP_COST = 25, KERNEL_COST = 4;
     if (!has_form(w, s)) return false;
     const Tiles tiles_y(y.height, s.phase_taps(w.height)), tiles_x(y.width, s.phase_taps(w.width));

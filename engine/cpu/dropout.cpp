@@ -35,7 +35,8 @@ void draw_block(DropoutDraw d, Index unit, Index image, std::uint32_t (&draws)[U
 
 }  // namespace
 
-void dropout(ConstMaps x, Maps y, double rate, DropoutDraw d) {
+template <class T>
+void dropout(Grid<const T> x, Grid<T> y, double rate, DropoutDraw d) {
     constexpr Index WORDS = Index{1} << 32;
     const Index units = x.maps * x.pixels();
     check_alike("dropout", x, y);
@@ -55,9 +56,11 @@ void dropout(ConstMaps x, Maps y, double rate, DropoutDraw d) {
             const Index at = (b * units + first + u) * LANES;
 #pragma omp simd
             for (Index lane = 0; lane < LANES; ++lane)
-                y.data[at + lane] = limit != 0 && draws[u][lane] <= last ? 0.0f : x.data[at + lane];
+                y.data[at + lane] = limit != 0 && draws[u][lane] <= last ? T{} : x.data[at + lane];
         }
     });
 }
+
+FOR_MAPS(dropout);
 
 }  // namespace alexnet

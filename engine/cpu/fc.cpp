@@ -117,7 +117,8 @@ void fc_backward_weights(ConstMaps x, ConstMaps dy, Numbers dw, Numbers db) {
     fc_backward_bias(dy, db);
 }
 
-void fc_backward_bias(ConstMaps dy, Numbers db) {
+template <class T>
+void fc_backward_bias(Grid<const T> dy, Numbers db) {
     check_some("fc_backward_bias", dy);
     CHECK(dy.height == 1 && dy.width == 1 && db.columns == dy.maps, "fc_backward_bias", "db ", db,
           " does not fit dy ", dy);
@@ -127,6 +128,8 @@ void fc_backward_bias(ConstMaps dy, Numbers db) {
         db.data[o] = sum(total);
     }
 }
+
+FOR_MAPS(fc_backward_bias);
 
 void fc_descend(ConstMaps x, ConstMaps dy, Numbers w, Numbers v, Descent d) {
     check_fc("fc_descend", x, {w.data, w.rows, w.columns}, dy);

@@ -1,5 +1,5 @@
-// Fully connected layers (fc.cpp) of numbers rounded to bf16, with sums in float32. Weights stay float32 in memory: each
-// is rounded where a product reads it, a part at a time that then stays in the cache.
+// Fully connected layers (fc.cpp) in bf16, with sums in float32. Weights stay float32 in memory: each is rounded where a
+// product reads it, a part at a time that then stays in the cache.
 #include <algorithm>
 
 #include "bf16.hpp"
@@ -35,9 +35,9 @@ void for_each_block(Index down, Index right, const Body& body) {
 // x as second tiles, depth its features: for each step, for each block of images.
 const Word* features_as_depth(Scratch& scratch, const ConstMaps& x) {
     const Index count = features(x), steps = ceil_divide(count, DEPTH);
-    Word* to = words(scratch, steps * x.blocks * TILE_WORDS);
+    Word* to = scratch.numbers<Word>(steps * x.blocks * TILE_WORDS);
     parallel(x.blocks, [&](Index b) {
-        const auto feature = [&](Index f) { return f < count ? x.at(b, 0) + f * LANES : NOTHING; };
+        const auto feature = [&](Index f) { return f < count ? x.at(b, 0) + f * LANES : NOTHING<Bf16>; };
         for (Index f = 0; f < steps * DEPTH; f += 2)
             write_pairs(to + (f / DEPTH * x.blocks + b) * TILE_WORDS + f % DEPTH / 2 * SIDE, feature(f),
                         feature(f + 1));
@@ -48,9 +48,9 @@ const Word* features_as_depth(Scratch& scratch, const ConstMaps& x) {
 // dy as first tiles, a row an image, depth its units: for each block of images, for each step.
 const Word* units_as_depth(Scratch& scratch, const ConstMaps& dy) {
     const Index steps = ceil_divide(dy.maps, DEPTH);
-    Word* to = words(scratch, dy.blocks * steps * TILE_WORDS);
+    Word* to = scratch.numbers<Word>(dy.blocks * steps * TILE_WORDS);
     parallel(dy.blocks * steps, [&](Index i) {
-        const auto unit = [&](Index o) { return o < dy.maps ? dy.at(i / steps, o) : NOTHING; };
+        const auto unit = [&](Index o) { return o < dy.maps ? dy.at(i / steps, o) : NOTHING<Bf16>; };
         Word by_unit[TILE_WORDS];
         for (Index r = 0; r < SIDE; ++r) {
             const Index o = i % steps * DEPTH + 2 * r;
@@ -66,11 +66,11 @@ const Word* units_as_depth(Scratch& scratch, const ConstMaps& dy) {
 template <bool FIRST>
 const Word* images_as_depth(Scratch& scratch, const ConstMaps& x) {
     const Index count = features(x), steps = ceil_divide(x.blocks, 2), tiles = ceil_divide(count, SIDE);
-    Word* to = words(scratch, tiles * steps * TILE_WORDS);
+    Word* to = scratch.numbers<Word>(tiles * steps * TILE_WORDS);
     parallel(tiles * steps, [&](Index i) {
         const Index tile = i / steps, b = i % steps * 2;
         const auto row = [&](Index block, Index f) {
-            return f < count && block < x.blocks ? x.at(block, 0) + f * LANES : NOTHING;
+            return f < count && block < x.blocks ? x.at(block, 0) + f * LANES : NOTHING<Bf16>;
         };
         Word by_feature[TILE_WORDS];
         Word* rows = FIRST ? to + i * TILE_WORDS : by_feature;
@@ -94,7 +94,7 @@ void rows_as_depth(const ConstNumbers& w, Range rows, Range columns, Index steps
         for (Index f = columns.begin; f < columns.end; f += SIDE) {
             float room[2][LANES] = {};
             const auto row = [&](Index i) -> const float* {
-                if (rows.begin + o + i >= rows.end) return NOTHING;
+                if (rows.begin + o + i >= rows.end) return NOTHING<float>;
                 const float* from = w.data + (rows.begin + o + i) * w.columns + f;
                 if (f + SIDE <= columns.end) return from;
                 std::copy(from, from + columns.end - f, room[i]);
@@ -148,7 +148,7 @@ void fc_forward(ConstMaps x, ConstNumbers w, ConstNumbers b, Maps y, bool relu) 
         const Range rows = part(slice, SLICE_ROWS, w.rows);
         const Index row_tiles = ceil_divide(rows.size(), SIDE);
         float* sums = scratch_sums.floats(row_tiles * x.blocks * TILE_WORDS);
-        Word* weights = words(scratch, 2 * PART_FEATURES / DEPTH * TILE_WORDS);
+        Word* weights = scratch.numbers<Word>(2 * PART_FEATURES / DEPTH * TILE_WORDS);
         std::fill_n(weights, 2 * PART_FEATURES / DEPTH * TILE_WORDS, 0);
         amx::Tiles tiles;
         for (Index i = 0; i < ceil_divide(w.columns, PART_FEATURES); ++i) {
@@ -192,7 +192,7 @@ void fc_backward_data(ConstMaps dy, ConstNumbers w, Maps dx) {
         const Range columns = part(slice, SLICE_FEATURES, w.columns);
         const Index column_tiles = ceil_divide(columns.size(), SIDE);
         float* sums = scratch_sums.floats(dx.blocks * column_tiles * TILE_WORDS);
-        Word* weights = words(scratch, column_tiles * PART_ROWS / DEPTH * TILE_WORDS);
+        Word* weights = scratch.numbers<Word>(column_tiles * PART_ROWS / DEPTH * TILE_WORDS);
         amx::Tiles tiles;
         for (Index i = 0; i < ceil_divide(w.rows, PART_ROWS); ++i) {
             const Range rows = part(i, PART_ROWS, w.rows);

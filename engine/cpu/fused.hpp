@@ -7,14 +7,17 @@
 namespace alexnet {
 
 // fc_backward_weights' db by itself.
-void fc_backward_bias(ConstMaps dy, Numbers db);
+template <class T>
+void fc_backward_bias(Grid<const T> dy, Numbers db);
 // fc_backward_weights, whose dw is the gradient of an sgd of w and v, and is never whole.
 void fc_descend(ConstMaps x, ConstMaps dy, Numbers w, Numbers v, Descent d);
 // lrn_forward, and max_pool_forward of the responses.
-void lrn_max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, Response r, Index groups,
+template <class T>
+void lrn_max_pool_forward(Grid<const T> x, Grid<T> y, Grid<std::uint8_t> argmax, Response r, Index groups,
                           PoolShape s);
 // Their gradient; relu: and relu_backward's, where x is ReLU's output.
-void lrn_max_pool_backward(ConstMaps x, ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, Response r,
-                           Index groups, PoolShape s, bool relu);
+template <class T>
+void lrn_max_pool_backward(Grid<const T> x, Grid<const T> dy, Grid<const std::uint8_t> argmax, Grid<T> dx,
+                           Response r, Index groups, PoolShape s, bool relu);
 
 }  // namespace alexnet

@@ -16,7 +16,7 @@ constexpr Index STRIP_PIXELS = 64;  // 4 kB a map: long runs, and the window's m
 constexpr Index STRIP_RATIOS = 32 * 1024;  // floats of a group: they stay in a second-level cache
 
 template <class Body>
-void for_each_strip(const ConstMaps& x, Index groups, Index longest, const Body& body) {
+void for_each_strip(const MapSizes& x, Index groups, Index longest, const Body& body) {
     const Index strips = (x.pixels() + longest - 1) / longest, maps = x.maps / groups;
     parallel(x.blocks * groups * strips, [&](Index i) {
         const Index first = i % strips * longest;
@@ -27,7 +27,8 @@ void for_each_strip(const ConstMaps& x, Index groups, Index longest, const Body&
 
 }  // namespace
 
-void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
+template <class T>
+void lrn_forward(Grid<const T> x, Grid<T> y, Response r, Index groups) {
     check_lrn("lrn_forward", x, y, r, groups);
     with_powers(r.beta, [&](auto powers) {
         for_each_strip(x, groups, STRIP_PIXELS, [&](const Strip& t) {
@@ -36,7 +37,8 @@ void lrn_forward(ConstMaps x, Maps y, Response r, Index groups) {
     });
 }
 
-void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) {
+template <class T>
+void lrn_backward(Grid<const T> x, Grid<const T> dy, Grid<T> dx, Response r, Index groups) {
     check_lrn("lrn_backward", x, dx, r, groups);
     CHECK(same_shape(x, dy), "lrn_backward", "dy ", dy, " is not like x ", x);
     const Index longest = std::clamp<Index>(STRIP_RATIOS / (x.maps / groups * LANES), 1, STRIP_PIXELS);
@@ -48,6 +50,9 @@ void lrn_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r, Index groups) 
         });
     });
 }
+
+FOR_MAPS(lrn_forward);
+FOR_MAPS(lrn_backward);
 
 namespace naive {
 

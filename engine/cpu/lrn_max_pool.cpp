@@ -13,20 +13,21 @@ namespace {
 constexpr Index BAND_PIXELS = 512;  // 32 kB a map: of all maps in a window, in a second-level cache
 
 // Rows [begin, end) of the maps of one group of one block.
-Strip strip_of(const ConstMaps& x, Index block_and_group, Index maps, Range rows) {
+Strip strip_of(const MapSizes& x, Index block_and_group, Index maps, Range rows) {
     return {block_and_group * maps * x.map_stride() + rows.begin * x.row_stride(), x.map_stride(), maps,
             rows.size() * x.width};
 }
 
-void check_lrn_max_pool(const char* op, const ConstMaps& x, const ConstMaps& y,
-                        const Grid<const std::uint8_t>& argmax, Response r, Index groups, PoolShape s) {
+void check_lrn_max_pool(const char* op, const MapSizes& x, const MapSizes& y, const MapSizes& argmax,
+                        Response r, Index groups, PoolShape s) {
     check_lrn(op, x, x, r, groups);
     check_max_pool(op, x, y, argmax, s);
 }
 
 }  // namespace
 
-void lrn_max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, Response r, Index groups,
+template <class T>
+void lrn_max_pool_forward(Grid<const T> x, Grid<T> y, Grid<std::uint8_t> argmax, Response r, Index groups,
                           PoolShape s) {
     check_lrn_max_pool("lrn_max_pool_forward", x, y, argmax, r, groups, s);
     const Index maps = x.maps / groups,
@@ -38,7 +39,7 @@ void lrn_max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, Respon
             const Range band = bands[task % bands.count];
             const Index part = task / bands.count, first = band.begin * s.stride;
             const Strip t = strip_of(x, part, maps, {first, Span(band.end - 1, s, x.height).end});
-            float* responses = scratch.floats(t.pixels * LANES);
+            T* responses = scratch.numbers<T>(t.pixels * LANES);
             for (Index i = 0; i < maps; ++i) {
                 respond(x.data, t, i, r, powers, responses);
                 for (Index oy = band.begin; oy < band.end; ++oy) {
@@ -52,8 +53,9 @@ void lrn_max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, Respon
     });
 }
 
-void lrn_max_pool_backward(ConstMaps x, ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, Response r,
-                           Index groups, PoolShape s, bool relu) {
+template <class T>
+void lrn_max_pool_backward(Grid<const T> x, Grid<const T> dy, Grid<const std::uint8_t> argmax, Grid<T> dx,
+                           Response r, Index groups, PoolShape s, bool relu) {
     check_lrn_max_pool("lrn_max_pool_backward", x, dy, argmax, r, groups, s);
     CHECK(same_shape(x, dx), "lrn_max_pool_backward", "dx ", dx, " is not like x ", x);
     const Index maps = x.maps / groups;
@@ -61,7 +63,7 @@ void lrn_max_pool_backward(ConstMaps x, ConstMaps dy, Grid<const std::uint8_t> a
         parallel(x.blocks * groups * x.height, [&](Index task) {
             thread_local Scratch scratch;
             const Index part = task / x.height, row = task % x.height;
-            float* responses = scratch.floats(x.row_stride());  // their gradient
+            T* responses = scratch.numbers<T>(x.row_stride());  // their gradient
             const auto slopes = [&](Index i) {
                 const Index b = part / groups, c = part % groups * maps + i;
                 max_pool_row_backward(dy, argmax, s, b, c, row, x.width, responses);
@@ -74,5 +76,8 @@ void lrn_max_pool_backward(ConstMaps x, ConstMaps dy, Grid<const std::uint8_t> a
         });
     });
 }
+
+FOR_MAPS(lrn_max_pool_forward);
+FOR_MAPS(lrn_max_pool_backward);
 
 }  // namespace alexnet

@@ -13,7 +13,7 @@ namespace alexnet {
 
 namespace {
 
-void check_backward(const ConstMaps& x, const ConstMaps& dy, const ConstMaps& dx, Response r) {
+void check_backward(const MapSizes& x, const MapSizes& dy, const MapSizes& dx, Response r) {
     check_response("lrn_spatial_backward", x, dx, r);
     CHECK(same_shape(x, dy), "lrn_spatial_backward", "dy ", dy, " is not like x ", x);
 }
@@ -21,7 +21,7 @@ void check_backward(const ConstMaps& x, const ConstMaps& dy, const ConstMaps& dx
 // Window sums of one row: first down the columns (value(row, column) gives the terms), then along the row.
 // body(column, sum). `columns` is scratch for width * LANES floats.
 template <class Value, class Body>
-void window_sums(const ConstMaps& x, Index row, Index half, float* columns, const Value& value,
+void window_sums(const MapSizes& x, Index row, Index half, float* columns, const Value& value,
                  const Body& body) {
     const Index top = std::max<Index>(row - half, 0), bottom = std::min(row + half + 1, x.height);
     for (Index i = 0; i < x.width; ++i) {
@@ -39,13 +39,13 @@ void window_sums(const ConstMaps& x, Index row, Index half, float* columns, cons
 
 // Calls body(b, c) for all maps, in parallel.
 template <class Body>
-void for_each_map(const ConstMaps& x, const Body& body) {
+void for_each_map(const MapSizes& x, const Body& body) {
     parallel(x.blocks * x.maps, [&](Index i) { body(i / x.maps, i % x.maps); });
 }
 
 // Calls body(row, column, s) for the pixels of one map.
-template <class Body>
-void for_each_scale(const ConstMaps& x, Index b, Index c, Response r, float* columns, const Body& body) {
+template <class T, class Body>
+void for_each_scale(const Grid<const T>& x, Index b, Index c, Response r, float* columns, const Body& body) {
     for (Index row = 0; row < x.height; ++row)
         window_sums(
             x, row, r.n / 2, columns,
@@ -58,7 +58,8 @@ void for_each_scale(const ConstMaps& x, Index b, Index c, Response r, float* col
 
 }  // namespace
 
-void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
+template <class T>
+void lrn_spatial_forward(Grid<const T> x, Grid<T> y, Response r) {
     check_response("lrn_spatial_forward", x, y, r);
     with_powers(r.beta, [&](auto powers) {
         for_each_map(x, [&](Index b, Index c) {
@@ -71,30 +72,35 @@ void lrn_spatial_forward(ConstMaps x, Maps y, Response r) {
     });
 }
 
-void lrn_spatial_backward(ConstMaps x, ConstMaps dy, Maps dx, Response r) {
+template <class T>
+void lrn_spatial_backward(Grid<const T> x, Grid<const T> dy, Grid<T> dx, Response r) {
     check_backward(x, dy, dx, r);
     with_powers(r.beta, [&](auto powers) {
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
-            float* columns = scratch.floats(x.row_stride() + x.map_stride());
-            float* ratios = columns + x.row_stride();
+            float* columns = scratch.floats(x.row_stride() + 2 * x.map_stride());
+            float *ratios = columns + x.row_stride(), *direct = ratios + x.map_stride();
             for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
-                const Vec16 direct = load(dy.at(b, c, row, i)) * powers.power(scale);
-                store(dx.at(b, c, row, i), direct);
-                store(ratios + (row * x.width + i) * LANES,
-                      powers.ratio(direct * load(x.at(b, c, row, i)), scale));
+                const Index at = (row * x.width + i) * LANES;
+                const Vec16 slope = load(dy.at(b, c, row, i)) * powers.power(scale);
+                store(direct + at, slope);
+                store(ratios + at, powers.ratio(slope * load(x.at(b, c, row, i)), scale));
             });
             for (Index row = 0; row < x.height; ++row)
                 window_sums(
                     x, row, r.n / 2, columns,
                     [&](Index j, Index i) { return load(ratios + (j * x.width + i) * LANES); },
                     [&](Index i, const Vec16& others) {
-                        float* at = dx.at(b, c, row, i);
-                        store(at, load(at) - load(x.at(b, c, row, i)) * others * (2 * r.alpha * r.beta));
+                        store(dx.at(b, c, row, i),
+                              load(direct + (row * x.width + i) * LANES) -
+                                  load(x.at(b, c, row, i)) * others * (2 * r.alpha * r.beta));
                     });
         });
     });
 }
+
+FOR_MAPS(lrn_spatial_forward);
+FOR_MAPS(lrn_spatial_backward);
 
 namespace naive {
 

@@ -24,7 +24,8 @@ inline Vec16 window_sum(Index i, Index half, Index maps, const Value& value) {
     return total;
 }
 
-inline Vec16 squares(const float* x, const Strip& t, Index i, Index half, Index pixel) {
+template <class T>
+Vec16 squares(const T* x, const Strip& t, Index i, Index half, Index pixel) {
     return window_sum(i, half, t.maps, [&](Index j) {
         const Vec16 v = load(x + t.offset(j) + pixel * LANES);
         return v * v;
@@ -32,38 +33,43 @@ inline Vec16 squares(const float* x, const Strip& t, Index i, Index half, Index 
 }
 
 // The responses of map i.
-template <class Powers>
-void respond(const float* x, const Strip& t, Index i, Response r, const Powers& powers, float* y) {
+template <class T, class Powers>
+void respond(const T* x, const Strip& t, Index i, Response r, const Powers& powers, T* y) {
     for (Index p = 0; p < t.pixels; ++p) {
         const Vec16 scale = splat(r.k) + squares(x, t, i, r.n / 2, p) * r.alpha;
         store(y + p * LANES, load(x + t.offset(i) + p * LANES) * powers.power(scale));
     }
 }
 
-// The gradient of all maps, as given(x, gradient), where slopes(i) leads to dy of map i: asked for once, in order.
-template <class Powers, class Slopes, class Given>
-void respond_backward(const float* x, const Strip& t, Response r, const Powers& powers, const Slopes& slopes,
-                      float* dx, const Given& given) {
+// The gradient of all maps, as given(x, gradient), where slopes(i) leads to dy of map i: asked for once, in order. A map's
+// own part waits in float32 for the ratios of the maps above it.
+template <class T, class Powers, class Slopes, class Given>
+void respond_backward(const T* x, const Strip& t, Response r, const Powers& powers, const Slopes& slopes,
+                      T* dx, const Given& given) {
     thread_local Scratch scratch;
-    float* ratios = scratch.floats(t.maps * t.pixels * LANES);
-    for (Index i = 0; i < t.maps; ++i) {
-        const float* dy = slopes(i);
-        for (Index p = 0; p < t.pixels; ++p) {
+    const Index half = std::min(r.n / 2, t.maps - 1), row = t.pixels * LANES;
+    float* ratios = scratch.floats((t.maps + half + 1) * row);
+    const auto waiting = [&](Index i) { return ratios + (t.maps + i % (half + 1)) * row; };
+    for (Index next = 0; next < t.maps + half; ++next) {
+        if (next < t.maps) {
+            const T* dy = slopes(next);
+            for (Index p = 0; p < t.pixels; ++p) {
+                const Vec16 scale = splat(r.k) + squares(x, t, next, half, p) * r.alpha;
+                const Vec16 direct = load(dy + p * LANES) * powers.power(scale);
+                const Vec16 own = load(x + t.offset(next) + p * LANES);
+                store(waiting(next) + p * LANES, direct);
+                store(ratios + next * row + p * LANES, powers.ratio(direct * own, scale));
+            }
+        }
+        const Index i = next - half;
+        for (Index p = 0; i >= 0 && p < t.pixels; ++p) {
             const Index at = t.offset(i) + p * LANES;
-            const Vec16 scale = splat(r.k) + squares(x, t, i, r.n / 2, p) * r.alpha;
-            const Vec16 direct = load(dy + p * LANES) * powers.power(scale);
-            store(dx + at, direct);
-            store(ratios + (i * t.pixels + p) * LANES, powers.ratio(direct * load(x + at), scale));
+            const Vec16 others =
+                window_sum(i, half, t.maps, [&](Index j) { return load(ratios + j * row + p * LANES); });
+            const Vec16 own = load(x + at);
+            store(dx + at, given(own, load(waiting(i) + p * LANES) - own * others * (2 * r.alpha * r.beta)));
         }
     }
-    for (Index i = 0; i < t.maps; ++i)
-        for (Index p = 0; p < t.pixels; ++p) {
-            const Index at = t.offset(i) + p * LANES;
-            const Vec16 others = window_sum(
-                i, r.n / 2, t.maps, [&](Index j) { return load(ratios + (j * t.pixels + p) * LANES); });
-            const Vec16 own = load(x + at);
-            store(dx + at, given(own, load(dx + at) - own * others * (2 * r.alpha * r.beta)));
-        }
 }
 
 }  // namespace alexnet

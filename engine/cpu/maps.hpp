@@ -9,15 +9,24 @@ namespace alexnet {
 using Index = std::int64_t;
 inline constexpr Index LANES = 16;
 
-template <class T>
-struct Grid {
-    T* data;
+// A number bf16: the upper half of a float32's bits. Maps are of one or of the other.
+using Bf16 = std::uint16_t;
+
+struct MapSizes {
     Index blocks, maps, height, width;
 
     Index pixels() const { return height * width; }
     Index map_stride() const { return pixels() * LANES; }
     Index row_stride() const { return width * LANES; }
     Index size() const { return blocks * maps * map_stride(); }
+};
+
+template <class T>
+struct Grid : MapSizes {
+    T* data;
+
+    Grid(T* data, Index blocks, Index maps, Index height, Index width)
+        : MapSizes{blocks, maps, height, width}, data(data) {}
     T* at(Index b, Index c, Index y = 0, Index x = 0) const {
         return data + (((b * maps + c) * height + y) * width + x) * LANES;
     }

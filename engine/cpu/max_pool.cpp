@@ -10,7 +10,8 @@
 
 namespace alexnet {
 
-void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape s) {
+template <class T>
+void max_pool_forward(Grid<const T> x, Grid<T> y, Grid<std::uint8_t> argmax, PoolShape s) {
     check_max_pool("max_pool_forward", x, y, argmax, s);
     for_each_row(y, [&](Index b, Index c, Index oy) {
         const Span rows(oy, s, x.height);
@@ -19,12 +20,16 @@ void max_pool_forward(ConstMaps x, Maps y, Grid<std::uint8_t> argmax, PoolShape 
     });
 }
 
-void max_pool_backward(ConstMaps dy, Grid<const std::uint8_t> argmax, Maps dx, PoolShape s) {
+template <class T>
+void max_pool_backward(Grid<const T> dy, Grid<const std::uint8_t> argmax, Grid<T> dx, PoolShape s) {
     check_max_pool("max_pool_backward", dx, dy, argmax, s);
     for_each_row(dx, [&](Index b, Index c, Index iy) {
         max_pool_row_backward(dy, argmax, s, b, c, iy, dx.width, dx.at(b, c, iy));
     });
 }
+
+FOR_MAPS(max_pool_forward);
+FOR_MAPS(max_pool_backward);
 
 namespace naive {
 

@@ -7,11 +7,12 @@
 namespace alexnet {
 
 // A row of maxima, of windows over `rows` rows of a map of so many columns, from `x` on.
-inline void max_pool_row(const float* x, Index rows, Index width, PoolShape s, Index windows, float* y,
-                         std::uint8_t* argmax) {
+template <class T>
+void max_pool_row(const T* x, Index rows, Index width, PoolShape s, Index windows, T* y,
+                  std::uint8_t* argmax) {
     for (Index o = 0; o < windows; ++o) {
         const Span columns(o, s, width);
-        const float* first = x + columns.begin * LANES;
+        const T* first = x + columns.begin * LANES;
         Vec16 best = load(first);
         IntVec16 where = splat_int(0);
         for (Index i = 0; i < rows; ++i)
@@ -27,8 +28,9 @@ inline void max_pool_row(const float* x, Index rows, Index width, PoolShape s, I
 }
 
 // Row iy of the gradient of map (b, c), of so many columns.
-inline void max_pool_row_backward(const ConstMaps& dy, const Grid<const std::uint8_t>& argmax, PoolShape s,
-                                  Index b, Index c, Index iy, Index width, float* dx) {
+template <class T>
+void max_pool_row_backward(const Grid<const T>& dy, const Grid<const std::uint8_t>& argmax, PoolShape s,
+                           Index b, Index c, Index iy, Index width, T* dx) {
     const Holders rows(iy, s, dy.height);
     for (Index ix = 0; ix < width; ++ix) {
         const Holders columns(ix, s, dy.width);

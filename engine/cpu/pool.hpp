@@ -25,7 +25,7 @@ struct Holders {
 };
 
 template <class Body>  // body(b, c, row of the map), in parallel
-void for_each_row(const ConstMaps& x, const Body& body) {
+void for_each_row(const MapSizes& x, const Body& body) {
     parallel(x.blocks * x.maps, [&](Index i) {
         for (Index y = 0; y < x.height; ++y) body(i / x.maps, i % x.maps, y);
     });
@@ -34,7 +34,7 @@ void for_each_row(const ConstMaps& x, const Body& body) {
 namespace naive {
 
 template <class Body>  // body(b, c, y, x)
-void for_each_place(const ConstMaps& x, const Body& body) {
+void for_each_place(const MapSizes& x, const Body& body) {
     for (Index b = 0; b < x.blocks; ++b)
         for (Index c = 0; c < x.maps; ++c)
             for (Index i = 0; i < x.height; ++i)

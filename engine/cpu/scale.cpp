@@ -3,9 +3,12 @@
 
 namespace alexnet {
 
-void scale(ConstMaps x, Maps y, float factor) {
+template <class T>
+void scale(Grid<const T> x, Grid<T> y, float factor) {
     check_alike("scale", x, y);
     for_each_pixel(x, [&](Index i) { store(y.data + i, load(x.data + i) * factor); });
 }
+
+FOR_MAPS(scale);
 
 }  // namespace alexnet

@@ -9,8 +9,7 @@
 
 namespace alexnet {
 
-template <class A, class B>
-bool same_shape(const Grid<A>& a, const Grid<B>& b) {
+inline bool same_shape(const MapSizes& a, const MapSizes& b) {
     return a.blocks == b.blocks && a.maps == b.maps && a.height == b.height && a.width == b.width;
 }
 
@@ -21,9 +20,9 @@ inline bool fits(Index side, Index room, Index stride) {
     return side >= 1 && (side == floor + 1 || side == ceiling + 1);
 }
 
-inline void check_some(const char* op, const ConstMaps& x) { CHECK(x.size() > 0, op, "x ", x, " is empty"); }
+inline void check_some(const char* op, const MapSizes& x) { CHECK(x.size() > 0, op, "x ", x, " is empty"); }
 
-inline void check_alike(const char* op, const ConstMaps& x, const ConstMaps& y) {
+inline void check_alike(const char* op, const MapSizes& x, const MapSizes& y) {
     check_some(op, x);
     CHECK(same_shape(x, y), op, "y ", y, " is not like x ", x);
 }
@@ -36,7 +35,7 @@ inline void check_kernels(const char* op, const ConstKernels& w, ConvShape s) {
           op, "w ", w, " does not divide into ", s.groups, " groups of kernels with taps");
 }
 
-inline void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w, const ConstMaps& y,
+inline void check_conv(const char* op, const MapSizes& x, const ConstKernels& w, const MapSizes& y,
                        ConvShape s) {
     check_kernels(op, w, s);
     check_some(op, x);
@@ -49,26 +48,26 @@ inline void check_conv(const char* op, const ConstMaps& x, const ConstKernels& w
           y);
 }
 
-inline void check_conv_products(const ConstKernels& w, const ConstMaps& y, ConvShape s) {
+inline void check_conv_products(const ConstKernels& w, const MapSizes& y, ConvShape s) {
     check_kernels("conv_products", w, s);
     CHECK((y.maps == w.kernels || y.maps == w.maps * s.groups) && y.blocks >= 1 && y.height >= 1 &&
               y.width >= 1,
           "conv_products", "y ", y, " is no output of w ", w, ", groups ", s.groups);
 }
 
-inline void check_conv_forward(const char* op, const ConstMaps& x, const ConstKernels& w,
-                               const ConstNumbers& b, const ConstMaps& y, ConvShape s) {
+inline void check_conv_forward(const char* op, const MapSizes& x, const ConstKernels& w,
+                               const ConstNumbers& b, const MapSizes& y, ConvShape s) {
     check_conv(op, x, w, y, s);
     CHECK(b.columns == w.kernels, op, "b ", b, " does not fit w ", w);
 }
 
-inline void check_conv_backward_weights(const char* op, const ConstMaps& x, const ConstMaps& dy,
+inline void check_conv_backward_weights(const char* op, const MapSizes& x, const MapSizes& dy,
                                         const ConstKernels& dw, const Numbers& db, ConvShape s) {
     check_conv(op, x, dw, dy, s);
     CHECK(db.columns == dw.kernels, op, "db ", db, " does not fit dw ", dw);
 }
 
-inline void check_pool(const char* op, const ConstMaps& x, const ConstMaps& y, PoolShape s) {
+inline void check_pool(const char* op, const MapSizes& x, const MapSizes& y, PoolShape s) {
     CHECK(s.size >= 1 && s.stride >= 1, op, "size ", s.size, " or stride ", s.stride, " is out of range");
     check_some(op, x);
     CHECK(x.blocks == y.blocks && x.maps == y.maps, op, "batch or maps differ: x ", x, ", y ", y);
@@ -78,28 +77,28 @@ inline void check_pool(const char* op, const ConstMaps& x, const ConstMaps& y, P
           "the last window lies outside x ", x, ", size ", s.size, ", stride ", s.stride, ": y ", y);
 }
 
-inline void check_max_pool(const char* op, const ConstMaps& x, const ConstMaps& y,
-                           const Grid<const std::uint8_t>& argmax, PoolShape s) {
+inline void check_max_pool(const char* op, const MapSizes& x, const MapSizes& y, const MapSizes& argmax,
+                           PoolShape s) {
     check_pool(op, x, y, s);
     CHECK(s.size <= 16, op, "size ", s.size, " is over 16: its positions do not fit a byte");
     CHECK(same_shape(argmax, y), op, "argmax ", argmax, " is not like y ", y);
 }
 
-inline void check_response(const char* op, const ConstMaps& x, const ConstMaps& y, Response r) {
+inline void check_response(const char* op, const MapSizes& x, const MapSizes& y, Response r) {
     check_some(op, x);
     CHECK(same_shape(x, y), op, "the output ", y, " is not like x ", x);
     CHECK(r.n >= 1 && r.k > 0 && r.alpha >= 0, op, "needs n >= 1, k > 0 and alpha >= 0, got n ", r.n, ", k ",
           r.k, ", alpha ", r.alpha);
 }
 
-inline void check_lrn(const char* op, const ConstMaps& x, const ConstMaps& y, Response r, Index groups) {
+inline void check_lrn(const char* op, const MapSizes& x, const MapSizes& y, Response r, Index groups) {
     check_response(op, x, y, r);
     CHECK(groups >= 1 && x.maps % groups == 0, op, "x ", x, " does not divide into ", groups, " groups");
 }
 
-inline Index features(const ConstMaps& x) { return x.maps * x.pixels(); }
+inline Index features(const MapSizes& x) { return x.maps * x.pixels(); }
 
-inline void check_fc(const char* op, const ConstMaps& x, const ConstNumbers& w, const ConstMaps& y) {
+inline void check_fc(const char* op, const MapSizes& x, const ConstNumbers& w, const MapSizes& y) {
     check_some(op, x);
     CHECK(x.blocks == y.blocks && y.height == 1 && y.width == 1, op, "y ", y, " must be (", x.blocks,
           ", out, 1, 1, 16) for x ", x);

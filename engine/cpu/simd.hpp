@@ -30,6 +30,9 @@ inline constexpr int VECS = LANES / WIDTH;
 
 typedef float Vec __attribute__((vector_size(WIDTH * 4)));
 typedef std::int32_t IntVec __attribute__((vector_size(WIDTH * 4)));
+using Word = std::uint32_t;
+typedef Word WordVec __attribute__((vector_size(WIDTH * 4)));
+typedef Bf16 HalfVec __attribute__((vector_size(WIDTH * 2)));
 
 inline Vec load_vec(const float* p) {
     Vec v;
@@ -37,6 +40,39 @@ inline Vec load_vec(const float* p) {
     return v;
 }
 inline void store_vec(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+
+// The number with its upper half rounded to the nearest bf16, ties to even; what the lower half holds then means nothing.
+// A NaN stays one.
+template <class Bits, class Number>
+Bits rounded(const Number& v) {
+    Bits bits;
+    std::memcpy(&bits, &v, sizeof bits);
+    return v != v ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u);
+}
+
+// Maps in bf16: as numbers float32, which they are exactly, and rounded where they are written.
+inline WordVec load_words(const Bf16* p) {
+    HalfVec v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, WordVec);
+}
+inline Vec load_vec(const Bf16* p) { return reinterpret_cast<Vec>(load_words(p) << 16); }
+inline void store_vec(Bf16* p, Vec v) {
+    const HalfVec half = __builtin_convertvector(rounded<WordVec>(v) >> 16, HalfVec);
+    std::memcpy(p, &half, sizeof half);
+}
+
+// One of them.
+inline float to_float(float v) { return v; }
+inline float to_float(Bf16 v) {
+    const Word bits = Word{v} << 16;
+    float number;
+    std::memcpy(&number, &bits, sizeof number);
+    return number;
+}
+inline void put(float& to, float v) { to = v; }
+inline void put(Bf16& to, float v) { to = static_cast<Bf16>(rounded<Word>(v) >> 16); }
+
 inline Vec splat_vec(float value) { return value - Vec{}; }
 
 inline float sum(Vec v) {
@@ -115,13 +151,15 @@ inline Result each(const F& f, const Args&... args) {
     return r;
 }
 
-inline Vec16 load(const float* p) {
+template <class T>
+inline Vec16 load(const T* p) {
     Vec16 r;
 #pragma GCC unroll 4
     for (int i = 0; i < VECS; ++i) r.vec[i] = load_vec(p + i * WIDTH);
     return r;
 }
-inline void store(float* p, const Vec16& v) {
+template <class T>
+inline void store(T* p, const Vec16& v) {
 #pragma GCC unroll 4
     for (int i = 0; i < VECS; ++i) store_vec(p + i * WIDTH, v.vec[i]);
 }

@@ -8,11 +8,13 @@
 
 #include "engine.hpp"
 #include "shapes.hpp"
+#include "simd.hpp"
 #include "threads.hpp"
 
 namespace alexnet {
 
-void softmax_loss(ConstMaps logits, Matrix<const std::int32_t> labels, Maps probs, Maps dlogits,
+template <class T>
+void softmax_loss(Grid<const T> logits, Matrix<const std::int32_t> labels, Grid<T> probs, Grid<T> dlogits,
                   Matrix<double> losses, Index images, float factor) {
     const char* op = "softmax_loss";
     const Index classes = logits.maps;
@@ -29,18 +31,21 @@ void softmax_loss(ConstMaps logits, Matrix<const std::int32_t> labels, Maps prob
 
     parallel(logits.blocks * LANES, [&](Index n) {
         const Index first = n / LANES * classes * LANES + n % LANES;  // of image n; classes are LANES apart
-        const float* logit = logits.data + first;
-        double largest = logit[0], total = 0;
-        for (Index c = 1; c < classes; ++c) largest = std::max<double>(largest, logit[c * LANES]);
-        for (Index c = 0; c < classes; ++c) total += std::exp(logit[c * LANES] - largest);
+        const auto logit = [&](Index c) { return to_float(logits.data[first + c * LANES]); };
+        double largest = logit(0), total = 0;
+        for (Index c = 1; c < classes; ++c) largest = std::max<double>(largest, logit(c));
+        for (Index c = 0; c < classes; ++c) total += std::exp(logit(c) - largest);
         for (Index c = 0; c < classes; ++c) {
-            const double p = std::exp(logit[c * LANES] - largest) / total;
+            const double p = std::exp(logit(c) - largest) / total;
             const double truth = n < images && c == labels.data[n] ? 1.0 : 0.0;
-            probs.data[first + c * LANES] = static_cast<float>(p);
-            dlogits.data[first + c * LANES] = n < images ? static_cast<float>(factor * (p - truth)) : 0.0f;
+            put(probs.data[first + c * LANES], static_cast<float>(p));
+            put(dlogits.data[first + c * LANES],
+                n < images ? static_cast<float>(factor * (p - truth)) : 0.0f);
         }
-        if (n < images) losses.data[n] = std::log(total) - (logit[labels.data[n] * LANES] - largest);
+        if (n < images) losses.data[n] = std::log(total) - (logit(labels.data[n]) - largest);
     });
 }
+
+FOR_MAPS(softmax_loss);
 
 }  // namespace alexnet

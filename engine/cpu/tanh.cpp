@@ -3,17 +3,22 @@
 
 namespace alexnet {
 
-void tanh_forward(ConstMaps x, Maps y) {
+template <class T>
+void tanh_forward(Grid<const T> x, Grid<T> y) {
     check_alike("tanh_forward", x, y);
     for_each_pixel(x, [&](Index i) { store(y.data + i, tangent(load(x.data + i))); });
 }
 
-void tanh_backward(ConstMaps y, ConstMaps dy, Maps dx) {
+template <class T>
+void tanh_backward(Grid<const T> y, Grid<const T> dy, Grid<T> dx) {
     check_alike("tanh_backward", y, dy, dx);
     for_each_pixel(y, [&](Index i) {
         const Vec16 v = load(y.data + i);
         store(dx.data + i, load(dy.data + i) * (splat(1) - v) * (splat(1) + v));
     });
 }
+
+FOR_MAPS(tanh_forward);
+FOR_MAPS(tanh_backward);
 
 }  // namespace alexnet

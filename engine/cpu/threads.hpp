@@ -79,6 +79,10 @@ class Scratch {
         }
         return data_.get();
     }
+    template <class T>
+    T* numbers(Index count) {
+        return reinterpret_cast<T*>(floats((count * sizeof(T) + sizeof(float) - 1) / sizeof(float)));
+    }
 
   private:
     static constexpr std::size_t CACHE_LINE = 64, HUGE_PAGE = 2 << 20;  // few entries for many streams

@@ -14,9 +14,10 @@ from simulated import Options, SimulatedDevice, compile_kernels
 
 from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import Array, Device, from_bf16, to_bf16
+from alexnet.engines.cuda.device import Array, Device
 from alexnet.engines.cuda.gpu import GpuDevice, GpuMemory
 from alexnet.engines.cuda.sources import source_directory
+from alexnet.engines.maps import from_bf16, to_bf16
 
 REAL = os.environ.get("ALEXNET_GPU") == "1"
 SEEDS = [0] if REAL else [1, 2, 3]

@@ -14,8 +14,8 @@ from cuda_fake_runtime import Machine, Stream, refuse, runtime
 from simulated import argument_sizes, compile_kernels, load
 
 from alexnet.engines.cuda import cublas
-from alexnet.engines.cuda.device import from_bf16, to_bf16
 from alexnet.engines.cuda.sources import source_directory
+from alexnet.engines.maps import from_bf16, to_bf16
 
 FLOAT32, BFLOAT16 = 0, 14
 TRANSPOSED = 1

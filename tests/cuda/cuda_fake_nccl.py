@@ -10,7 +10,7 @@ import numpy as np
 from cuda_fake_runtime import Machine
 from mpi4py import MPI
 
-from alexnet.engines.cuda.device import from_bf16, to_bf16
+from alexnet.engines.maps import from_bf16, to_bf16
 
 FLOAT32, BFLOAT16, SUM = 7, 9, 0  # of nccl.h
 TYPES = {FLOAT32: np.dtype(np.float32), BFLOAT16: np.dtype(np.uint16)}

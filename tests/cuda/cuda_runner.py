@@ -19,7 +19,8 @@ from simulated import Options, Sanitizer, SimulatedDevice
 
 from alexnet.engines import Precision
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import FLOAT, Array
+from alexnet.engines.cuda.device import Array
+from alexnet.engines.maps import FLOAT
 
 FAULTS = Path(__file__).with_name("faults.cu")
 

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from simulated_streams import MainStream, Recording, SideStream
 
 from alexnet.engines import Precision
-from alexnet.engines.cuda.device import BF16, Array, Stream, Triple, Values, from_bf16, packed, to_bf16
+from alexnet.engines.cuda.device import Array, Stream, Triple, Values, packed
 from alexnet.engines.cuda.sources import kernel_options, source_directory
+from alexnet.engines.maps import BF16, from_bf16, to_bf16
 from alexnet.errors import Failure
 
 _HERE = Path(__file__).parent

@@ -10,7 +10,8 @@ from counting import Cost, CountingDevice
 
 from alexnet.bench.kernels import Told, needed, place
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import BF16, FLOAT, Array
+from alexnet.engines.cuda.device import Array
+from alexnet.engines.maps import BF16, FLOAT
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "cuda_counts.py"
 NUMBERS = slice(1, 7)  # of a row: launches, operations, bytes

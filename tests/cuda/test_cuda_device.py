@@ -10,9 +10,10 @@ import simulated
 from cuda_bench import Bench
 from simulated import Options, SimulatedDevice
 
-from alexnet.engines.cuda.device import FLOAT, Array
+from alexnet.engines.cuda.device import Array
 from alexnet.engines.cuda.gpu import import_cupy
 from alexnet.engines.cuda.sources import source_directory
+from alexnet.engines.maps import FLOAT
 from alexnet.errors import Failure
 from alexnet.machine.cuda import facts
 

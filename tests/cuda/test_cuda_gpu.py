@@ -16,10 +16,11 @@ from cuda_fake_runtime import Device
 
 from alexnet.engines import Precision, Scalar
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import BF16, FLOAT, Array, Stream, to_bf16
+from alexnet.engines.cuda.device import Array, Stream
 from alexnet.engines.cuda.gpu import GpuDevice
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
+from alexnet.engines.maps import BF16, FLOAT, to_bf16
 from alexnet.errors import Failure
 
 T = TypeVar("T")

@@ -9,8 +9,9 @@ from simulated_streams import SideStream
 
 from alexnet.engines import Scalar
 from alexnet.engines.cuda import CudaEngine
-from alexnet.engines.cuda.device import FLOAT, Array
+from alexnet.engines.cuda.device import Array
 from alexnet.engines.cuda.recorder import KEPT
+from alexnet.engines.maps import FLOAT
 
 
 class Descent:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from comparison import F32, LANES, poisoned, poisoned_maps
+from comparison import LANES, poisoned, poisoned_maps
 
 CONV = {"stride": 1, "pad": 1, "groups": 2}
 STRIDED = {"stride": 2, "pad": 0, "groups": 1}
@@ -29,18 +29,34 @@ class Given:
         """The array that the engine is handed for `values`."""
         return values
 
-    def maps(self, maps: int, height: int = 1, width: int = 1) -> F32:
+    def place_maps(self, values: Any) -> Any:
+        """The same for maps."""
+        return self.place(values)
+
+    def maps(self, maps: int, height: int = 1, width: int = 1) -> Any:
         shape = (IMAGES // LANES, maps, height, width, LANES)
+        return self.place_maps(self.rng.standard_normal(shape, np.float32))
+
+    def weights(self, *shape: int) -> Any:
         return self.place(self.rng.standard_normal(shape, np.float32))
 
-    def weights(self, *shape: int) -> F32:
-        return self.place(self.rng.standard_normal(shape, np.float32))
+    def out(self, maps: int, height: int = 1, width: int = 1) -> Any:
+        return self.place_maps(poisoned_maps(IMAGES, maps, height, width))
 
-    def out(self, maps: int, height: int = 1, width: int = 1) -> F32:
-        return self.place(poisoned_maps(IMAGES, maps, height, width))
-
-    def sums(self, *shape: int) -> F32:
+    def sums(self, *shape: int) -> Any:
         return self.place(poisoned(*shape))
+
+
+class Misaligned(Given):
+    """Every array begins one element after a multiple of 64 bytes."""
+
+    def place(self, values: Any) -> Any:
+        step = values.itemsize
+        room = np.empty(values.nbytes + 64 + step, np.uint8)
+        first = -room.ctypes.data % 64 + step
+        placed = room[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
+        placed[...] = values
+        return placed
 
 
 Call = Callable[[Any, Given], list[Any]]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+Bits = NDArray[np.uint16]  # of bf16
 LANES = 16
 
 
@@ -43,6 +44,17 @@ def poisoned_maps(images: int, maps: int, height: int = 1, width: int = 1) -> F3
     return poisoned(-(-images // LANES), maps, height, width, LANES)
 
 
+def to_bf16(values: F32) -> Bits:
+    """The nearest, ties to even; not a number where the value is none."""
+    bits = values.view(np.uint32)
+    up = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    return (np.where(np.isnan(values), 0x7FC00000, up) >> np.uint32(16)).astype(np.uint16)
+
+
+def from_bf16(bits: Bits) -> F32:
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
 def close(got: NDArray[Any], expected: NDArray[Any], bound: float = 1e-5) -> None:
     """Asserts that the error is at most `bound`, relative: as a whole (Euclidean norms), and in every element
     against the largest element expected."""
@@ -51,6 +63,15 @@ def close(got: NDArray[Any], expected: NDArray[Any], bound: float = 1e-5) -> Non
     assert np.isfinite(got).all(), "not finite"
     assert np.linalg.norm(error) <= bound * np.linalg.norm(expected)
     assert error.max() <= bound * np.abs(expected).max()
+
+
+def close_rounded(got: Bits, expected: NDArray[Any], bound: float = 1e-5) -> None:
+    """Asserts that each is the nearest bf16 of a number that is off by at most `bound` times the largest expected."""
+    off = bound * np.abs(expected).max()
+    low, high = (from_bf16(to_bf16((expected + each).astype(np.float32))) for each in (-off, off))
+    values = from_bf16(got)
+    assert got.shape == expected.shape
+    assert ((low <= values) & (values <= high)).all()
 
 
 def close_each(got: NDArray[Any], expected: NDArray[Any], size: NDArray[Any], bound: float) -> None:

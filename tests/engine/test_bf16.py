@@ -1,6 +1,7 @@
-"""Products in bf16 with sums in float32: against float64 loops over inputs that bf16 holds exactly.
+"""Maps in bf16, and products in bf16 with sums in float32: against float64 loops over inputs that bf16 holds exactly.
 
-Where the processor has AMX the build for it is tested too, and is held to the model of it, bit for bit.
+Maps that come out are the nearest bf16 of such sums; what is no product is fp32's, its maps rounded. Where the
+processor has AMX the build for it is tested too, and is held to the model of it, bit for bit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 import references
-from comparison import F32, close, pack, poisoned, poisoned_maps, same_for_any_threads, unpack
+from calls import CALLS, Call, Given, Misaligned, fc_backward_bias
+from comparison import (
+    F32,
+    Bits,
+    close,
+    close_rounded,
+    from_bf16,
+    pack,
+    poisoned,
+    poisoned_maps,
+    same_for_any_threads,
+    to_bf16,
+    unpack,
+)
 from conftest import BUILDS, THREADS, load
 from moved import Case, Problem
 from numpy.typing import NDArray
@@ -43,10 +57,17 @@ RATES = {"rate": 0.25, "momentum": 0.9, "decay": 0.0625}
 
 
 def rounded(values: F32) -> F32:
-    """To the nearest bf16, ties to even."""
-    bits = values.view(np.uint32)
-    up = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    return (up & np.uint32(0xFFFF0000)).view(np.float32)
+    return from_bf16(to_bf16(values))
+
+
+def packed(values: F32) -> Bits:
+    """Plain maps in the engine's layout."""
+    return to_bf16(pack(values))
+
+
+def unwritten(images: int, maps: int, height: int = 1, width: int = 1) -> Bits:
+    """Outputs that show what was not written."""
+    return to_bf16(poisoned_maps(images, maps, height, width))
 
 
 def drawn(rng: np.random.Generator, *shape: int) -> F32:
@@ -87,16 +108,17 @@ def moved(case: Case) -> Problem:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_convolution(ops: Any, case: Case) -> None:
     p, shape = moved(case), case.shape()
-    y, dx = poisoned_maps(case.images, case.kernels, *case.sides()), poisoned_maps(*p.x.shape)
+    x, dy = packed(p.x), packed(p.dy)
+    y, dx = unwritten(case.images, case.kernels, *case.sides()), unwritten(*p.x.shape)
     dw, db, rectified = poisoned(*p.w.shape), poisoned(case.kernels), y.copy()
-    ops.conv_forward(pack(p.x), p.w, p.b, y, **shape)
-    ops.conv_forward(pack(p.x), p.w, p.b, rectified, relu=True, **shape)
-    ops.conv_backward_data(pack(p.dy), p.w, dx, **shape)
-    ops.conv_backward_weights(pack(p.x), pack(p.dy), dw, db, **shape)
-    assert np.isfinite(y).all() and np.isfinite(dx).all()
-    close(unpack(y, case.images), p.y)
-    assert np.array_equal(rectified, np.maximum(y, 0))
-    close(unpack(dx, case.images), p.dx)
+    ops.conv_forward(x, p.w, p.b, y, **shape)
+    ops.conv_forward(x, p.w, p.b, rectified, relu=True, **shape)
+    ops.conv_backward_data(dy, p.w, dx, **shape)
+    ops.conv_backward_weights(x, dy, dw, db, **shape)
+    assert np.isfinite(from_bf16(y)).all() and np.isfinite(from_bf16(dx)).all()
+    close_rounded(unpack(y, case.images), p.y)
+    assert np.array_equal(from_bf16(rectified), np.maximum(from_bf16(y), 0))
+    close_rounded(unpack(dx, case.images), p.dx)
     close(dw, p.dw)
     close(db, p.db)
 
@@ -113,57 +135,125 @@ def connected(images: int, shape: tuple[int, ...], units: int) -> tuple[Any, ...
 def test_fully_connected(ops: Any, layer: tuple[Any, ...]) -> None:
     x, w, b, dy, wanted, gradients = connected(*layer)
     images, units = layer[0], layer[2]
-    y, dx, dw, db = poisoned_maps(images, units), poisoned_maps(*x.shape), poisoned(*w.shape), poisoned(units)
-    slopes, rectified = pack(dy[:, :, None, None]), y.copy()
-    ops.fc_forward(pack(x), w, b, y)
-    ops.fc_forward(pack(x), w, b, rectified, relu=True)
+    y, dx, dw, db = unwritten(images, units), unwritten(*x.shape), poisoned(*w.shape), poisoned(units)
+    inputs, slopes, rectified = packed(x), packed(dy[:, :, None, None]), y.copy()
+    ops.fc_forward(inputs, w, b, y)
+    ops.fc_forward(inputs, w, b, rectified, relu=True)
     ops.fc_backward_data(slopes, w, dx)
-    ops.fc_backward_weights(pack(x), slopes, dw, db)
-    assert np.isfinite(y).all() and np.isfinite(dx).all()
-    close(unpack(y, images)[:, :, 0, 0], wanted)
-    assert np.array_equal(rectified, np.maximum(y, 0))
-    for got, expected in zip((unpack(dx, images), dw, db), gradients, strict=True):
-        close(got, expected)
+    ops.fc_backward_weights(inputs, slopes, dw, db)
+    assert np.isfinite(from_bf16(y)).all() and np.isfinite(from_bf16(dx)).all()
+    close_rounded(unpack(y, images)[:, :, 0, 0], wanted)
+    assert np.array_equal(from_bf16(rectified), np.maximum(from_bf16(y), 0))
+    close_rounded(unpack(dx, images), gradients[0])
+    close(dw, gradients[1])
+    close(db, gradients[2])
     v = np.random.default_rng(1).standard_normal(w.shape, np.float32)
     weight, momentum, other = w.copy(), v.copy(), w.copy()
-    ops.fc_descend(pack(x), slopes, weight, momentum, **RATES)
+    ops.fc_descend(inputs, slopes, weight, momentum, **RATES)
     ops.sgd(other, v, dw, **RATES)
     assert np.array_equal(weight, other) and np.array_equal(momentum, v)
 
 
-def test_operands_are_rounded_to_the_nearest_even(ops: Any) -> None:
-    """Weights and inputs of every kind of last bits, infinities and numbers that are none."""
+def test_weights_and_outputs_are_rounded_to_the_nearest_even(ops: Any) -> None:
+    """Of every kind of last bits, infinities and numbers that are none."""
     bits = np.array([0x3F80, 0x3F81, 0xBF80, 0xBF81], np.uint32)[:, None] << np.uint32(16)
     ends = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
     x = np.append((bits + ends).view(np.float32).ravel(), [3.4e38, np.inf, -np.inf, np.nan]).astype(np.float32)
     x = np.append(x, np.array([0x7FFFFFFF], np.uint32).view(np.float32))
-    y = poisoned_maps(len(x), 1)
-    ops.fc_forward(pack(x[:, None, None, None]), np.ones((1, 1), np.float32), np.zeros(1, np.float32), y)
-    wanted = rounded(x)
-    wanted[np.isnan(x)] = np.nan
-    assert np.array_equal(unpack(y, len(x)).ravel(), wanted, equal_nan=True)
-    y = poisoned_maps(1, len(x))
-    ops.fc_forward(pack(np.ones((1, 1, 1, 1), np.float32)), x[:, None].copy(), np.zeros(len(x), np.float32), y)
-    assert np.array_equal(unpack(y, 1).ravel(), wanted, equal_nan=True)
-    finite, w = x[:24], np.zeros((24, 1, 1, 1), np.float32)
-    w[:, 0, 0, 0], y = finite, poisoned_maps(1, 24)
-    ops.conv_forward(pack(np.ones((1, 1, 1, 1), np.float32)), w, np.zeros(24, np.float32), y, stride=1, pad=0, groups=1)
-    assert np.array_equal(unpack(y, 1).ravel(), wanted[:24])
+    wanted, one, nothing = rounded(x), packed(np.ones((1, 1, 1, 1), np.float32)), np.zeros(len(x), np.float32)
+    y = unwritten(1, len(x))
+    ops.fc_forward(one, nothing[:, None].copy(), x, y)
+    assert np.array_equal(from_bf16(unpack(y, 1)).ravel(), wanted, equal_nan=True)
+    ops.fc_forward(one, x[:, None].copy(), nothing, y)
+    assert np.array_equal(from_bf16(unpack(y, 1)).ravel(), wanted, equal_nan=True)
+    y = unwritten(1, 24)
+    ops.conv_forward(one, x[:24, None, None, None].copy(), nothing[:24].copy(), y, stride=1, pad=0, groups=1)
+    assert np.array_equal(from_bf16(unpack(y, 1)).ravel(), wanted[:24])
 
 
-def outputs(ops: Any) -> list[F32]:
-    """Every result on random numbers that are not rounded before."""
+class Halved(Given):
+    """Maps are bf16."""
+
+    def place_maps(self, values: Any) -> Any:
+        return self.place(to_bf16(values))
+
+
+class HalvedMisaligned(Halved, Misaligned):
+    """And begin anywhere."""
+
+
+class Exact(Given):
+    """The same numbers in float32."""
+
+    def place_maps(self, values: Any) -> Any:
+        return rounded(values)
+
+
+def named(calls: list[Call]) -> Any:
+    return pytest.mark.parametrize("call", calls, ids=lambda call: call.__name__)
+
+
+@named([call for call in CALLS if not call.__name__.startswith(("conv", "fc_", "lrn_max"))] + [fc_backward_bias])
+def test_what_is_no_product_is_fp32s_with_its_maps_rounded(build: ModuleType, call: Call) -> None:
+    halved = call(build.Bf16(threads=THREADS), Halved())
+    for got, wanted in zip(halved, call(build.Direct(threads=THREADS), Exact()), strict=True):
+        assert np.array_equal(got, to_bf16(wanted) if got.dtype == np.uint16 else wanted)
+
+
+@pytest.mark.parametrize("divide", [1.0, 1.1])
+def test_augmentation_is_fp32s_rounded(build: ModuleType, divide: float) -> None:
+    """Once, when it is divided."""
+    rng = np.random.default_rng(1)
+    images, mean = list(rng.integers(256, size=(17, 9, 9, 3)).astype(np.uint8)), rng.random((9, 9, 3), np.float32)
+    places = np.full((17, 2), 1, np.int32), np.ones(17, np.uint8), rng.standard_normal((17, 3), np.float32)
+    halved, wanted = unwritten(17, 3, 7, 7), poisoned_maps(17, 3, 7, 7)
+    build.Bf16(threads=THREADS).augment(images, mean, halved, *places, divide=divide)
+    build.Direct(threads=THREADS).augment(images, mean, wanted, *places, divide=divide)
+    assert np.array_equal(halved, to_bf16(wanted))
+
+
+def test_responses_and_pooling_in_one_pass_are_the_two(ops: Any) -> None:
+    """Bit for bit: of the responses in bf16, many of a window are equal, and the first is taken."""
+    rng = np.random.default_rng(1)
+    x, dy = packed(rng.uniform(-1, 1, (17, 6, 9, 8)).astype(np.float32)), packed(drawn(rng, 17, 6, 4, 4))
+    response, pool = {"n": 5, "k": 2.0, "alpha": 1e-2, "beta": 0.75, "groups": 2}, {"size": 3, "stride": 2}
+    y, joined = unwritten(17, 6, 4, 4), unwritten(17, 6, 4, 4)
+    argmax, places = (np.full(y.shape, 255, np.uint8) for _ in range(2))
+    responses, slopes, dx, way = (unwritten(17, 6, 9, 8) for _ in range(4))
+    ops.lrn_forward(x, responses, **response)
+    ops.max_pool_forward(responses, y, argmax, **pool)
+    ops.lrn_max_pool_forward(x, joined, places, **response, **pool)
+    assert np.array_equal(joined, y) and np.array_equal(places, argmax)
+    ops.max_pool_backward(dy, argmax, slopes, **pool)
+    ops.lrn_backward(x, slopes, dx, **response)
+    for relu in (False, True):
+        if relu:
+            ops.relu_backward(x, dx, dx)
+        ops.lrn_max_pool_backward(x, dy, argmax, way, relu=relu, **response, **pool)
+        assert np.array_equal(way, dx)
+
+
+@named(CALLS)
+def test_memory_may_be_misaligned_and_threads_any(ops: Any, call: Call) -> None:
+    same_for_any_threads(ops, lambda ops: call(ops, Halved()))
+    aligned, misaligned = call(ops, Halved()), call(ops, HalvedMisaligned())
+    assert [each.tobytes() for each in aligned] == [each.tobytes() for each in misaligned]
+
+
+def outputs(ops: Any) -> list[Any]:
+    """Every result of products, of weights that are not rounded before."""
     rng = np.random.default_rng(3)
-    x, dy = pack(rng.standard_normal((17, 40, 9, 7), np.float32)), pack(rng.standard_normal((17, 70, 5, 4), np.float32))
+    x = packed(rng.standard_normal((17, 40, 9, 7), np.float32))
+    dy = packed(rng.standard_normal((17, 70, 5, 4), np.float32))
     w, b = rng.standard_normal((70, 20, 3, 3), np.float32), rng.standard_normal(70, np.float32)
     shape = {"stride": 2, "pad": 1, "groups": 2}
-    y, dx, dw, db = poisoned_maps(17, 70, 5, 4), poisoned_maps(17, 40, 9, 7), poisoned(*w.shape), poisoned(70)
+    y, dx, dw, db = unwritten(17, 70, 5, 4), unwritten(17, 40, 9, 7), poisoned(*w.shape), poisoned(70)
     ops.conv_forward(x, w, b, y, **shape)
     ops.conv_backward_data(dy, w, dx, **shape)
     ops.conv_backward_weights(x, dy, dw, db, **shape)
     weights, bias = rng.standard_normal((600, 2520), np.float32), rng.standard_normal(600, np.float32)
-    units, slopes = poisoned_maps(17, 600), pack(rng.standard_normal((17, 600, 1, 1), np.float32))
-    below, momenta = poisoned_maps(17, 40, 9, 7), np.zeros_like(weights)
+    units, slopes = unwritten(17, 600), packed(rng.standard_normal((17, 600, 1, 1), np.float32))
+    below, momenta = unwritten(17, 40, 9, 7), np.zeros_like(weights)
     ops.fc_forward(x, weights, bias, units)
     ops.fc_backward_data(slopes, weights, below)
     ops.fc_descend(x, slopes, weights, momenta, **RATES)
@@ -184,14 +274,15 @@ def test_every_build_has_the_same_bits() -> None:
 
 def test_not_a_number_reaches_every_output_that_sees_it(ops: Any) -> None:
     """It may reach its neighbours too, where a step meets them with weights of 0."""
-    x, w, y = np.zeros((1, 3, 7, 7), np.float32), np.zeros((2, 3, 3, 3), np.float32), poisoned_maps(1, 2, 7, 7)
+    x, w, y = np.zeros((1, 3, 7, 7), np.float32), np.zeros((2, 3, 3, 3), np.float32), unwritten(1, 2, 7, 7)
     x[0, 1, 3, 3] = np.nan
-    ops.conv_forward(pack(x), w, np.zeros(2, np.float32), y, stride=1, pad=1, groups=1)
-    assert np.isnan(unpack(y, 1)[:, :, 2:5, 2:5]).all() and not np.isnan(unpack(y, 1)[:, :, 5:]).any()
+    ops.conv_forward(packed(x), w, np.zeros(2, np.float32), y, stride=1, pad=1, groups=1)
+    found = np.isnan(from_bf16(unpack(y, 1)))
+    assert found[:, :, 2:5, 2:5].all() and not found[:, :, 5:].any()
 
 
 def test_shapes_that_do_not_fit(ops: Any) -> None:
-    x, y, w, b = poisoned_maps(2, 4, 6, 6), poisoned_maps(2, 4, 6, 6), poisoned(4, 4, 3, 3), poisoned(4)
+    x, y, w, b = unwritten(2, 4, 6, 6), unwritten(2, 4, 6, 6), poisoned(4, 4, 3, 3), poisoned(4)
     shape, wrong = {"stride": 1, "pad": 1, "groups": 1}, {"stride": 2, "pad": 1, "groups": 1}
     with pytest.raises(ValueError, match=r"^conv_forward: b"):
         ops.conv_forward(x, w, poisoned(5), y, **shape)
@@ -199,7 +290,7 @@ def test_shapes_that_do_not_fit(ops: Any) -> None:
         ops.conv_backward_data(y, w, x, **wrong)
     with pytest.raises(ValueError, match=r"^conv_backward_weights: y's sides"):
         ops.conv_backward_weights(x, y, w, b, **wrong)
-    units, weights = poisoned_maps(2, 5), poisoned(5, 143)
+    units, weights = unwritten(2, 5), poisoned(5, 143)
     with pytest.raises(ValueError, match=r"^fc_forward: w"):
         ops.fc_forward(x, weights, poisoned(5), units)
     with pytest.raises(ValueError, match=r"^fc_backward_data: w"):
@@ -208,6 +299,8 @@ def test_shapes_that_do_not_fit(ops: Any) -> None:
         ops.fc_backward_weights(x, units, weights, poisoned(5))
     with pytest.raises(ValueError, match=r"^fc_descend: v"):
         ops.fc_descend(x, units, poisoned(5, 144), weights, **RATES)
+    with pytest.raises(TypeError, match="incompatible function arguments"):  # maps in float32
+        ops.relu_forward(poisoned_maps(2, 4), poisoned_maps(2, 4))
 
 
 def halves(draws: NDArray[np.uint32], low: int, span: int) -> NDArray[np.uint16]:

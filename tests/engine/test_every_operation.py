@@ -6,23 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calls import CALLS, OF_IMAGES, OVER_IMAGES, Call, Given
+from calls import CALLS, OF_IMAGES, OVER_IMAGES, Call, Given, Misaligned
 from comparison import F32, same_for_any_threads
 
 ILL = 19  # the image that is given what is not a number: block 1, lane 3
 SWALLOWED = {"relu_backward", "dropout", "max_pool_backward"}  # where a value may be dropped, and its NaN with it
-
-
-class Misaligned(Given):
-    """Every array begins one element after a multiple of 64 bytes."""
-
-    def place(self, values: Any) -> Any:
-        step = values.itemsize
-        room = np.empty(values.nbytes + 64 + step, np.uint8)
-        first = -room.ctypes.data % 64 + step
-        placed = room[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
-        placed[...] = values
-        return placed
 
 
 class WithIll(Given):

@@ -1,10 +1,11 @@
-"""A whole step in bf16 on the CPU: fp32's step, but for the rounding of what enters a product of a conv or FC layer."""
+"""A whole step in bf16 on the CPU: fp32's step, but for the rounding of maps and of what they are multiplied with."""
 
 import numpy as np
 import small
 
 from alexnet.engines import native
 from alexnet.engines.cpu import CpuEngine
+from alexnet.engines.maps import from_bf16, to_bf16
 from alexnet.links.solo import SoloLink
 from alexnet.net.layers import Pass
 from alexnet.net.net import Net
@@ -18,38 +19,38 @@ BOUND = 1e-4
 
 
 def rounded(values):
-    up = values.view(np.uint32) + np.uint32(0x7FFF) + (values.view(np.uint32) >> np.uint32(16) & np.uint32(1))
-    return (up & np.uint32(0xFFFF0000)).view(np.float32)
+    return from_bf16(to_bf16(values))
 
 
-class RoundedOperands:
-    """Direct operations in fp32 on rounded numbers."""
+class RoundedMaps:
+    """Direct operations in fp32 on rounded weights, whose maps are rounded after each."""
 
     def __init__(self, ops):
         self._ops = ops
 
     def __getattr__(self, name):
-        return getattr(self._ops, name)
+        def operation(*arrays, **settings):
+            getattr(self._ops, name)(*arrays, **settings)
+            for maps in (each for each in arrays if each.ndim == 5 and each.dtype == np.float32):
+                maps[...] = rounded(maps)
+
+        return operation
 
     def conv_forward(self, x, w, b, y, **shape):
-        self._ops.conv_forward(rounded(x), rounded(w), b, y, **shape)
+        self._ops.conv_forward(x, rounded(w), b, y, **shape)
+        y[...] = rounded(y)
 
     def conv_backward_data(self, dy, w, dx, **shape):
-        self._ops.conv_backward_data(rounded(dy), rounded(w), dx, **shape)
-
-    def conv_backward_weights(self, x, dy, dw, db, **shape):
-        self._ops.conv_backward_weights(x, dy, dw, db, **shape)  # for db, which is no product
-        self._ops.conv_backward_weights(rounded(x), rounded(dy), dw, np.empty_like(db), **shape)
+        self._ops.conv_backward_data(dy, rounded(w), dx, **shape)
+        dx[...] = rounded(dx)
 
     def fc_forward(self, x, w, b, y, **relu):
-        self._ops.fc_forward(rounded(x), rounded(w), b, y, **relu)
+        self._ops.fc_forward(x, rounded(w), b, y, **relu)
+        y[...] = rounded(y)
 
     def fc_backward_data(self, dy, w, dx):
-        self._ops.fc_backward_data(rounded(dy), rounded(w), dx)
-
-    def fc_backward_weights(self, x, dy, dw, db):
-        self._ops.fc_backward_weights(x, dy, dw, db)
-        self._ops.fc_backward_weights(rounded(x), rounded(dy), dw, np.empty_like(db))
+        self._ops.fc_backward_data(dy, rounded(w), dx)
+        dx[...] = rounded(dx)
 
 
 def moved(recipe, engine, plain):
@@ -59,7 +60,7 @@ def moved(recipe, engine, plain):
     before = {each.name: each.value.copy() for each in net.parameters}
     side = recipe.net.crop
     images = engine.maps(IMAGES, 3, side, side)
-    engine.pack(np.random.default_rng(3).standard_normal((IMAGES, 3, side, side)).astype(np.float32), images)
+    engine.pack(rounded(np.random.default_rng(3).standard_normal((IMAGES, 3, side, side)).astype(np.float32)), images)
     net.labels[:] = np.arange(IMAGES) % small.CLASSES
     for step in range(STEPS):
         now = Pass(IMAGES, IMAGES, step=step, dropout=0.5, training=True)
@@ -72,12 +73,12 @@ def apart(one, other):
     return max(np.linalg.norm(one[name] - way) / np.linalg.norm(way) for name, way in other.items())
 
 
-def test_a_step_is_fp32s_with_rounded_operands(tmp_path, monkeypatch):
+def test_a_step_is_fp32s_with_rounded_maps_and_weights(tmp_path, monkeypatch):
     monkeypatch.setenv(native.MODEL, "1")
     (tmp_path / "small.toml").write_text(small.RECIPE)
     recipe = load(tmp_path / "small.toml")
     plain, rounding = CpuEngine(2, fast=False), CpuEngine(2, fast=False)
-    rounding.ops = RoundedOperands(rounding.ops)
+    rounding.ops = RoundedMaps(rounding.ops)
     wanted = moved(recipe, rounding, plain=True)
     found = moved(recipe, CpuEngine(2, precision="bf16"), plain=False)
     assert apart(found, wanted) <= BOUND

@@ -54,3 +54,17 @@ def test_it_learns_as_well_as_in_fp32(trained_in):
     assert 0 < np.abs(own / other - 1).max() < 0.05
     assert own[-5:].mean() < 0.7 * own[:5].mean()
     assert bf16.best_error == pytest.approx(fp32.best_error, abs=1 / 9)  # an image of them
+
+
+def test_two_processes_exchange_what_one_keeps(workshop, tmp_path, monkeypatch):
+    """The loss is the same to the bit; a gradient is the sum of both columns', which were rounded before."""
+    monkeypatch.setenv(native.MODEL, "1")
+    for processes in (1, 2):
+        workshop.train(tmp_path / str(processes), "--procs", processes, "--steps", 1, "--precision", "bf16")
+    one, two = (tmp_path / each for each in "12")
+    losses = [[row["loss"] for row in read_log(each / "log.jsonl") if "loss" in row] for each in (one, two)]
+    assert losses[0] == losses[1] and len(losses[0]) == 1
+    straight, other = (read(Shelf(each).named("latest")).momenta for each in (one, two))
+    for name, values in straight.items():
+        size = np.linalg.norm(values)
+        assert size > 0 and np.linalg.norm(other[name] - values) <= 0.01 * size, name

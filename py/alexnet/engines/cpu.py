@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats, Fused, Move, Operations, Precision, Scalar, native
+from alexnet.engines.maps import as_host, as_maps, map_type
 from alexnet.metrics import misses
+
+Values = NDArray[Any]
 
 
 class CpuOperations(Operations, Fused, Protocol):
@@ -19,8 +22,8 @@ class CpuOperations(Operations, Fused, Protocol):
 class CpuEngine:
     """Memory is NumPy's; the operations are the compiled module's, over `threads` threads.
 
-    `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp). In "bf16" the products of
-    convolutions and FC layers round what they read, and sum in float32 (engine/cpu/bf16.hpp); memory stays float32.
+    `fast` convolutions go by Winograd's method where that pays (engine/cpu/winograd.hpp). In "bf16" all maps and their
+    gradients are bf16; weights, their momenta and gradients, and all sums are float32 (engine/cpu/bf16.hpp).
     Raises Failure where the processor cannot.
     """
 
@@ -32,6 +35,7 @@ class CpuEngine:
         kind = module.Bf16 if precision == "bf16" else module.Fast if fast else module.Direct
         self.ops: CpuOperations = kind(threads=threads)
         self.lanes = int(module.LANES)
+        self._map = map_type(precision)
 
     @property
     def fused(self) -> Fused | None:
@@ -45,28 +49,28 @@ class CpuEngine:
         """One thread: the others are the training's."""
         return CpuEngine(1, fast=self.fast, precision=self.precision)
 
-    def maps(self, images: int, maps: int, height: int, width: int, *, within: Floats | None = None) -> Floats:
+    def maps(self, images: int, maps: int, height: int, width: int, *, within: Values | None = None) -> Values:
         shape = (-(-images // self.lanes), maps, height, width, self.lanes)
-        return np.empty(shape, np.float32) if within is None else within.ravel()[: prod(shape)].reshape(shape)
+        return np.empty(shape, self._map) if within is None else within.ravel()[: prod(shape)].reshape(shape)
 
-    def bytes_like(self, maps: Floats) -> NDArray[np.uint8]:
+    def bytes_like(self, maps: Values) -> NDArray[np.uint8]:
         return np.empty(maps.shape, np.uint8)
 
-    def upload(self, values: NDArray[Any]) -> NDArray[Any]:
+    def upload(self, values: Values) -> Values:
         return np.ascontiguousarray(values)
 
-    def download(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values
+    def download(self, values: Values) -> Values:
+        return as_host(values)
 
-    def pack(self, values: Floats, out: Floats) -> None:
+    def pack(self, values: Floats, out: Values) -> None:
         blocks, *shape, lanes = out.shape
         padded = np.zeros((blocks * lanes, *shape), np.float32)
         padded[: len(values)] = values
-        out[...] = padded.reshape(blocks, lanes, *shape).transpose(0, 2, 3, 4, 1)
+        out[...] = as_maps(padded, out.dtype).reshape(blocks, lanes, *shape).transpose(0, 2, 3, 4, 1)
 
-    def unpack(self, values: Floats, images: int) -> Floats:
+    def unpack(self, values: Values, images: int) -> Floats:
         blocks, *shape, lanes = values.shape
-        plain = values.transpose(0, 4, 1, 2, 3).reshape(blocks * lanes, *shape)
+        plain = as_host(values).transpose(0, 4, 1, 2, 3).reshape(blocks * lanes, *shape)
         return np.ascontiguousarray(plain[:images])
 
     def repeat(
@@ -79,10 +83,10 @@ class CpuEngine:
         for each in moves:
             self.ops.sgd(each.w, each.v, each.g, rate=each.rate, momentum=each.momentum, decay=each.decay)
 
-    def tally(self, probs: Floats, labels: NDArray[Any], losses: NDArray[Any], sums: NDArray[Any], /) -> None:
+    def tally(self, probs: Values, labels: Values, losses: Values, sums: Values, /) -> None:
         sums[:] = losses.sum(), misses(self.unpack(probs, len(labels))[:, :, 0, 0], labels, 1)
 
-    def fetch(self, values: NDArray[Any]) -> Callable[[], NDArray[Any]]:
+    def fetch(self, values: Values) -> Callable[[], Values]:
         kept = values.copy()
         return lambda: kept
 

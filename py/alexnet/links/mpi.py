@@ -1,4 +1,7 @@
-"""Exchanges between processes over MPI, for arrays of the CPU engine: (blocks, maps, height, width, 16)."""
+"""Exchanges between processes over MPI, for arrays of the CPU engine: (blocks, maps, height, width, 16).
+
+Maps travel as they are; their sums are float32.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -9,6 +12,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats
+from alexnet.engines.maps import FLOAT, as_host, as_maps
 from alexnet.errors import Failure, reason
 from alexnet.links import place
 
@@ -38,13 +42,13 @@ class MpiLink:
         self.place = place(columns, self.world.Get_size(), self.rank)
         self._group = self.world.Split(self.place.replica, self.rank)
         self._replicas = self.world.Split(self.place.owned.start, self.rank)
-        self._parcels: dict[int, Floats] = {}
+        self._parcels: dict[tuple[int, np.dtype[Any]], NDArray[Any]] = {}
         self._gradients: list[Any] = []  # to be summed
 
     @together
     def gather(self, own: Floats, whole: Floats) -> None:
         parts = self._parts(whole)
-        parcel = self._parcel(whole.size)
+        parcel = self._parcel(whole.size, whole.dtype)
         counts = [part.size for part in parts]
         self._group.Allgatherv(own, [parcel, counts])
         for part, packed in zip(parts, np.split(parcel, np.cumsum(counts)[:-1]), strict=True):
@@ -53,11 +57,14 @@ class MpiLink:
     @together
     def scatter(self, whole: Floats, own: Floats) -> None:
         parts = self._parts(whole)
-        parcel = self._parcel(whole.size)
+        parcel = self._parcel(whole.size, FLOAT)
         counts = [part.size for part in parts]
         for part, packed in zip(parts, np.split(parcel, np.cumsum(counts)[:-1]), strict=True):
-            packed.reshape(part.shape)[...] = part
-        self._group.Reduce_scatter(parcel, own, counts, MPI.SUM)
+            packed.reshape(part.shape)[...] = as_host(part)
+        sums = own if own.dtype == FLOAT else np.empty(own.shape, FLOAT)
+        self._group.Reduce_scatter(parcel, sums, counts, MPI.SUM)
+        if sums is not own:
+            own[...] = as_maps(sums, own.dtype)
 
     def average(self, gradients: Sequence[Floats]) -> None:
         """Only noted: MPI has nobody to go on with it beside the engine's work."""
@@ -117,8 +124,8 @@ class MpiLink:
         """Each column's maps of `whole`, as views."""
         return [whole[:, part.start : part.stop] for part in self.place.parts_of(whole.shape[1])]
 
-    def _parcel(self, size: int) -> Floats:
-        """The columns' maps side by side, as they travel; one buffer a size, made once."""
-        if size not in self._parcels:
-            self._parcels[size] = np.empty(size, np.float32)
-        return self._parcels[size]
+    def _parcel(self, size: int, kind: np.dtype[Any]) -> NDArray[Any]:
+        """The columns' maps side by side, as they travel; one buffer a size and kind, made once."""
+        if (size, kind) not in self._parcels:
+            self._parcels[size, kind] = np.empty(size, kind)
+        return self._parcels[size, kind]

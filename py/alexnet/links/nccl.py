@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from mpi4py import MPI
 
 from alexnet.engines import Own
-from alexnet.engines.cuda.device import BF16, Array
+from alexnet.engines.cuda.device import Array
 from alexnet.engines.cuda.gpu import GpuDevice
+from alexnet.engines.maps import BF16
 from alexnet.errors import Failure, reason
 from alexnet.links.mpi import MpiLink
 from alexnet.links.staged import StagedLink, column_sizes

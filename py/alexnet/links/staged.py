@@ -3,8 +3,9 @@
 import numpy as np
 from mpi4py import MPI
 
-from alexnet.engines import Floats, Own
-from alexnet.engines.cuda.device import BF16, Array, to_bf16
+from alexnet.engines import Own
+from alexnet.engines.cuda.device import Array
+from alexnet.engines.maps import as_maps
 from alexnet.links import Place
 from alexnet.links.mpi import MpiLink, together
 
@@ -23,19 +24,15 @@ class StagedLink(MpiLink):
         values = np.empty(whole.shape, np.float32)
         counts = column_sizes(whole, self.place)
         self._group.Allgatherv(own.download(), [values, counts])
-        self._assign(whole, values)
+        whole[...] = as_maps(values, whole.dtype)
 
     @together
     def scatter(self, whole: Own, own: Own) -> None:
         values = np.empty(own.shape, np.float32)
         self._group.Reduce_scatter(whole.download(), values, column_sizes(whole, self.place), MPI.SUM)
-        self._assign(own, values)
+        own[...] = as_maps(values, own.dtype)
 
     def _sum(self, gradient: Own) -> None:
         values = gradient.download()
         super()._sum(values)
         gradient[...] = values
-
-    @staticmethod
-    def _assign(target: Array, values: Floats) -> None:
-        target[...] = to_bf16(values) if target.dtype == BF16 else values

@@ -260,9 +260,9 @@ class EngineSpec:
     """How the engine computes; the results agree within rounding.
 
     On the CPU "fast" convolutions make fewer products where their shape allows it, "direct" ones make them all.
-    `precision` is that of the products: tf32 needs a GPU, bf16 a GPU or a CPU with AMX, whose convolutions are then
-    direct; weights, momenta and sums are always fp32. A run that was trained in bf16 is evaluated in fp32 on a CPU,
-    unless `--precision bf16` asks for the same.
+    `precision` is that of the products, and bf16 also that of maps: tf32 needs a GPU, bf16 a GPU or a CPU with AMX,
+    whose convolutions are then direct; weights, momenta and sums are always fp32. A run that was trained in bf16 is
+    evaluated in fp32 on a CPU, unless `--precision bf16` asks for the same.
     """
 
     convolution: Method = "fast"

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Floats, Move, Scalar
-from alexnet.engines.cuda.device import BF16, Array, Device, map_type, to_bf16
+from alexnet.engines.cuda.device import Array, Device
 from alexnet.engines.cuda.operations import CudaOperations
 from alexnet.engines.cuda.recorder import Recorder
+from alexnet.engines.maps import as_maps, map_type
 
 LANES = 8  # images are rounded up to a multiple, so that 16 bytes of a map never span two pixels
 
@@ -55,7 +56,7 @@ class CudaEngine:
         plain = np.zeros((out.shape[3], *out.shape[:3]), np.float32)
         plain[: len(values)] = values
         inner = np.ascontiguousarray(plain.transpose(1, 2, 3, 0))
-        out[...] = to_bf16(inner) if out.dtype == BF16 else inner
+        out[...] = as_maps(inner, out.dtype)
 
     def unpack(self, values: Array, images: int) -> Floats:
         return np.ascontiguousarray(values.download().transpose(3, 0, 1, 2)[:images])

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, Form, Values, flat, map_type
+from alexnet.engines.cuda.device import Array, Device, Form, Values, flat
 from alexnet.engines.cuda.shapes import CONV, PACK, check, check_kind, check_side, make
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.workspace import Workspace
+from alexnet.engines.maps import FLOAT, map_type
 
 COLUMNS, THREADS, TOGETHER = SIZES["CONV_COLUMNS"], SIZES["CONV_THREADS"], SIZES["CONV_TOGETHER"]
 

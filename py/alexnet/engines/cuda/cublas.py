@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from alexnet.engines import Precision
-from alexnet.engines.cuda.device import BF16, Array
+from alexnet.engines.cuda.device import Array
+from alexnet.engines.maps import BF16
 from alexnet.errors import Failure, reason
 
 WORKSPACE = 32 << 20  # what NVIDIA recommends for Hopper; given once, so that a captured product asks for none

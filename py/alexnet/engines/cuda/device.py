@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.engines import Precision
+from alexnet.engines.maps import as_host
 
 Triple = tuple[int, int, int]
 Values = NDArray[Any]
 
-FLOAT = np.dtype(np.float32)
 NUMBER = np.dtype(np.float64)  # of a scalar in memory
-BF16 = np.dtype(np.uint16)  # a bf16's bits; nothing else here has this type
 
 
 class Memory(Protocol):
@@ -105,11 +104,6 @@ def packed(arguments: Sequence[Values]) -> Any:
     addresses = (ctypes.c_void_p * len(kept))(*(each.ctypes.data for each in kept))
     addresses.kept = kept  # type: ignore[attr-defined]
     return addresses
-
-
-def map_type(precision: Precision) -> np.dtype[Any]:
-    """What a map's elements are."""
-    return BF16 if precision == "bf16" else FLOAT
 
 
 def pointer(address: int) -> Values:
@@ -209,7 +203,7 @@ class Array:
         """The values on the host; bf16 becomes float32."""
         values = np.empty(self.shape, self.dtype)
         self.device.to_host(self.address, values)
-        return from_bf16(values) if self.dtype == BF16 else values
+        return as_host(values)
 
 
 def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1, together: int = 256) -> None:
@@ -218,14 +212,3 @@ def flat(device: Device, kernel: str, count: int, *arguments: Any, rows: int = 1
     threads = min(-(-count // 32) * 32, together)
     blocks = min(-(-count // threads), max(2048 // rows, 1))
     device.launch(kernel, (rows, blocks, 1), (threads, 1, 1), [np.asarray(each) for each in arguments])
-
-
-def from_bf16(bits: Values) -> NDArray[np.float32]:
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
-
-
-def to_bf16(values: Values) -> NDArray[np.uint16]:
-    """Rounded to the nearest, ties to even."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
-    return (np.where(np.isnan(values), bits | np.uint32(0x400000), rounded) >> np.uint32(16)).astype(np.uint16)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, Values, flat, map_type
+from alexnet.engines.cuda.device import Array, Device, Values, flat
 from alexnet.engines.cuda.shapes import CONV, check, check_kind, check_side, make
 from alexnet.engines.cuda.sizes import SIZES
+from alexnet.engines.maps import FLOAT, map_type
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alexnet.engines import Floats, Move
 from alexnet.engines.cuda import local, lrn, sgd, softmax
 from alexnet.engines.cuda.convolution import Convolutions, Geometry
-from alexnet.engines.cuda.device import BF16, FLOAT, NUMBER, Array, Device, Stream, flat, map_type
+from alexnet.engines.cuda.device import NUMBER, Array, Device, Stream, flat
 from alexnet.engines.cuda.shapes import (
     POOL,
     check,
@@ -29,6 +29,7 @@ from alexnet.engines.cuda.shapes import (
 from alexnet.engines.cuda.sizes import SIZES
 from alexnet.engines.cuda.staging import Staging
 from alexnet.engines.cuda.workspace import Workspace
+from alexnet.engines.maps import BF16, FLOAT, map_type
 
 WORDS = 2**32  # values of one word of the counter that dropout draws from
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from alexnet.engines.cuda.device import FLOAT, Array, Device, flat
+from alexnet.engines.cuda.device import Array, Device, flat
 from alexnet.engines.cuda.shapes import PACK, check, check_kind, check_numbers, check_same
 from alexnet.engines.cuda.sizes import SIZES
+from alexnet.engines.maps import FLOAT
 from alexnet.engines.operations import Move
 
 FORMS = 2  # packed forms of a parameter, of the forward pass and of the data gradient

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines.cuda.device import FLOAT, NUMBER, Array, map_type
+from alexnet.engines.cuda.device import NUMBER, Array
+from alexnet.engines.maps import FLOAT, map_type
 
 INTEGER, REAL = np.int32, np.float32
 PLACE = np.dtype(np.uint8)
