@@ -33,7 +33,7 @@ inline WordVec pairs(const Bf16* first, const Bf16* second) {
 
 // to[n] = first[n], second[n]: a row of a second tile.
 template <class T>
-void write_pairs(Word* to, const T* first, const T* second) {
+inline void write_pairs(Word* to, const T* first, const T* second) {
 #pragma GCC unroll 4
     for (Index i = 0; i < LANES; i += WIDTH) {
         const WordVec words = pairs(first + i, second + i);

@@ -25,7 +25,7 @@ inline Vec16 window_sum(Index i, Index half, Index maps, const Value& value) {
 }
 
 template <class T>
-Vec16 squares(const T* x, const Strip& t, Index i, Index half, Index pixel) {
+inline Vec16 squares(const T* x, const Strip& t, Index i, Index half, Index pixel) {
     return window_sum(i, half, t.maps, [&](Index j) {
         const Vec16 v = load(x + t.offset(j) + pixel * LANES);
         return v * v;

@@ -8,8 +8,8 @@ namespace alexnet {
 
 // A row of maxima, of windows over `rows` rows of a map of so many columns, from `x` on.
 template <class T>
-void max_pool_row(const T* x, Index rows, Index width, PoolShape s, Index windows, T* y,
-                  std::uint8_t* argmax) {
+inline void max_pool_row(const T* x, Index rows, Index width, PoolShape s, Index windows, T* y,
+                         std::uint8_t* argmax) {
     for (Index o = 0; o < windows; ++o) {
         const Span columns(o, s, width);
         const T* first = x + columns.begin * LANES;
@@ -29,8 +29,8 @@ void max_pool_row(const T* x, Index rows, Index width, PoolShape s, Index window
 
 // Row iy of the gradient of map (b, c), of so many columns.
 template <class T>
-void max_pool_row_backward(const Grid<const T>& dy, const Grid<const std::uint8_t>& argmax, PoolShape s,
-                           Index b, Index c, Index iy, Index width, T* dx) {
+inline void max_pool_row_backward(const Grid<const T>& dy, const Grid<const std::uint8_t>& argmax,
+                                  PoolShape s, Index b, Index c, Index iy, Index width, T* dx) {
     const Holders rows(iy, s, dy.height);
     for (Index ix = 0; ix < width; ++ix) {
         const Holders columns(ix, s, dy.width);
