@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from alexnet.engines import Floats
-from alexnet.engines.cuda.device import FLOAT, Array, Device, Values
+from alexnet.engines.cuda.device import Array, Device, Values
 from alexnet.engines.cuda.workspace import Workspace
+from alexnet.engines.maps import FLOAT
 
 
 def on_device(device: Device) -> Callable[[Values, Values], Floats]:
