@@ -79,7 +79,8 @@ void lrn_spatial_backward(Grid<const T> x, Grid<const T> dy, Grid<T> dx, Respons
         for_each_map(x, [&](Index b, Index c) {
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride() + 2 * x.map_stride());
-            float *ratios = columns + x.row_stride(), *direct = ratios + x.map_stride();
+            float* ratios = columns + x.row_stride();
+            float* direct = in_floats(dx.at(b, c), ratios + x.map_stride());
             for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
                 const Index at = (row * x.width + i) * LANES;
                 const Vec16 slope = load(dy.at(b, c, row, i)) * powers.power(scale);

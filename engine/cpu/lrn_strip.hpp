@@ -41,33 +41,33 @@ void respond(const T* x, const Strip& t, Index i, Response r, const Powers& powe
     }
 }
 
-// The gradient of all maps, as given(x, gradient), where slopes(i) leads to dy of map i: asked for once, in order. A map's
-// own part waits in float32 for the ratios of the maps above it.
+// The gradient of all maps, as given(x, gradient), where slopes(i) leads to dy of map i: asked for once, in order.
 template <class T, class Powers, class Slopes, class Given>
 void respond_backward(const T* x, const Strip& t, Response r, const Powers& powers, const Slopes& slopes,
                       T* dx, const Given& given) {
     thread_local Scratch scratch;
-    const Index half = std::min(r.n / 2, t.maps - 1), row = t.pixels * LANES;
-    float* ratios = scratch.floats((t.maps + half + 1) * row);
-    const auto waiting = [&](Index i) { return ratios + (t.maps + i % (half + 1)) * row; };
-    for (Index next = 0; next < t.maps + half; ++next) {
-        if (next < t.maps) {
-            const T* dy = slopes(next);
-            for (Index p = 0; p < t.pixels; ++p) {
-                const Vec16 scale = splat(r.k) + squares(x, t, next, half, p) * r.alpha;
-                const Vec16 direct = load(dy + p * LANES) * powers.power(scale);
-                const Vec16 own = load(x + t.offset(next) + p * LANES);
-                store(waiting(next) + p * LANES, direct);
-                store(ratios + next * row + p * LANES, powers.ratio(direct * own, scale));
-            }
+    const Index row = t.pixels * LANES;
+    float* ratios = scratch.floats(2 * t.maps * row);
+    const auto waiting = [&](Index i) { return in_floats(dx + t.offset(i), ratios + (t.maps + i) * row); };
+    for (Index i = 0; i < t.maps; ++i) {
+        const T* dy = slopes(i);
+        float* direct = waiting(i);
+        for (Index p = 0; p < t.pixels; ++p) {
+            const Vec16 scale = splat(r.k) + squares(x, t, i, r.n / 2, p) * r.alpha;
+            const Vec16 slope = load(dy + p * LANES) * powers.power(scale);
+            const Vec16 own = load(x + t.offset(i) + p * LANES);
+            store(direct + p * LANES, slope);
+            store(ratios + i * row + p * LANES, powers.ratio(slope * own, scale));
         }
-        const Index i = next - half;
-        for (Index p = 0; i >= 0 && p < t.pixels; ++p) {
+    }
+    for (Index i = 0; i < t.maps; ++i) {
+        const float* direct = waiting(i);
+        for (Index p = 0; p < t.pixels; ++p) {
             const Index at = t.offset(i) + p * LANES;
             const Vec16 others =
-                window_sum(i, half, t.maps, [&](Index j) { return load(ratios + j * row + p * LANES); });
+                window_sum(i, r.n / 2, t.maps, [&](Index j) { return load(ratios + j * row + p * LANES); });
             const Vec16 own = load(x + at);
-            store(dx + at, given(own, load(waiting(i) + p * LANES) - own * others * (2 * r.alpha * r.beta)));
+            store(dx + at, given(own, load(direct + p * LANES) - own * others * (2 * r.alpha * r.beta)));
         }
     }
 }
