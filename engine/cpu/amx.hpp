@@ -81,18 +81,20 @@ class Tiles {
             std::memcpy(static_cast<char*>(to) + r * stride, tile_[T][r], ROW_BYTES);
     }
     // The manual's: the even and the odd products have sums of their own, which then are added to C; denormals count as
-    // zero where they go in and where they come out. A product is exact in double, and so is its sum with a float32 as
-    // far as float32's rounding can tell: each step rounds once, as a fused one does.
+    // zero where they go in and where they come out.
     template <int C, int A, int B>
     __attribute__((noinline)) void dot() {  // long, and called from many places
+        float even_b[16][16], odd_b[16][16];
+        for (int k = 0; k < 16; ++k)
+            for (int n = 0; n < 16; ++n)
+                even_b[k][n] = number(tile_[B][k][n] << 16), odd_b[k][n] = number(tile_[B][k][n] & HIGH);
         for (int m = 0; m < TILE_ROWS; ++m) {
             float even[16] = {}, odd[16] = {};
             for (int k = 0; k < 16; ++k) {
-                const std::uint32_t a = tile_[A][m][k], *b = tile_[B][k];
-                const double even_a = number(a << 16), odd_a = number(a & HIGH);
+                const float even_a = number(tile_[A][m][k] << 16), odd_a = number(tile_[A][m][k] & HIGH);
                 for (int n = 0; n < 16; ++n) {
-                    even[n] = flushed(static_cast<float>(even_a * number(b[n] << 16) + even[n]));
-                    odd[n] = flushed(static_cast<float>(odd_a * number(b[n] & HIGH) + odd[n]));
+                    even[n] = flushed(fused(even_a, even_b[k][n], even[n]));
+                    odd[n] = flushed(fused(odd_a, odd_b[k][n], odd[n]));
                 }
             }
             for (int n = 0; n < 16; ++n) {
@@ -105,6 +107,15 @@ class Tiles {
   private:
     static constexpr std::uint32_t HIGH = 0xffff0000;
 
+    // a b + c, rounded once. A product of two bf16 is exact in double, and so is its sum with a float32 as far as
+    // float32's rounding can tell.
+    static float fused(float a, float b, float c) {
+#if defined(__FMA__)
+        return std::fma(a, b, c);
+#else
+        return static_cast<float>(static_cast<double>(a) * b + c);
+#endif
+    }
     static float flushed(float v) {
         return std::fabs(v) < std::numeric_limits<float>::min() ? std::copysign(0.0f, v) : v;
     }

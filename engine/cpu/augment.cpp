@@ -5,11 +5,13 @@
 // lanes and blocks beyond the last image are zero. A smaller mean (crop, crop, 3) is every crop's, at row y and
 // column x of what comes out.
 #include <algorithm>
+#include <type_traits>
 
 #include "check.hpp"
 #include "engine.hpp"
 #include "simd.hpp"
 #include "threads.hpp"
+#include "unrounded.hpp"
 
 namespace alexnet {
 
@@ -54,8 +56,8 @@ void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Grid<T
     parallel(out.blocks * out.height, [&](Index i) {
         const Index b = i / out.height, y = i % out.height;
         thread_local Scratch scratch;
-        float* row = scratch.floats(out.row_stride());
         for (Index channel = 0; channel < CHANNELS; ++channel) {
+            float* row = unrounded(out.at(b, channel, y), scratch.floats(out.row_stride()));
             for (Index lane = 0; lane < LANES; ++lane) {
                 const Index n = b * LANES + lane;
                 if (n < static_cast<Index>(images.size()))
@@ -63,10 +65,9 @@ void augment(const std::vector<Crop>& images, Index side, MeanImage mean, Grid<T
                 else
                     for (Index x = 0; x < out.width; ++x) row[x * LANES + lane] = 0;
             }
-            for (Index x = 0; x < out.width; ++x) {
-                const Vec16 v = load(row + x * LANES);
-                store(out.at(b, channel, y, x), divide == 1 ? v : v / divide);
-            }
+            if (std::is_same_v<T, float> && divide == 1) continue;  // they are where they belong
+            for (Index x = 0; x < out.width; ++x)
+                store(out.at(b, channel, y, x), load(row + x * LANES) / divide);
         }
     });
 }

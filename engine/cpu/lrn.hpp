@@ -1,4 +1,4 @@
-// What the response normalisations share: the powers of s, and where half a gradient waits for its other half.
+// What the response normalisations share: the powers of s.
 #pragma once
 
 #include <cmath>
@@ -43,9 +43,5 @@ void with_powers(float beta, const Body& body) {
     else
         body(AnyPowers{beta});
 }
-
-// Room for what map's numbers are before they are rounded: the map itself where it is in float32.
-inline float* in_floats(float* map, float*) { return map; }
-inline float* in_floats(Bf16*, float* scratch) { return scratch; }
 
 }  // namespace alexnet

@@ -8,6 +8,7 @@
 #include "lrn.hpp"
 #include "shapes.hpp"
 #include "threads.hpp"
+#include "unrounded.hpp"
 
 namespace alexnet {
 
@@ -80,7 +81,7 @@ void lrn_spatial_backward(Grid<const T> x, Grid<const T> dy, Grid<T> dx, Respons
             thread_local Scratch scratch;
             float* columns = scratch.floats(x.row_stride() + 2 * x.map_stride());
             float* ratios = columns + x.row_stride();
-            float* direct = in_floats(dx.at(b, c), ratios + x.map_stride());
+            float* direct = unrounded(dx.at(b, c), ratios + x.map_stride());
             for_each_scale(x, b, c, r, columns, [&](Index row, Index i, const Vec16& scale) {
                 const Index at = (row * x.width + i) * LANES;
                 const Vec16 slope = load(dy.at(b, c, row, i)) * powers.power(scale);

@@ -6,6 +6,7 @@
 #include "engine.hpp"
 #include "lrn.hpp"
 #include "threads.hpp"
+#include "unrounded.hpp"
 
 namespace alexnet {
 
@@ -48,7 +49,7 @@ void respond_backward(const T* x, const Strip& t, Response r, const Powers& powe
     thread_local Scratch scratch;
     const Index row = t.pixels * LANES;
     float* ratios = scratch.floats(2 * t.maps * row);
-    const auto waiting = [&](Index i) { return in_floats(dx + t.offset(i), ratios + (t.maps + i) * row); };
+    const auto waiting = [&](Index i) { return unrounded(dx + t.offset(i), ratios + (t.maps + i) * row); };
     for (Index i = 0; i < t.maps; ++i) {
         const T* dy = slopes(i);
         float* direct = waiting(i);
