@@ -6,6 +6,7 @@ from inspect import signature
 import pytest
 from shown import ROOT
 
+from alexnet import __version__
 from alexnet.baselines import grid
 from alexnet.cli.data import prep
 from alexnet.data import decode
@@ -93,7 +94,7 @@ SAID = {
         f"learnt from {comparison.LEARNT:,} rows at most",
         f"(median of {comparison.TIMED};",
         f"Codes of at most {addresses.LONGEST} bits are addresses too",
-        f"{codes.SEEN:,} rows in batches of {autoencoder.Training(1).batch}",
+        f"in batches of {autoencoder.Training(1).batch}, all rows once or about {codes.SEEN:,} in all",
         f"at {pixels.SIDE}x{pixels.SIDE}, as files of features",
     ],
     "docs/baselines.md": lambda: [f"Images of less than {grid.LEAST} pixels"],
@@ -130,3 +131,8 @@ def test_the_readme_has_every_recipe_and_no_other():
     section = (ROOT / "README.md").read_text().partition("## The recipes")[2].partition("\n![")[0]
     named = [name for row in re.findall(r"^\| (`.*?`) \|", section, re.M) for name in re.findall(r"`([\w-]+)`", row)]
     assert sorted(named) == sorted(bundled())
+
+
+def test_the_changes_and_the_citation_are_of_this_version():
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
