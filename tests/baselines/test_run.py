@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from plans import tiny
 
 from alexnet.baselines import pyramid, run, scores, signatures
 from alexnet.baselines.describe import DESCRIPTORS, Describer
-from alexnet.baselines.fisher import FisherPlan
-from alexnet.baselines.linear import Sgd
-from alexnet.baselines.run import Channel, Plan, measure
+from alexnet.baselines.run import Channel, measure
 from alexnet.baselines.scores import Errors
 from alexnet.baselines.signatures import Coding, Part, Sampling, code, sample
 from alexnet.baselines.sparse import SparsePlan
@@ -20,16 +19,7 @@ from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
 
 CELLS = ((1, 1), (2, 2))
-TINY = Plan(
-    [
-        Channel("colour", "colour", FisherPlan(dims=6, gaussians=2, rounds=2, cells=CELLS)),
-        Channel("hog", "hog", SparsePlan(codewords=8, rounds=2, cells=CELLS)),
-    ],
-    step=16,
-    scales=2,
-    samples=300,
-    sgd=Sgd(epochs=3),
-)
+TINY = tiny(CELLS, epochs=3)
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import tiny
 from samples import encoded, write
 
 from alexnet.baselines import run
-from alexnet.baselines.fisher import FisherPlan
-from alexnet.baselines.linear import Sgd
-from alexnet.baselines.run import Channel, Plan
 from alexnet.baselines.scores import average_precision
 from alexnet.baselines.searches import searches
-from alexnet.baselines.sparse import SparsePlan
 from alexnet.cli.baseline import baseline
 from alexnet.data.shards import Dataset
 from alexnet.errors import Failure
@@ -25,17 +22,7 @@ from data_prep import PrepOptions, prepare
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "voc2007.sh"
 COLOURS = {"boat": (30, 60, 220), "cat": (220, 180, 40), "sofa": (200, 30, 60)}
 PARTS = {"trainval": range(1, 41), "test": range(41, 61)}
-CELLS = ((1, 1),)
-TINY = Plan(
-    [
-        Channel("colour", "colour", FisherPlan(dims=6, gaussians=2, rounds=2, cells=CELLS)),
-        Channel("hog", "hog", SparsePlan(codewords=8, rounds=2, cells=CELLS)),
-    ],
-    step=16,
-    scales=2,
-    samples=300,
-    sgd=Sgd(epochs=10),
-)
+TINY = tiny(((1, 1),), epochs=10)
 
 
 def signs_of(number: int) -> list[int]:
