@@ -58,9 +58,11 @@ def resolve(run: Path | None) -> Path:
         return newest_run(RUNS)
     if not run.exists():
         raise Failure(f"{run}: no such run; train one with `alexctl train DATA --out {run}`")
-    if any(run.glob("*/latest")) and not (run / log.NAME).exists():
+    if (run / log.NAME).exists():
+        return run
+    if any(run.glob("*/latest")):
         raise Failure(f"{run}: a folder of runs; name one of them, such as {newest_run(run)}")
-    if not (run / log.NAME).exists() and not Shelf(run).all():
+    if not Shelf(run).all():
         raise Failure(f"{run}: not a run's folder; name one of those that `alexctl runs` lists")
     return run
 
