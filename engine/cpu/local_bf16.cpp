@@ -8,7 +8,7 @@ namespace {
 
 thread_local Scratch first_copy, second_copy;
 
-Grid<float> copy_of(Scratch& scratch, const MapSizes& x) {
+Grid<float> room_for(Scratch& scratch, const MapSizes& x) {
     return {scratch.floats(x.size()), x.blocks, x.maps, x.height, x.width};
 }
 
@@ -18,7 +18,7 @@ void copy(const Grid<From>& from, const Grid<To>& to) {
 }
 
 Grid<const float> widened(Scratch& scratch, ConstMaps x) {
-    const auto wide = copy_of(scratch, x);
+    const auto wide = room_for(scratch, x);
     copy(x, wide);
     return wide;
 }
@@ -26,13 +26,13 @@ Grid<const float> widened(Scratch& scratch, ConstMaps x) {
 }  // namespace
 
 void local_forward(ConstMaps x, ConstBanks w, ConstPlanes b, Maps y, ConvShape s) {
-    const auto wide = copy_of(second_copy, y);
+    const auto wide = room_for(second_copy, y);
     alexnet::local_forward(widened(first_copy, x), w, b, wide, s);
     copy(wide, y);
 }
 
 void local_backward_data(ConstMaps dy, ConstBanks w, Maps dx, ConvShape s) {
-    const auto wide = copy_of(second_copy, dx);
+    const auto wide = room_for(second_copy, dx);
     alexnet::local_backward_data(widened(first_copy, dy), w, wide, s);
     copy(wide, dx);
 }
